@@ -1,0 +1,147 @@
+"""Posed images with what is known about them: what every source makes and every later stage reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from chorus.cameras import Cameras
+from chorus.errors import InputError
+
+HOLD_OUT_EVERY = 8  # views 7, 15, 23, ... are never fitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """V posed views of one scene. World frame: z up, floor near z = 0, metres (``info["metric"]`` is False where the scale is unknown).
+
+    Labels, where a source knows them, serve evaluation only: no training stage reads them unless asked to.
+    """
+
+    images: np.ndarray  # [V, H, W, 3] uint8, sRGB
+    cameras: Cameras
+    depth: np.ndarray | None = None  # [V, H, W] float32, metres along the optical axis, 0 where unknown
+    semantic: np.ndarray | None = None  # [V, H, W] uint8, index into class_names, 0 where unlabelled
+    instance: np.ndarray | None = None  # [V, H, W] uint16, 0 where none
+    class_names: tuple[str, ...] = ()  # class_names[0] == "unlabelled"
+    points: np.ndarray | None = None  # [P, 3] float32, metres
+    point_colors: np.ndarray | None = None  # [P, 3] uint8
+    info: dict = field(default_factory=dict)  # plain JSON: home, room, domain, split, counts of skipped items
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """[V] bool: every 8th view."""
+        return np.arange(len(self)) % HOLD_OUT_EVERY == HOLD_OUT_EVERY - 1
+
+    def validate(self, where: object = "capture") -> Capture:
+        """Itself, when arrays and cameras agree. Raises InputError otherwise."""
+        shape = (len(self.cameras), self.cameras.height, self.cameras.width)
+        if len(self) == 0:
+            raise InputError(where, expected="at least one posed view", got="none")
+        if self.images.shape != (*shape, 3) or self.images.dtype != np.uint8:
+            raise InputError(where, expected=f"uint8 images of shape {[*shape, 3]}", got=f"{self.images.dtype} {list(self.images.shape)}")
+        for name in ("depth", "semantic", "instance"):
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise InputError(where, expected=f"{name} of shape {list(shape)}", got=list(array.shape))
+        if self.depth is not None and not np.isfinite(self.depth).all():
+            views = np.flatnonzero(~np.isfinite(self.depth).all(axis=(1, 2)))
+            raise InputError(where, expected="finite depth (0 where unknown)", got=f"NaN or infinity in {len(views)} views, first {views[0]}")
+        if self.semantic is not None and int(self.semantic.max()) >= len(self.class_names):
+            raise InputError(where, expected=f"class ids below {len(self.class_names)}", got=int(self.semantic.max()))
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.npz] under an existing or new folder.
+
+        Depth is stored as 16-bit millimetres, so it is rounded to 0.5 mm and cut at 65.5 m.
+        """
+        self.validate(folder)
+        folder = Path(folder)
+        names = [f"{i:04d}.png" for i in range(len(self))]
+        layers = {"images": self.images, "semantic": self.semantic, "instance": self.instance}
+        if self.depth is not None:
+            layers["depth"] = np.clip(np.rint(self.depth * 1000.0), 0, 65535).astype(np.uint16)
+        for layer, arrays in layers.items():
+            if arrays is None:
+                continue
+            (folder / layer).mkdir(parents=True, exist_ok=True)
+            for name, array in zip(names, arrays, strict=True):
+                Image.fromarray(array).save(folder / layer / name, compress_level=3)
+        _write_json(folder / "cameras.json", self._cameras_json(names))
+        if self.class_names:
+            _write_json(folder / "labels.json", {"class_names": list(self.class_names)})
+        if self.points is not None:
+            colors = self.point_colors if self.point_colors is not None else np.full(self.points.shape, 128, np.uint8)
+            np.savez(folder / "points.npz", points=self.points.astype(np.float32), colors=colors)
+
+    def _cameras_json(self, names: list[str]) -> dict:
+        views = [
+            {"image": f"images/{name}", "K": K.tolist(), "cam_from_world": pose.tolist()}
+            for name, K, pose in zip(names, self.cameras.K, self.cameras.cam_from_world, strict=True)
+        ]
+        size = {"width": self.cameras.width, "height": self.cameras.height}
+        return {"axes": "opencv", "units": "m", **size, "info": self.info, "views": views}
+
+    @classmethod
+    def load(cls, folder: Path) -> Capture:
+        """Read what :meth:`save` wrote. Raises InputError naming the file that is absent or damaged."""
+        folder = Path(folder)
+        spec = _read_json(folder / "cameras.json")
+        try:
+            cameras = Cameras(
+                K=np.array([v["K"] for v in spec["views"]]),
+                cam_from_world=np.array([v["cam_from_world"] for v in spec["views"]]),
+                width=spec["width"],
+                height=spec["height"],
+            )
+            names = [Path(v["image"]).name for v in spec["views"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(folder / "cameras.json", expected="views with K, cam_from_world and image", got=repr(error)) from error
+        layers = {layer: _read_layer(folder / layer, names) for layer in ("images", "depth", "semantic", "instance")}
+        if layers["images"] is None:
+            raise InputError(folder / "images", expected="one PNG a view", got="no such folder", fix="Ingest the scene again.")
+        if layers["depth"] is not None:
+            layers["depth"] = layers["depth"].astype(np.float32) / 1000.0
+        class_names = tuple(_read_json(folder / "labels.json")["class_names"]) if (folder / "labels.json").exists() else ()
+        points = np.load(folder / "points.npz", allow_pickle=False) if (folder / "points.npz").exists() else None
+        return cls(
+            **layers,
+            cameras=cameras,
+            class_names=class_names,
+            points=points["points"] if points is not None else None,
+            point_colors=points["colors"] if points is not None else None,
+            info=spec.get("info", {}),
+        ).validate(folder)
+
+
+def _read_layer(folder: Path, names: list[str]) -> np.ndarray | None:
+    if not folder.is_dir():
+        return None
+    frames = []
+    for name in names:
+        try:
+            with Image.open(folder / name) as image:
+                frames.append(np.array(image))
+        except OSError as error:
+            raise InputError(folder / name, expected="a readable PNG", got=error, fix="Ingest the scene again.") from error
+    stack = np.stack(frames)
+    return stack.astype(np.uint16) if folder.name in ("instance", "depth") else stack
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(path, expected="a JSON file", got=error, fix="Ingest the scene again.") from error
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")

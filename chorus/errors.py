@@ -1,0 +1,37 @@
+"""Errors a user can act on: where, what was expected, what came, what to do next - in one line."""
+
+
+class ChorusError(Exception):
+    """Base of every error Chorus raises on purpose.
+
+    The message is one line: ``where: expected X, got Y. Fix.`` The CLI prints it and exits with code 2;
+    Dagster shows it as the failure of the asset.
+    """
+
+    def __init__(self, where: object, *, expected: str, got: object, fix: str = ""):
+        self.where, self.expected, self.got, self.fix = str(where), expected, str(got), fix
+        message = f"{self.where}: expected {self.expected}, got {self.got}"
+        super().__init__(" ".join((f"{message}. {fix}" if fix else message).split()))
+
+    def __reduce__(self):  # keyword-only arguments do not survive the default pickling between worker processes
+        return _rebuild, (type(self), self.where, self.expected, self.got, self.fix)
+
+
+def _rebuild(kind: type, where: str, expected: str, got: str, fix: str) -> ChorusError:
+    return kind(where, expected=expected, got=got, fix=fix)
+
+
+class InputError(ChorusError):
+    """A file, folder or array the user gave is not what it should be."""
+
+
+class ParamsError(ChorusError):
+    """params.yaml (or its overlay) does not say what the stages need."""
+
+
+class StoreError(ChorusError):
+    """An artifact is absent, damaged or named in a way that may not reach a path."""
+
+
+class MissingError(ChorusError):
+    """Something to be installed or fetched first is absent."""

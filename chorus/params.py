@@ -1,0 +1,159 @@
+"""What every stage may be told. params.yaml is the only source of defaults; CHORUS_PARAMS names one overlay file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from chorus.errors import ParamsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureParams:
+    """Ingestion (scenes/capture)."""
+
+    views: int  # posed views a room
+    width: int  # pixels
+    height: int  # pixels
+    photo_long_side: int  # pixels; photos of real captures are scaled down to it
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitParams:
+    """Gaussian optimisation (scenes/gaussians)."""
+
+    max_gaussians: int
+    iterations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherParams:
+    """Teachers (teachers/embedded, scenes/teacher_views)."""
+
+    family: str  # embedded | foundation
+    withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
+    train_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetParams:
+    """Lifting (scenes/targets)."""
+
+    min_weight: float  # total rendering weight (pixels) above which a Gaussian has a valid target
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderParams:
+    """The encoder's size (METHOD: PTv3 as revised for Sonata)."""
+
+    preset: str  # tiny | small | base
+    grid_size: float  # metres, the finest voxel
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillParams:
+    """Multi-teacher distillation (models/encoder)."""
+
+    steps: int
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptParams:
+    """Render-and-distill (models/adapted_encoder)."""
+
+    steps: int
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateParams:
+    """Evaluation (reports/evaluation)."""
+
+    neighbours: int  # splats that vote for a ground-truth point
+    probe_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """One field per stage."""
+
+    seed: int
+    capture: CaptureParams
+    fit: FitParams
+    teachers: TeacherParams
+    targets: TargetParams
+    encoder: EncoderParams
+    distill: DistillParams
+    adapt: AdaptParams
+    evaluate: EvaluateParams
+
+
+def load_params(path: Path, overlay: Path | None = None) -> Params:
+    """Read params.yaml, lay the overlay over it key by key, and check every key and type.
+
+    overlay: a YAML file with some of the same keys; the CHORUS_PARAMS environment variable when None.
+    Raises ParamsError naming the key, with the nearest known key for an unknown one.
+    """
+    values = _read_yaml(Path(path))
+    overlay = overlay or os.environ.get("CHORUS_PARAMS")
+    if overlay:
+        values = _merge(values, _read_yaml(Path(overlay)))
+    return _build(Params, values, where=Path(overlay or path).name)
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ParamsError(path, expected="a readable parameter file", got=error, fix="Run from the project folder or set CHORUS_ROOT.") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(path, expected="YAML", got=error) from error
+    if not isinstance(content, dict):
+        raise ParamsError(path, expected="a mapping of stages", got=type(content).__name__)
+    return content
+
+
+def _merge(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged
+
+
+def _build(kind: type, values: dict, *, where: str):
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            raise ParamsError(where, expected=f"one of {', '.join(fields)}", got=f"unknown key '{key}'", fix=f"Did you mean '{near[0]}'?" if near else "")
+    missing = [name for name in fields if name not in values]
+    if missing:
+        raise ParamsError(where, expected=f"a value for {', '.join(missing)}", got="none", fix="Copy the key from the params.yaml of this version.")
+    hints = typing.get_type_hints(kind)
+    return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
+
+
+def _convert(hint, value, *, where: str):
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ParamsError(where, expected="a mapping", got=repr(value))
+        return _build(hint, value, where=where)
+    if typing.get_origin(hint) is types.UnionType:  # X | None
+        return None if value is None else _convert(typing.get_args(hint)[0], value, where=where)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ParamsError(where, expected="a list", got=repr(value))
+        return tuple(_convert(typing.get_args(hint)[0], item, where=where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ParamsError(where, expected=hint.__name__, got=repr(value))
+    return value

@@ -1,0 +1,185 @@
+"""Where every artifact lives, written whole or not at all. The only file that knows the paths under data/."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chorus.errors import StoreError
+
+MANIFEST = "manifest.json"
+_SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def check_scene_id(scene: str) -> str:
+    """The id itself when it may name a folder. Raises StoreError otherwise."""
+    if not isinstance(scene, str) or not _SCENE_ID.fullmatch(scene):
+        raise StoreError("scene id", expected="lower-case letters, digits, - and _, starting with a letter or digit", got=repr(scene))
+    return scene
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder on disk with its content hash; ``fresh`` is True when this call made it."""
+
+    path: Path
+    hash: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Store:
+    """Paths of one workspace. root: the project folder (holding data/)."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return Path(self.root) / "data"
+
+    def scene(self, scene: str, part: str) -> Path:
+        """part: capture, gaussians, teacher_views or targets."""
+        return self.data / "scenes" / check_scene_id(scene) / part
+
+    def scenes_with(self, part: str) -> list[str]:
+        """Ids of the scenes that have this part, sorted."""
+        return sorted(path.parent.parent.name for path in (self.data / "scenes").glob(f"*/{part}/{MANIFEST}"))
+
+    @property
+    def incoming(self) -> Path:
+        """Where a user (or the CLI) drops or links folders of real captures; the folder's name is the scene id."""
+        return self.data / "incoming"
+
+    @property
+    def homes(self) -> Path:
+        """Unpacked home and furniture packages."""
+        return self.data / "homes"
+
+    @property
+    def embedded_teacher(self) -> Path:
+        return self.data / "teachers" / "embedded"
+
+    def model(self, name: str) -> Path:
+        """name: encoder or adapted."""
+        return self.data / "models" / name
+
+    @property
+    def reports(self) -> Path:
+        return self.data / "reports"
+
+    @property
+    def state(self) -> Path:
+        """Dagster and MLflow storage: history, not artifacts."""
+        return Path(self.root) / ".state"
+
+
+def manifest_of(path: Path, *, where: str | None = None) -> dict:
+    """The manifest of an artifact. Raises StoreError when the artifact is absent or its manifest unreadable."""
+    try:
+        return json.loads((Path(path) / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise StoreError(where or path, expected="an artifact", got="nothing there", fix="Materialize the stage that makes it first.") from error
+    except json.JSONDecodeError as error:
+        raise StoreError(Path(path) / MANIFEST, expected="JSON", got=error, fix="Delete the folder and make it again.") from error
+
+
+def build(
+    path: Path,
+    *,
+    stage: str,
+    recipe: int,
+    params: object,
+    inputs: Mapping[str, str],
+    make: Callable[[Path], None],
+    force: bool = False,
+) -> Artifact:
+    """Make an artifact folder by ``make(temporary_folder)`` unless the one there already answers to the same request.
+
+    stage: its name; recipe: raised by hand when the code's meaning changes; params: a dataclass or plain JSON;
+    inputs: name -> content hash of what it is made from. The folder is written beside its place and renamed at the end:
+    a killed run leaves the old artifact or none.
+    """
+    request = {"stage": stage, "recipe": recipe, "params": plain(params), "inputs": dict(sorted(inputs.items()))}
+    if not force and _answers(path, request):
+        return Artifact(Path(path), manifest_of(path)["hash"], fresh=False)
+    with atomic_folder(path) as temporary:
+        make(temporary)
+        manifest = {**request, "files": hash_files(temporary)}
+        manifest["hash"] = _digest(manifest["files"])
+        (temporary / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
+    return Artifact(Path(path), manifest["hash"], fresh=True)
+
+
+def _answers(path: Path, request: dict) -> bool:
+    if not (Path(path) / MANIFEST).exists():
+        return False
+    manifest = manifest_of(path)
+    return all(manifest.get(key) == value for key, value in request.items()) and all((Path(path) / name).exists() for name in manifest["files"])
+
+
+@contextmanager
+def atomic_folder(path: Path):
+    """A temporary sibling of ``path`` that takes its place when the block ends well and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def atomic_file(path: Path):
+    """A temporary sibling path to write to, renamed over ``path`` when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Relative name -> sha256 of every file below a folder, links followed, the manifest left out."""
+    folder = Path(folder)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {p.relative_to(folder).as_posix(): hash_file(p) for p in files}
+
+
+def hash_file(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_folder(folder: Path) -> str:
+    """One content hash of a folder that has no manifest (a user's capture, the shipped teacher)."""
+    return _digest(hash_files(folder))
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def plain(value: object):
+    """Dataclasses, paths and tuples as plain JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.loads(json.dumps(value, sort_keys=True, default=str))

@@ -1,0 +1,39 @@
+"""The one protocol every 2D teacher speaks."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor
+
+Role = Literal["lang", "dino", "object"]
+ROLES: tuple[Role, ...] = ("lang", "dino", "object")
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """A frozen 2D model that gives an image a coarse grid of features.
+
+    lang: comparable with words; dino: broad visual structure; object: shapes and boundaries.
+    """
+
+    name: str
+    role: Role
+    dim: int
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """(rows, cols) of the feature map for an image of this size, pixels."""
+        ...
+
+    def features(self, images: Tensor) -> Tensor:
+        """images [B, H, W, 3] in 0..1 (sRGB) -> patch features [B, h, w, dim], float32."""
+        ...
+
+
+@runtime_checkable
+class LanguageTeacher(Teacher, Protocol):
+    """A teacher whose features can be compared with words by cosine."""
+
+    def text(self, prompts: list[str]) -> Tensor:
+        """[T, dim] L2-normalised embeddings of the prompts."""
+        ...
