@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
 
+POINTS = "points.safetensors"
 HOLD_OUT_EVERY = 8  # views 7, 15, 23, ... are never fitted
 
 
@@ -59,7 +61,7 @@ class Capture:
         return self
 
     def save(self, folder: Path) -> None:
-        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.npz] under an existing or new folder.
+        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or new folder.
 
         Depth is stored as 16-bit millimetres, so it is rounded to 0.5 mm and cut at 65.5 m.
         """
@@ -80,7 +82,7 @@ class Capture:
             _write_json(folder / "labels.json", {"class_names": list(self.class_names)})
         if self.points is not None:
             colors = self.point_colors if self.point_colors is not None else np.full(self.points.shape, 128, np.uint8)
-            np.savez(folder / "points.npz", points=self.points.astype(np.float32), colors=colors)
+            save_file({"points": np.ascontiguousarray(self.points, np.float32), "colors": np.ascontiguousarray(colors)}, folder / POINTS)
 
     def _cameras_json(self, names: list[str]) -> dict:
         views = [
@@ -111,13 +113,13 @@ class Capture:
         if layers["depth"] is not None:
             layers["depth"] = layers["depth"].astype(np.float32) / 1000.0
         class_names = tuple(_read_json(folder / "labels.json")["class_names"]) if (folder / "labels.json").exists() else ()
-        points = np.load(folder / "points.npz", allow_pickle=False) if (folder / "points.npz").exists() else None
+        points = load_file(folder / POINTS) if (folder / POINTS).exists() else {}
         return cls(
             **layers,
             cameras=cameras,
             class_names=class_names,
-            points=points["points"] if points is not None else None,
-            point_colors=points["colors"] if points is not None else None,
+            points=points.get("points"),
+            point_colors=points.get("colors"),
             info=spec.get("info", {}),
         ).validate(folder)
 

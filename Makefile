@@ -1,0 +1,53 @@
+# make demo | test | ui | setup | sanitize | clean       PYTHON=python3.12 picks another interpreter; PIP_ARGS goes to pip
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(shell find kernels -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name CMakeLists.txt 2>/dev/null)
+
+# One thread a process: the stages run one process per core, which scales better than threads.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= passive
+export DO_NOT_TRACK = 1
+export DVC_NO_ANALYTICS = 1
+export MLFLOW_DISABLE_TELEMETRY = true
+export GX_ANALYTICS_ENABLED = false
+export DAGSTER_DISABLE_TELEMETRY = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: demo test test-all ui setup lint check-tools sanitize bench clean
+
+demo: setup          ## from homes to a model in the registry, and a report
+	$(BIN)/python -m orchestration.materialize --all --jobs 2
+	$(BIN)/chorus report
+
+test: setup          ## the default suite: no network, no GPU, minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: setup      ## the slow tests too
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
+
+ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
+	$(BIN)/python -m orchestration.ui
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+setup: check-tools $(VENV)/ready
+
+check-tools:
+	@need() { command -v "$$1" >/dev/null 2>&1 || { echo "chorus: $$1 is missing. Install it: sudo apt-get install $$2" >&2; exit 2; }; }; \
+	need "$(or $(PYTHON),python3.11)" "python3.11 python3.11-venv"; need c++ g++; need cmake cmake; need make make; \
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	  || { echo "chorus: $(PYTHON) is not Python 3.11 or 3.12. Install it: sudo apt-get install python3.11 python3.11-venv (or: make PYTHON=...)" >&2; exit 2; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "chorus: the venv module is missing. Install it: sudo apt-get install python3.11-venv" >&2; exit 2; }
+
+# Reinstalled when what is built or depended on changes; Python files are read from the tree.
+$(VENV)/ready: pyproject.toml constraints.txt $(KERNELS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:               ## everything the chain made; the environment stays
+	rm -rf .state data/scenes data/teachers data/models data/reports
