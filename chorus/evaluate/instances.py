@@ -1,0 +1,101 @@
+"""Open-vocabulary instances: proposals grown from the model's own predictions, scored by average precision."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+THRESHOLDS = tuple(np.round(np.arange(0.5, 0.96, 0.05), 2))  # of mAP, as in ScanNet's benchmark
+
+
+class Proposals(NamedTuple):
+    """I proposed objects over P points."""
+
+    member: np.ndarray  # [P] proposal of a point, -1 none
+    label: np.ndarray  # [I] class id
+    score: np.ndarray  # [I] mean probability of the class
+
+
+def grow(positions: np.ndarray, labels: np.ndarray, *, reach: float, least: int) -> np.ndarray:
+    """[P] component of each point, -1 for none: points of one label within ``reach`` m of each other, ``least`` points or more.
+
+    positions: [P, 3] m; labels: [P] class ids, negative = belongs to no object. Components are numbered by their first point.
+    """
+    member = np.full(len(positions), -1)
+    rows = np.flatnonzero(labels >= 0)
+    if len(rows) == 0:
+        return member
+    pairs = cKDTree(positions[rows]).query_pairs(reach, output_type="ndarray")
+    pairs = pairs[labels[rows[pairs[:, 0]]] == labels[rows[pairs[:, 1]]]]
+    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    _, part = connected_components(graph, directed=False)
+    size = np.bincount(part)
+    number = np.where(size >= least, np.cumsum(size >= least) - 1, -1)
+    member[rows] = number[part]
+    return member
+
+
+def propose(positions: np.ndarray, probability: np.ndarray, things: np.ndarray, *, reach: float = 0.08, least: int = 50) -> Proposals:
+    """Objects of a room from class probabilities [P, C]; things: [C] bool, classes that come as objects (no wall, floor, ceiling)."""
+    labels = probability.argmax(axis=1)
+    member = grow(positions, np.where(things[labels], labels, -1), reach=reach, least=least)
+    count = member.max() + 1
+    first = np.array([np.flatnonzero(member == i)[0] for i in range(count)], int)
+    label = labels[first]
+    score = np.array([probability[member == i, label[i]].mean() for i in range(count)])
+    return Proposals(member, label, score)
+
+
+def overlaps(proposals: Proposals, semantic: np.ndarray, instance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """IoU [I, J] of proposals with the room's true instances and their classes [J]; semantic, instance: [P] truth."""
+    ids, group = np.unique(np.where(semantic >= 0, instance, 0), return_inverse=True)
+    real = ids > 0
+    shared = np.zeros((len(proposals.label), len(ids)))
+    inside = proposals.member >= 0
+    np.add.at(shared, (proposals.member[inside], group[inside]), 1)
+    sizes = np.bincount(group, minlength=len(ids))
+    union = shared.sum(axis=1, keepdims=True) + sizes[None] - shared
+    classes = np.array([np.bincount(semantic[group == j]).argmax() for j in np.flatnonzero(real)], int)
+    return (shared / np.maximum(union, 1))[:, real], classes
+
+
+def average_precision(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], label: int, threshold: float) -> float:
+    """AP of one class at one IoU threshold over all rooms, area under the precision envelope; NaN without a true instance.
+
+    rooms: (proposals, IoU [I, J], true classes [J]); a proposal takes the best free instance, best score first.
+    """
+    total = sum(int((classes == label).sum()) for _, _, classes in rooms)
+    if total == 0:
+        return float("nan")
+    queue = [(-score, r, i) for r, (p, _, _) in enumerate(rooms) for i, score in enumerate(p.score) if p.label[i] == label]
+    free = [classes == label for _, _, classes in rooms]
+    hits = []
+    for _, room, i in sorted(queue):
+        overlap = np.where(free[room], rooms[room][1][i], 0.0)
+        best = int(overlap.argmax()) if len(overlap) else -1
+        hit = best >= 0 and overlap[best] >= threshold
+        if hit:
+            free[room][best] = False
+        hits.append(hit)
+    return _area(np.array(hits, float), total)
+
+
+def _area(hits: np.ndarray, total: int) -> float:
+    if not len(hits):
+        return 0.0
+    found = np.cumsum(hits)
+    precision = np.maximum.accumulate((found / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    return float((precision * hits).sum() / total)
+
+
+def table(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
+    """ap25, ap50 and map (0.5:0.95) in percent, averaged over the classes that have true instances."""
+    def mean(threshold: float) -> float:
+        values = np.array([average_precision(rooms, c, threshold) for c in range(classes)])
+        return 100.0 * float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+    return {"ap25": mean(0.25), "ap50": mean(0.5), "map": float(np.mean([mean(t) for t in THRESHOLDS]))}

@@ -1,0 +1,75 @@
+"""Metrics against literal loops and closed forms."""
+
+import numpy as np
+import pytest
+
+from chorus.errors import InputError
+from chorus.evaluate import metrics
+
+NAMES = ("wall", "floor", "chair", "table", "sofa")
+
+
+def _literal_iou(truth, predicted, c):
+    both = either = held = 0
+    for t, p in zip(truth, predicted, strict=True):
+        if t < 0:
+            continue
+        both += t == c and p == c
+        either += t == c or p == c
+        held += t == c
+    return both / either if held else float("nan")
+
+
+@pytest.fixture
+def guesses():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(-1, 4, 500)  # class 4 is absent from the truth
+    predicted = np.where(rng.random(500) < 0.6, truth, rng.integers(-1, 5, 500))
+    return truth, predicted
+
+
+def test_iou_and_accuracy_equal_literal_loops(guesses):
+    matrix = metrics.confusion(*guesses, 5)
+    np.testing.assert_allclose(metrics.iou(matrix), [_literal_iou(*guesses, c) for c in range(5)])
+    truth, predicted = guesses
+    np.testing.assert_allclose(metrics.accuracy(matrix)[:4], [(predicted[truth == c] == c).mean() for c in range(4)])
+
+
+def test_foreground_means_leave_out_background_and_absent_classes(guesses):
+    matrix = metrics.confusion(*guesses, 5)
+    got = metrics.summary(matrix, NAMES)
+    iou = metrics.iou(matrix)
+    assert got["miou"] == pytest.approx(100 * iou[:4].mean())
+    assert got["f_miou"] == pytest.approx(100 * iou[2:4].mean())
+    assert metrics.summary(matrix, NAMES, only={"table", "wall"})["f_miou"] == pytest.approx(100 * iou[3])
+    assert np.isnan(metrics.summary(matrix, NAMES, only={"sofa"})["f_miou"])
+
+
+def test_a_missing_prediction_counts_as_wrong():
+    matrix = metrics.confusion(np.array([0, 0]), np.array([0, -1]), 1)
+    assert metrics.accuracy(matrix)[0] == 0.5 and metrics.iou(matrix)[0] == 0.5
+
+
+def test_confusion_of_unequal_lengths_is_refused():
+    with pytest.raises(InputError, match="one prediction for each of 3 points"):
+        metrics.confusion(np.zeros(3), np.zeros(2), 2)
+
+
+def test_chance_meets_its_expectation():
+    counts = np.array([40_000, 20_000, 10_000, 20_000, 10_000])
+    matrices = metrics.chance(counts, seeds=8, seed=0)
+    np.testing.assert_array_equal(matrices[0].sum(axis=1), counts)
+    mean = np.mean([metrics.accuracy(m) for m in matrices], axis=0)
+    np.testing.assert_allclose(mean, 0.2, atol=0.01)
+    expected = (counts / 5) / (counts + (counts.sum() - counts) / 5)  # hits over truth plus false alarms
+    np.testing.assert_allclose(np.mean([metrics.iou(m) for m in matrices], axis=0), expected, atol=0.01)
+
+
+def test_bootstrap_brackets_the_value_and_pairs_differences():
+    rng = np.random.default_rng(1)
+    rooms = [metrics.confusion(rng.integers(0, 3, 200), rng.integers(0, 3, 200), 3) for _ in range(6)]
+    value = float(np.nanmean(metrics.iou(sum(rooms))))
+    low, high = metrics.bootstrap(lambda m: float(np.nanmean(metrics.iou(m[0]))), [rooms], draws=200, seed=0)
+    assert low <= value <= high
+    same = metrics.bootstrap(lambda m: float(np.nanmean(metrics.iou(m[0]) - metrics.iou(m[1]))), [rooms, rooms], draws=50, seed=0)
+    assert same == (0.0, 0.0)
