@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+
+from chorus.view.clusters import components
 
 THRESHOLDS = tuple(np.round(np.arange(0.5, 0.96, 0.05), 2))  # of mAP, as in ScanNet's benchmark
 
@@ -20,29 +19,10 @@ class Proposals(NamedTuple):
     score: np.ndarray  # [I] mean probability of the class
 
 
-def grow(positions: np.ndarray, labels: np.ndarray, *, reach: float, least: int) -> np.ndarray:
-    """[P] component of each point, -1 for none: points of one label within ``reach`` m of each other, ``least`` points or more.
-
-    positions: [P, 3] m; labels: [P] class ids, negative = belongs to no object. Components are numbered by their first point.
-    """
-    member = np.full(len(positions), -1)
-    rows = np.flatnonzero(labels >= 0)
-    if len(rows) == 0:
-        return member
-    pairs = cKDTree(positions[rows]).query_pairs(reach, output_type="ndarray")
-    pairs = pairs[labels[rows[pairs[:, 0]]] == labels[rows[pairs[:, 1]]]]
-    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
-    _, part = connected_components(graph, directed=False)
-    size = np.bincount(part)
-    number = np.where(size >= least, np.cumsum(size >= least) - 1, -1)
-    member[rows] = number[part]
-    return member
-
-
-def propose(positions: np.ndarray, probability: np.ndarray, things: np.ndarray, *, reach: float = 0.08, least: int = 50) -> Proposals:
+def propose(positions: np.ndarray, probability: np.ndarray, things: np.ndarray, *, cell: float = 0.05, least: int = 50) -> Proposals:
     """Objects of a room from class probabilities [P, C]; things: [C] bool, classes that come as objects (no wall, floor, ceiling)."""
     labels = probability.argmax(axis=1)
-    member = grow(positions, np.where(things[labels], labels, -1), reach=reach, least=least)
+    member = components(positions, np.where(things[labels], labels, -1), cell=cell, least=least)
     count = member.max() + 1
     first = np.array([np.flatnonzero(member == i)[0] for i in range(count)], int)
     label = labels[first]

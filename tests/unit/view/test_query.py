@@ -1,0 +1,66 @@
+"""Objects out of scores, on a scene drawn for the purpose."""
+
+import numpy as np
+import pytest
+import torch
+
+from chorus.errors import InputError
+from chorus.scene import scene_from_colors
+from chorus.view import clusters, query
+
+
+@pytest.fixture
+def scene():
+    """A floor of 400 Gaussians and two balls of 60 around (1, 1, 0.5) and (3, 3, 0.5)."""
+    rng = np.random.default_rng(0)
+    floor = np.stack([*np.meshgrid(np.linspace(0, 4, 20), np.linspace(0, 4, 20)), np.zeros((20, 20))], -1).reshape(-1, 3)
+    balls = [rng.normal(size=(60, 3)) * 0.08 + centre for centre in ([1, 1, 0.5], [3, 3, 0.5])]
+    means = torch.tensor(np.concatenate([floor, *balls]), dtype=torch.float32)
+    n = len(means)
+    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.03), torch.full((n,), 0.9), torch.rand(n, 3))
+
+
+def test_two_objects_are_found_where_they_are(scene):
+    score = np.concatenate([np.full(400, 0.01), np.full(60, 0.8), np.full(60, 0.6)])
+    first, second = query.objects(scene, score)
+    np.testing.assert_allclose(first.position, [1, 1, 0.5], atol=0.05)
+    np.testing.assert_allclose(second.position, [3, 3, 0.5], atol=0.05)
+    assert first.score == pytest.approx(0.8) and len(second.rows) == 60
+    assert (0.1 < first.extent).all() and (first.extent < 0.5).all()
+
+
+def test_nothing_is_found_where_nothing_answers(scene):
+    assert query.objects(scene, np.full(520, 0.05)) == []
+
+
+def test_relevance_contrasts_with_other_words_but_not_with_itself():
+    text = np.eye(4)
+    features = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]])
+    got = query.relevance(features, text[0], text)  # the first contrast word is the query itself and must not count
+    assert got[0] > 0.99 and got[1] < 0.01 and got[2] == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(InputError, match="language features of width 4"):
+        query.relevance(np.zeros((2, 3)), text[0], text)
+
+
+@pytest.mark.parametrize("words", ["chair", "a chair", "  a   chair "])
+def test_words_become_the_training_prompt(words):
+    assert query.sentence(words) == "this is a chair"
+
+
+def test_an_empty_query_is_refused():
+    with pytest.raises(InputError, match="words to look for"):
+        query.sentence("  ")
+
+
+def test_heat_is_grey_without_an_answer_and_warm_with_one(scene):
+    cold, warm = query.heat(scene, np.zeros(520)), query.heat(scene, np.ones(520))
+    assert np.ptp(cold, axis=1).max() < 1e-6 and (warm[:, 0] - warm[:, 2] > 0.5).all()
+    np.testing.assert_allclose(query.recoloured(scene, warm).rgb.numpy(), warm, atol=1e-5)
+
+
+def test_components_respect_label_distance_and_size():
+    positions = np.array([[0.0, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [5, 0, 0], [0.1, 0.1, 0], [9, 9, 9]])
+    labels = np.array([0, 0, 0, 0, 1, -1])
+    assert clusters.components(positions, labels, cell=0.1, least=1).tolist() == [0, 0, 0, 1, 2, -1]
+    assert clusters.components(positions, labels, cell=0.1, least=2).tolist() == [0, 0, 0, -1, -1, -1]
+    assert clusters.components(positions, np.full(6, -1), cell=0.1, least=1).tolist() == [-1] * 6
