@@ -1,0 +1,12 @@
+"""The code location: every asset, check and sensor found under defs/, and the one resource they share."""
+
+import dagster as dg
+
+from orchestration import defs as folder
+from orchestration.resources import Workspace
+
+defs = dg.load_definitions_from_package_module(
+    folder,
+    resources={"workspace": Workspace()},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,103 @@
+"""Great Expectations over small tables: suites in code, an ephemeral context, one asset check a suite.
+
+Critical expectations stop what comes after; warnings are shown and let it pass.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Expect:
+    """One expectation: the name of its Great Expectations class, its arguments, and how it reads."""
+
+    kind: str
+    arguments: dict
+    says: str
+    severity: str = "critical"  # or "warning"
+
+
+def between(column: str, low: float | None = None, high: float | None = None, *, severity: str = "critical", mostly: float = 1.0) -> Expect:
+    """Every value (or the share ``mostly`` of them) lies in [low, high]; empty cells are passed over."""
+    bounds = " and ".join(f"{sign} {value:g}" for sign, value in (("at least", low), ("at most", high)) if value is not None)
+    share = f" in {mostly:.0%} of rows" if mostly < 1 else ""
+    return Expect("ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high, "mostly": mostly}, f"{column} {bounds}{share}", severity)
+
+
+def known(column: str, *, severity: str = "critical") -> Expect:
+    """No cell is empty or NaN."""
+    return Expect("ExpectColumnValuesToNotBeNull", {"column": column}, f"{column} without gaps", severity)
+
+
+def rows(low: int, what: str, *, severity: str = "critical") -> Expect:
+    """At least so many rows."""
+    return Expect("ExpectTableRowCountToBeBetween", {"min_value": low}, f"at least {low} {what}", severity)
+
+
+def includes(column: str, values: Sequence[str], *, severity: str = "critical") -> Expect:
+    """Every one of these values occurs."""
+    return Expect("ExpectColumnDistinctValuesToContainSet", {"column": column, "value_set": list(values)}, f"{column} {', '.join(values)}", severity)
+
+
+def validate(table: Sequence[Row], suite: Sequence[Expect]) -> list[dict]:
+    """One line an expectation: passed, severity, expected, got."""
+    import pandas as pd
+
+    gx, batches = _context()
+    frame = pd.DataFrame([{name: None if _is_nan(value) else value for name, value in row.items()} for row in table])
+    made = [getattr(gx.expectations, e.kind)(**e.arguments, meta={"row": i}) for i, e in enumerate(suite)]
+    outcome = batches.get_batch({"dataframe": frame}).validate(gx.ExpectationSuite(name="suite", expectations=made))
+    lines: list[dict] = [{}] * len(suite)
+    for result in outcome.results:
+        expect = suite[result.expectation_config.meta["row"]]
+        lines[result.expectation_config.meta["row"]] = {
+            "passed": bool(result.success), "severity": expect.severity, "expected": expect.says, "got": _found(result.result, len(table)),
+        }  # fmt: skip
+    return lines
+
+
+def check(table: Sequence[Row], suite: Sequence[Expect]) -> dg.AssetCheckResult:
+    """Validate a table. The description names what failed; only a critical failure is an error."""
+    lines = validate(table, suite)
+    failed = [line for line in lines if not line["passed"]]
+    critical = [line for line in failed if line["severity"] == "critical"]
+    said = "; ".join(f"expected {line['expected']}, got {line['got']}" for line in critical or failed)
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
+        description=said or f"{len(lines)} expectations met by {len(table)} rows",
+        metadata={"expectations": dg.MetadataValue.json(lines), "rows": len(table)},
+    )
+
+
+@functools.cache
+def _context():
+    """The module (seconds to import) and the batch definition every table goes through; once a process."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return gx, context.data_sources.add_pandas("tables").add_dataframe_asset("table").add_batch_definition_whole_dataframe("whole")
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _found(result: Mapping, count: int) -> str:
+    """The part of a validation result a person wants to read."""
+    if not result:
+        return "no such column"
+    if result.get("partial_missing_list"):
+        return f"none of {', '.join(map(str, result['partial_missing_list']))}"
+    if "unexpected_count" in result:
+        values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in result.get("partial_unexpected_list", [])[:3]]
+        return f"{', '.join(values)} ({result['unexpected_count']} of {count} rows)" if values else "nothing amiss"
+    return str(result.get("observed_value", "nothing"))
