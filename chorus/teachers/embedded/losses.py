@@ -1,0 +1,59 @@
+"""What the two decoders are taught."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WORD_TEMPERATURE = 0.05
+PAIR_TEMPERATURE = 0.1
+PURE = 0.75  # share of a patch one instance must hold for the patch to speak for it
+_BOUNDARY_AT, _BOUNDARY_WIDTH = 0.5, 0.1  # the cosine taken for an even chance of one object, and how fast certainty grows
+
+
+def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Tensor) -> Tensor:
+    """Cross-entropy of the cosines with all supervised words, plus the distance to the right ones.
+
+    features [..., D] unit; shares [..., K] of each patch's pixels; words [K, D] unit; class_weights [K]. The first term tells words apart, the
+    second keeps features near the words themselves, so that words never trained on still have a meaning.
+    """
+    cosines = features @ words.T  # [..., K]
+    weights = shares * class_weights
+    apart = -(weights * F.log_softmax(cosines / WORD_TEMPERATURE, dim=-1)).sum()
+    near = (weights * (1 - cosines)).sum()
+    return (apart + near) / weights.sum().clamp_min(1e-6)
+
+
+def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor) -> Tensor:
+    """Supervised contrast (Khosla et al. 2020, their L_out) over patches of one room.
+
+    features [n, D] unit; instances, classes, view [n]. Patches of one instance attract, others repel - except two instances of one class
+    seen in different views, which nothing in the images need tell apart.
+    """
+    same = instances[:, None] == instances[None]
+    unclear = (classes[:, None] == classes[None]) & ~same & (view[:, None] != view[None])
+    itself = torch.eye(len(features), dtype=torch.bool)
+    logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(itself | unclear, float("-inf"))
+    log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(~same | itself, 0.0)
+    partners = (same & ~itself).sum(dim=1)
+    return -(log_share.sum(dim=1) / partners.clamp_min(1))[partners > 0].mean() if (partners > 0).any() else features.sum() * 0
+
+
+def boundary_loss(features: Tensor, instances: Tensor, shares: Tensor) -> Tensor:
+    """Neighbouring patches: one object or two, from their cosine; both answers weigh the same.
+
+    features [B, D, h, w] unit; instances, shares [B, h, w] of the commonest instance.
+    """
+    losses = []
+    for dim in (1, 2):
+        size = instances.shape[dim] - 1
+        (ia, ib), (sa, sb) = ((x.narrow(dim, 0, size), x.narrow(dim, 1, size)) for x in (instances, shares))
+        cosine = (features.narrow(dim + 1, 0, size) * features.narrow(dim + 1, 1, size)).sum(dim=1)
+        known = (ia > 0) & (ib > 0) & (sa > PURE) & (sb > PURE)
+        one = (ia == ib).float()
+        loss = F.binary_cross_entropy_with_logits((cosine - _BOUNDARY_AT) / _BOUNDARY_WIDTH, one, reduction="none")
+        for side in (one, 1 - one):
+            weight = known * side
+            losses.append((loss * weight).sum() / weight.sum().clamp_min(1))
+    return torch.stack(losses).mean()

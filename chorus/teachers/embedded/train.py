@@ -1,0 +1,181 @@
+"""Train the two decoders on labelled 2D views of the training homes, over the frozen trunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chorus.capture import Capture
+from chorus.errors import InputError
+from chorus.params import TeacherParams
+from chorus.teachers.embedded.augment import augment
+from chorus.teachers.embedded.decoders import Decoder, DecoderSize
+from chorus.teachers.embedded.labels import TrainingViews, class_shares, main_instance, training_views
+from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
+from chorus.teachers.embedded.text import DIM as WORD_DIM
+from chorus.teachers.embedded.text import TextTower, prompt
+from chorus.teachers.embedded.trunk import STRIDES, Trunk
+from chorus.teachers.embedded.weights import save_heads
+
+LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
+OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=2, fine_width=96, fine_blocks=2)
+ROOMS, VIEWS = 4, 2  # a step sees two neighbouring views of each of four rooms
+NEIGHBOURS = 3  # how far apart in the capture's order two neighbouring views may be
+PAIR_SAMPLES = 192  # patches a room in the contrast of instances
+AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
+STATISTICS_VIEWS = 64  # views the trunk's statistics are taken from
+
+
+def train_embedded(
+    captures: list[Capture], params: TeacherParams, *, out: Path, seed: int, progress: Callable[[int, dict], None] | None = None
+) -> dict:
+    """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder ``out``.
+
+    progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread, one generator:
+    the same captures, params and seed give the same bytes on the same kind of machine. Raises InputError for rooms without labels.
+    """
+    with one_thread():
+        views = training_views(captures, withheld=params.withheld)
+        training = _Training(views, params, seed=seed)
+        curve = training.run(progress or (lambda step, losses: None))
+        summary = {"steps": params.train_steps, "views": len(views), "rooms": len(captures), "classes": len(views.names) - 1}
+        rooms = sorted({str(capture.info.get("home", "?")) for capture in captures})
+        notes = {**summary, "seed": seed, "homes": rooms, "withheld": sorted(params.withheld), "names": list(views.names[1:])}
+        save_heads(Path(out), lang=training.average["lang"], object=training.average["object"], dino=training.dino_scales(), notes=notes)
+    return {**summary, "losses": curve}
+
+
+class _Training:
+    def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int):
+        self.views, self.steps = views, params.train_steps
+        self.trunk, words = Trunk(), TextTower()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
+        self.class_weights, self.view_weights = _balance(views)
+        if float(self.view_weights.sum()) == 0:
+            raise InputError("teacher training", expected="pixels of a supervised class", got="none", fix="Check the captures' labels.")
+        self.statistics = self._statistics()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoders = {"lang": Decoder(LANG_SIZE), "object": Decoder(OBJECT_SIZE)}
+        self.average = {}
+        for role, decoder in self.decoders.items():
+            decoder.set_statistics(self.statistics)
+            self.decoders[role] = decoder.to(memory_format=torch.channels_last)
+            self.average[role] = Decoder(decoder.size).requires_grad_(False)
+            self.average[role].load_state_dict(decoder.state_dict())
+        trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
+        decayed = [p for p in trained if p.ndim > 1]
+        groups = [{"params": decayed, "weight_decay": 0.05}, {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=params.lr, betas=(0.9, 0.98))
+        warm = max(1, min(30, self.steps // 10))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda i: min(1.0, (i + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * min(i / self.steps, 1.0))) + 1e-4
+        )
+
+    def run(self, progress: Callable[[int, dict], None]) -> list[dict]:
+        curve = []
+        for step in range(1, self.steps + 1):
+            losses = self._step()
+            self._follow(step)
+            if step % 25 == 0 or step == self.steps:
+                curve.append({"step": step, **{name: round(float(loss), 5) for name, loss in losses.items()}})
+                progress(step, curve[-1])
+        return curve
+
+    def dino_scales(self) -> dict[int, float]:
+        """stride -> the root mean variance of the trunk's channels there: the dino teacher divides by it."""
+        return {stride: float(self.statistics[stride][1].square().mean().sqrt()) for stride in (8, 16)}
+
+    def _step(self) -> dict[str, Tensor]:
+        index = self._sample()
+        images, labels = augment(self.views.images[index].float() / 255, self.views.labels[index], self.generator)
+        with torch.no_grad():
+            pyramid = self.trunk(images)
+        losses = {"words": self._word_loss(pyramid, labels[..., 0]), **self._object_losses(pyramid, labels)}
+        self.optimiser.zero_grad()
+        sum(losses.values()).backward()
+        for decoder in self.decoders.values():
+            torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        return losses
+
+    def _word_loss(self, pyramid: dict, classes: Tensor) -> Tensor:
+        features = self.decoders["lang"](pyramid).permute(0, 2, 3, 1)
+        shares = class_shares(classes, len(self.views.names))[..., 1:]
+        return word_loss(features, shares, self.words[1:], self.class_weights[1:])
+
+    def _object_losses(self, pyramid: dict, labels: Tensor) -> dict[str, Tensor]:
+        features = self.decoders["object"](pyramid)  # [B, D, h, w]
+        instances, purity = main_instance(labels[..., 1])
+        classes, _ = main_instance(labels[..., 0])
+        flat = features.permute(0, 2, 3, 1)
+        pairs = []
+        for room in range(ROOMS):
+            part = slice(room * VIEWS, (room + 1) * VIEWS)
+            chosen = self._patches(instances[part].flatten(), purity[part].flatten())
+            view = torch.arange(VIEWS).repeat_interleave(instances[0].numel())
+            pairs.append(pair_loss(flat[part].flatten(0, 2)[chosen], instances[part].flatten()[chosen], classes[part].flatten()[chosen], view[chosen]))
+        return {"pairs": torch.stack(pairs).mean(), "boundaries": boundary_loss(features, instances, purity)}
+
+    def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
+        """Indices of patches one instance fills, large instances thinned by the square root of their size."""
+        good = ((instances > 0) & (purity > PURE)).nonzero()[:, 0]
+        if len(good) <= PAIR_SAMPLES:
+            return good
+        _, which, counts = instances[good].unique(return_inverse=True, return_counts=True)
+        weights = counts[which].float().rsqrt()
+        return good[torch.multinomial(weights, PAIR_SAMPLES, generator=self.generator)]
+
+    def _sample(self) -> Tensor:
+        """[ROOMS * VIEWS] indices: views with rare classes more often, each followed by a neighbour from its room."""
+        first = torch.multinomial(self.view_weights, ROOMS, replacement=True, generator=self.generator)
+        hops = torch.randint(1, NEIGHBOURS + 1, (ROOMS,), generator=self.generator)
+        signs = torch.randint(0, 2, (ROOMS,), generator=self.generator) * 2 - 1
+        second = (first + hops * signs).clamp(0, len(self.views) - 1)
+        second = torch.where(self.views.room[second] == self.views.room[first], second, first)
+        return torch.stack([first, second], dim=1).flatten()
+
+    def _statistics(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """stride -> mean [C] and standard deviation [C] of the trunk over some of the views, unchanged."""
+        chosen = torch.randperm(len(self.views), generator=self.generator)[:STATISTICS_VIEWS]
+        pyramids = [self.trunk(batch.float() / 255) for batch in self.views.images[chosen].split(8)]
+        statistics = {}
+        for stride in STRIDES:
+            x = torch.cat([pyramid[stride].transpose(0, 1).flatten(1) for pyramid in pyramids], dim=1)  # [C, n]
+            statistics[stride] = (x.mean(dim=1), x.std(dim=1).clamp_min(1e-4))
+        return statistics
+
+    @torch.no_grad()
+    def _follow(self, step: int) -> None:
+        decay = min(AVERAGING, step / (step + 10))
+        for role, decoder in self.decoders.items():
+            for mean, now in zip(self.average[role].parameters(), decoder.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+
+
+def _balance(views: TrainingViews) -> tuple[Tensor, Tensor]:
+    """Weights of classes [K], inverse square root of their pixels, and of views [V], by the rarest class they show well."""
+    pixels = views.counts[:, 1:].sum(dim=0).float()
+    weights = torch.zeros(len(views.names))
+    present = pixels > 0
+    weights[1:][present] = (pixels[present].median() / pixels[present]).sqrt().clamp(0.2, 4.0)
+    shown = views.counts > 0.005 * views.counts.sum(dim=1, keepdim=True)
+    return weights, (shown * weights).max(dim=1).values
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums on one thread come in one order: the same bytes whatever the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

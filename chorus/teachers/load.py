@@ -1,0 +1,46 @@
+"""Choose the family of teachers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chorus.errors import MissingError, ParamsError
+from chorus.params import TeacherParams
+from chorus.store import Store
+from chorus.teachers.base import Role, Teacher
+
+
+def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = None) -> dict[Role, Teacher]:
+    """role -> teacher, of the family the params name.
+
+    store_or_folder: for the embedded family, the workspace or folder that holds the trained heads; a workspace without them, or None, means
+    the heads shipped with this package. Raises ParamsError for an unknown family, MissingError for absent weights or packages.
+    """
+    if params.family not in _FAMILIES:
+        raise ParamsError("params: teachers.family", expected=f"one of {', '.join(_FAMILIES)}", got=repr(params.family))
+    return _FAMILIES[params.family](store_or_folder)
+
+
+def embedded_folder(store_or_folder: Store | Path | None) -> Path:
+    """Where the embedded family's heads are read from."""
+    from chorus.teachers.embedded.weights import SHIPPED
+
+    if isinstance(store_or_folder, Store):
+        own = store_or_folder.embedded_teacher
+        return own if (own / "provenance.json").exists() else SHIPPED
+    return SHIPPED if store_or_folder is None else Path(store_or_folder)
+
+
+def _embedded(store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+    from chorus.teachers.embedded.teachers import load_embedded
+
+    return load_embedded(embedded_folder(store_or_folder))
+
+
+def _foundation(store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+    raise MissingError(
+        "params: teachers.family", expected="the foundation teachers", got="a version of Chorus without them", fix="Set teachers.family to embedded."
+    )
+
+
+_FAMILIES = {"embedded": _embedded, "foundation": _foundation}

@@ -1,0 +1,152 @@
+"""PHI-S: standardise each teacher so that equal loss weights work (Ranzinger et al. 2024, "PHI-S: Distribution Balancing ...").
+
+With mean mu, covariance U diag(l) U^T, a Hadamard matrix H scaled so that H H^T = I, and phi = sqrt(mean l):
+
+    x~ = H U^T (x - mu) / phi          x = phi U H^T x~ + mu
+
+Every channel of x~ has variance 1, and the angles of centred features are kept (rotations and one scale, nothing more).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from chorus.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhiS:
+    """The fitted map of one teacher with C channels."""
+
+    mean: Tensor  # [C] float32
+    rotation: Tensor  # [C, C] float32, H U^T, orthogonal
+    scale: float  # phi
+    mixing: str  # which H: "hadamard", or "random orthogonal" for orders no construction here reaches
+
+    @classmethod
+    def fit(cls, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> PhiS:
+        """From features [n, C] or (features [n, C], weights [n]), read once, one batch at a time.
+
+        Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or infinity.
+        """
+        total, mean, scatter = 0.0, None, None
+        for batch in batches:
+            features, weights = batch if isinstance(batch, tuple) else (batch, torch.ones(len(batch)))
+            x, w = features.double(), weights.double()
+            if not torch.isfinite(x).all():
+                raise InputError("PHI-S", expected="finite features", got="NaN or infinity", fix="Make the teacher views again.")
+            batch_total = float(w.sum())
+            if batch_total <= 0:
+                continue
+            if mean is None:
+                mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
+            # Chan, Golub and LeVeque 1983: merge the moments of two sets.
+            batch_mean = (w @ x) / batch_total
+            centred = x - batch_mean
+            delta = batch_mean - mean
+            scatter += centred.T @ (centred * w[:, None]) + torch.outer(delta, delta) * (total * batch_total / (total + batch_total))
+            total += batch_total
+            mean = mean + delta * (batch_total / total)
+        if mean is None:
+            raise InputError("PHI-S", expected="features to fit", got="none")
+        return cls._from_moments(mean, scatter / total)
+
+    @classmethod
+    def _from_moments(cls, mean: Tensor, covariance: Tensor) -> PhiS:
+        values, axes = torch.linalg.eigh(covariance)  # columns: axes
+        axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()  # an eigenvector's sign is arbitrary: fix it
+        mixing, kind = mixing_matrix(len(mean))
+        scale = float(values.clamp_min(0).mean().sqrt())
+        if scale <= 0:
+            raise InputError("PHI-S", expected="features that vary", got="one constant vector")
+        return cls(mean=mean.float(), rotation=(mixing @ axes.T).float(), scale=scale, mixing=kind)
+
+    @property
+    def dim(self) -> int:
+        return len(self.mean)
+
+    def apply(self, features: Tensor) -> Tensor:
+        """[..., C] the teacher's own space -> [..., C] standardised."""
+        return (features - self.mean.to(features)) @ (self.rotation.to(features).T / self.scale)
+
+    def invert(self, features: Tensor) -> Tensor:
+        """[..., C] standardised -> [..., C] the teacher's own space. Needed before comparing with text."""
+        return features @ (self.rotation.to(features) * self.scale) + self.mean.to(features)
+
+    def save(self, path: Path) -> None:
+        tensors = {"mean": self.mean.contiguous(), "rotation": self.rotation.contiguous()}
+        save_file(tensors, path, metadata={"scale": self.scale.hex(), "mixing": self.mixing})
+
+    @classmethod
+    def load(cls, path: Path) -> PhiS:
+        try:
+            with safe_open(path, "pt") as file:
+                notes = file.metadata()
+                mean, rotation = file.get_tensor("mean"), file.get_tensor("rotation")
+            return cls(mean=mean, rotation=rotation, scale=float.fromhex(notes["scale"]), mixing=notes["mixing"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(path, expected="a PHI-S file", got=error, fix="Train the encoder again.") from error
+
+
+def mixing_matrix(order: int) -> tuple[Tensor, str]:
+    """[C, C] float64 orthogonal H with its kind: a scaled Hadamard matrix where known, else a fixed random orthogonal one.
+
+    With a random H the channels' variances are near 1 rather than exactly 1.
+    """
+    hadamard = hadamard_matrix(order)
+    if hadamard is not None:
+        return hadamard / order**0.5, "hadamard"
+    noise = torch.randn(order, order, dtype=torch.float64, generator=torch.Generator().manual_seed(order))
+    q, r = torch.linalg.qr(noise)
+    return q * r.diagonal().sign(), "random orthogonal"
+
+
+def hadamard_matrix(order: int) -> Tensor | None:
+    """[n, n] of +-1 with H H^T = n I by Sylvester's doubling of a 1x1 or a Paley matrix; None for other orders."""
+    core, doublings = order, 0
+    while core > 0:
+        matrix = torch.ones(1, 1, dtype=torch.float64) if core == 1 else _paley(core)
+        if matrix is not None:
+            for _ in range(doublings):
+                matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+            return matrix
+        if core % 2:
+            return None
+        core, doublings = core // 2, doublings + 1
+    return None
+
+
+def _paley(order: int) -> Tensor | None:
+    """Paley 1933, over prime fields: order q + 1 for q = 3 mod 4 (I), order 2 (q + 1) for q = 1 mod 4 (II)."""
+    q = order - 1
+    if q % 4 == 3 and _is_prime(q):
+        return torch.eye(order, dtype=torch.float64) + _conference(q, skew=True)
+    q = order // 2 - 1
+    if order % 2 == 0 and q % 4 == 1 and _is_prime(q):
+        C, I = _conference(q, skew=False), torch.eye(q + 1, dtype=torch.float64)
+        return torch.cat([torch.cat([C + I, C - I], 1), torch.cat([C - I, -C - I], 1)])
+    return None
+
+
+def _conference(q: int, *, skew: bool) -> Tensor:
+    """[q + 1, q + 1] with zero diagonal, +-1 elsewhere and C C^T = q I: the quadratic characters of a - b, bordered by ones."""
+    character = -torch.ones(q, dtype=torch.float64)
+    character[torch.arange(1, q) ** 2 % q] = 1
+    character[0] = 0
+    index = torch.arange(q)
+    matrix = torch.zeros(q + 1, q + 1, dtype=torch.float64)
+    matrix[1:, 1:] = character[(index[:, None] - index[None]) % q]
+    matrix[0, 1:] = 1
+    matrix[1:, 0] = -1 if skew else 1
+    return matrix
+
+
+def _is_prime(n: int) -> bool:
+    return n > 1 and all(n % d for d in range(2, int(n**0.5) + 1))

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from chorus.errors import InputError
+from chorus.teachers.phi_s import PhiS, hadamard_matrix, mixing_matrix
+
+
+def sample(n: int, dim: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(dim, dim, generator=generator) * torch.linspace(0.1, 4, dim)
+    return torch.randn(n, dim, generator=generator) @ mix + torch.linspace(-3, 3, dim)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 8, 12, 20, 28, 36, 64, 152, 384, 768, 1024, 1152])
+def test_hadamard_orders(order):
+    H = hadamard_matrix(order)
+    assert set(H.unique().tolist()) <= {-1.0, 1.0}
+    torch.testing.assert_close(H @ H.T, order * torch.eye(order, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("order", [3, 5, 92, 150])
+def test_other_orders_are_orthogonal_and_say_so(order):
+    H, kind = mixing_matrix(order)
+    assert kind == "random orthogonal"
+    torch.testing.assert_close(H @ H.T, torch.eye(order, dtype=torch.float64))
+    assert torch.equal(H, mixing_matrix(order)[0])
+
+
+@pytest.mark.parametrize("dim", [12, 64])
+def test_every_channel_gets_unit_variance_and_angles_stay(dim):
+    x = sample(4000, dim)
+    phi = PhiS.fit([x])
+    z = phi.apply(x)
+    torch.testing.assert_close(z.var(dim=0, unbiased=False), torch.ones(dim), atol=1e-3, rtol=0)
+    torch.testing.assert_close(z.mean(dim=0), torch.zeros(dim), atol=1e-3, rtol=0)
+    cosine = torch.nn.functional.cosine_similarity
+    centred = x - phi.mean
+    torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centred[:50], centred[50:100]), atol=1e-4, rtol=0)
+
+
+def test_invert_undoes_apply():
+    x = sample(500, 20)
+    phi = PhiS.fit([x])
+    torch.testing.assert_close(phi.invert(phi.apply(x)), x, atol=1e-4, rtol=1e-4)
+
+
+def test_streaming_equals_one_batch_and_weights_equal_repeats():
+    x = sample(600, 12)
+    whole = PhiS.fit([x])
+    parts = PhiS.fit(x.split(97))
+    torch.testing.assert_close(whole.mean, parts.mean)
+    assert whole.scale == pytest.approx(parts.scale)
+    weights = torch.arange(600) % 3
+    repeated = PhiS.fit([x.repeat_interleave(weights, dim=0)])
+    weighted = PhiS.fit([(x, weights)])
+    torch.testing.assert_close(weighted.mean, repeated.mean)
+    torch.testing.assert_close(weighted.rotation, repeated.rotation, atol=1e-4, rtol=1e-4)
+
+
+def test_rank_deficient_features_survive():
+    x = sample(300, 4) @ torch.randn(4, 12, generator=torch.Generator().manual_seed(1))
+    phi = PhiS.fit([x])
+    torch.testing.assert_close(phi.invert(phi.apply(x)), x, atol=1e-3, rtol=1e-3)
+
+
+def test_saved_and_loaded_bit_for_bit(tmp_path):
+    phi = PhiS.fit([sample(100, 12)])
+    phi.save(tmp_path / "phi.safetensors")
+    again = PhiS.load(tmp_path / "phi.safetensors")
+    assert again.scale == phi.scale and again.mixing == phi.mixing
+    assert torch.equal(again.rotation, phi.rotation) and torch.equal(again.mean, phi.mean)
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(InputError, match="none"):
+        PhiS.fit([])
+    with pytest.raises(InputError, match="NaN"):
+        PhiS.fit([torch.full((3, 4), float("nan"))])
+    with pytest.raises(InputError, match="constant"):
+        PhiS.fit([torch.ones(5, 4)])
+    (tmp_path / "broken.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="PHI-S file"):
+        PhiS.load(tmp_path / "broken.safetensors")
