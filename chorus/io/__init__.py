@@ -1,0 +1,26 @@
+"""Reading and writing scenes and features: every format ends in a GaussianScene or a plain array, checked."""
+
+from chorus.io.features import Features, read_features, write_features
+from chorus.io.npy_folder import read_npy_folder, read_npy_labels, write_npy_folder
+from chorus.io.ply import read_ply, write_ply
+from chorus.io.points import PointCloud, read_points, write_points
+from chorus.io.scenes import read_scene, write_scene
+from chorus.io.splat import read_splat, write_splat
+
+__all__ = [
+    "Features",
+    "PointCloud",
+    "read_features",
+    "read_npy_folder",
+    "read_npy_labels",
+    "read_ply",
+    "read_points",
+    "read_scene",
+    "read_splat",
+    "write_features",
+    "write_npy_folder",
+    "write_ply",
+    "write_points",
+    "write_scene",
+    "write_splat",
+]

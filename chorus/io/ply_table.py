@@ -1,0 +1,144 @@
+"""The PLY container: a text header that names columns, then ascii or binary rows. Knows nothing of what the columns mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chorus.errors import InputError
+from chorus.store import atomic_file
+
+_TYPES = {
+    **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2"},
+    **{"int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4", "double": "f8", "float64": "f8"},
+}
+_NAMES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
+_ORDERS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
+_MAX_HEADER = 1 << 20  # bytes; a real header has a few kilobytes
+
+
+@dataclass(frozen=True)
+class _Element:
+    name: str
+    count: int
+    columns: list[tuple[str, str]]  # (name, numpy type without byte order)
+    lists: list[str]  # names of list properties: their rows have no fixed size
+
+
+@dataclass(frozen=True)
+class _Header:
+    order: str  # "=" for ascii, else "<" or ">"
+    elements: list[_Element]
+    size: int  # bytes up to and including the line end_header
+
+
+def read_table(path: Path, element: str = "vertex") -> np.ndarray:
+    """The rows of one element as a structured array [N], columns by their property names.
+
+    Raises InputError when the file is no PLY, lacks the element or ends too early.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(path, expected="a readable .ply file", got=error.strerror or error) from error
+    header = _parse_header(path, content)
+    body, offset = memoryview(content)[header.size :], 0
+    lines = bytes(body).split(b"\n") if header.order == "=" else []
+    for entry in header.elements:
+        if entry.name == element:
+            if entry.lists:
+                raise InputError(path, expected=f"element {element} without list properties", got=", ".join(entry.lists))
+            return _ascii_rows(path, lines[offset:], entry) if header.order == "=" else _binary_rows(path, body[offset:], entry, header.order)
+        offset += entry.count if header.order == "=" else _fixed_size(path, entry, header.order)
+    raise InputError(path, expected=f"an element '{element}'", got=", ".join(e.name for e in header.elements) or "no element")
+
+
+def write_table(path: Path, table: np.ndarray, *, element: str = "vertex") -> None:
+    """Write a structured array [N] as one little-endian binary element, whole or not at all."""
+    columns = [(name, table.dtype[name].str[1:]) for name in table.dtype.names]
+    properties = "".join(f"property {_NAMES[kind]} {name}\n" for name, kind in columns)
+    header = f"ply\nformat binary_little_endian 1.0\nelement {element} {len(table)}\n{properties}end_header\n"
+    rows = table.astype([(name, "<" + kind) for name, kind in columns], copy=False)
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_bytes(header.encode("ascii") + rows.tobytes())
+
+
+def columns_of(table: np.ndarray, names: list[str]) -> np.ndarray:
+    """[N, len(names)] float32 of the named columns."""
+    return np.stack([table[name].astype(np.float32) for name in names], axis=1)
+
+
+def _parse_header(path: Path, content: bytes) -> _Header:
+    if not content.startswith((b"ply\n", b"ply\r\n")):
+        raise InputError(path, expected="a PLY file (first line 'ply')", got=repr(content[:16]) if content else "an empty file")
+    end = content.find(b"end_header", 0, _MAX_HEADER)
+    stop = content.find(b"\n", end) if end >= 0 else -1
+    if stop < 0:
+        raise InputError(path, expected="a header that ends with 'end_header'", got="none", fix="The file is cut off: copy it again.")
+    order, elements = None, []
+    for line in content[:end].decode("ascii", "replace").splitlines()[1:]:
+        words = line.split()
+        try:
+            if not words or words[0] in ("comment", "obj_info"):
+                continue
+            if words[0] == "format":
+                order = _ORDERS[words[1]]
+            elif words[0] == "element":
+                elements.append(_Element(words[1], _count(words[2]), [], []))
+            elif words[0] == "property" and words[1] == "list":
+                elements[-1].lists.append(words[4])
+            elif words[0] == "property":
+                elements[-1].columns.append((words[2], _TYPES[words[1]]))
+            else:
+                raise ValueError(words[0])
+        except (IndexError, KeyError, ValueError) as error:
+            raise InputError(path, expected="PLY header lines (format, element, property)", got=repr(line)) from error
+    if order is None:
+        raise InputError(path, expected="a format line in the header", got="none")
+    return _Header(order, elements, stop + 1)
+
+
+def _count(word: str) -> int:
+    if (count := int(word)) < 0:
+        raise ValueError(word)
+    return count
+
+
+def _row_type(path: Path, element: _Element, order: str) -> np.dtype:
+    names = [name for name, _ in element.columns]
+    if not names or len(set(names)) != len(names):
+        raise InputError(path, expected=f"distinct properties of {element.name}", got=names or "none")
+    return np.dtype([(name, order + kind) for name, kind in element.columns])
+
+
+def _fixed_size(path: Path, element: _Element, order: str) -> int:
+    if element.lists:
+        raise InputError(path, expected="the vertices before any element with lists", got=f"element {element.name} first", fix="Write vertices first.")
+    return element.count * _row_type(path, element, order).itemsize
+
+
+def _binary_rows(path: Path, body: memoryview, element: _Element, order: str) -> np.ndarray:
+    kind = _row_type(path, element, order)
+    if len(body) < element.count * kind.itemsize:
+        raise InputError(path, expected=f"{element.count} rows of {kind.itemsize} bytes", got=f"{len(body) // kind.itemsize} rows", fix="The file is cut off: copy it again.")
+    rows = np.frombuffer(body, kind, count=element.count)
+    return rows.astype(kind.newbyteorder("="))
+
+
+def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray:
+    kind = _row_type(path, element, "=")
+    rows = [line.split() for line in lines[: element.count]]
+    if len(rows) < element.count or any(len(row) != len(kind.names) for row in rows):
+        good = sum(len(row) == len(kind.names) for row in rows)
+        raise InputError(path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix="The file is cut off or damaged: copy it again.")
+    try:
+        values = np.array(rows, dtype=np.float64).reshape(element.count, len(kind.names))
+    except ValueError as error:
+        raise InputError(path, expected="numbers", got=error) from error
+    table = np.empty(element.count, kind)
+    for column, name in enumerate(kind.names):
+        table[name] = values[:, column]
+    return table

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+
+from chorus.errors import InputError
+from chorus.io import read_features, read_npy_folder, read_npy_labels, read_scene, read_splat, write_features, write_npy_folder, write_scene
+from chorus.scene import scene_from_colors
+
+
+def scene_of(n: int):
+    draw = torch.Generator().manual_seed(n)
+    u = torch.rand(n, 14, generator=draw)
+    return scene_from_colors(u[:, :3] * 4, u[:, 3:7] - 0.5, u[:, 7:10] * 0.1 + 0.01, u[:, 10] * 0.9 + 0.05, u[:, 11:])
+
+
+def test_splat_round_trip(tmp_path):
+    scene = scene_of(40)
+    write_scene(tmp_path / "scene.splat", scene)
+    back = read_scene(tmp_path / "scene.splat")
+    order = [int((scene.means - mean).norm(dim=1).argmin()) for mean in back.means]
+    scene = scene.select(torch.tensor(order))
+    assert torch.equal(back.means, scene.means) and sorted(order) == list(range(40))
+    assert torch.allclose(back.rgb, scene.rgb, atol=1 / 255) and torch.allclose(back.opacities, scene.opacities, atol=1 / 255)
+    assert torch.allclose(back.unit_quats, scene.unit_quats, atol=0.03) and torch.allclose(back.scales, scene.scales)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_splat_of_a_wrong_size(tmp_path, size):
+    (tmp_path / "scene.splat").write_bytes(b"\0" * size)
+    with pytest.raises(InputError, match="multiple of 32"):
+        read_splat(tmp_path / "scene.splat")
+
+
+def test_splat_with_nan(tmp_path):
+    (tmp_path / "scene.splat").write_bytes(b"\xff" * 32)  # every float is NaN
+    with pytest.raises(InputError, match="finite means"):
+        read_splat(tmp_path / "scene.splat")
+
+
+def test_npy_folder_round_trip(tmp_path):
+    scene, segment = scene_of(7), np.arange(7)
+    write_npy_folder(tmp_path, scene, {"segment": segment})
+    back = read_scene(tmp_path)
+    assert torch.equal(back.means, scene.means) and torch.allclose(back.opacities, scene.opacities, atol=1e-5)
+    assert torch.allclose(back.scales, scene.scales, rtol=1e-5) and torch.allclose(back.rgb, scene.rgb, atol=1 / 255)
+    assert (read_npy_labels(tmp_path)["segment"] == segment).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("scale", None, "scale.npy"),
+        ("quat", np.zeros((3, 4), np.float32), "quat.npy"),
+        ("opacity", np.full(7, 2.0), "opacities in"),
+        ("scale", np.full((7, 3), -1.0), "linear scales"),
+        ("coord", np.full((7, 3), np.nan), "finite means"),
+        ("color", np.array([{}], dtype=object), "color.npy"),
+    ],
+)
+def test_npy_folder_with_a_bad_array(tmp_path, name, array, message):
+    write_npy_folder(tmp_path, scene_of(7))
+    (tmp_path / f"{name}.npy").unlink()
+    if array is not None:
+        np.save(tmp_path / f"{name}.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=message):
+        read_npy_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["absent.ply", "notes.txt"])
+def test_unknown_or_absent_scene(tmp_path, name):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match=name):
+        read_scene(tmp_path / name)
+
+
+def test_features_round_trip_and_equal_bytes(tmp_path):
+    features, valid = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 1, 0, 1, 0]).bool()
+    for name in ("a", "b"):
+        write_features(tmp_path / name, features, valid=valid, info={"model": "tiny", "level": 2, "scene": "x"})
+    back = read_features(tmp_path / "a")
+    assert torch.equal(back.features, features.half().float()) and torch.equal(back.valid, valid) and back.info["level"] == 2
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_features_that_cannot_be(tmp_path):
+    with pytest.raises(InputError, match="finite"):
+        write_features(tmp_path / "a", torch.full((1, 2), 1e6))
+    (tmp_path / "b").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="safetensors"):
+        read_features(tmp_path / "b")
+    with pytest.raises(InputError):
+        read_features(tmp_path / "absent")
