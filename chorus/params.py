@@ -23,14 +23,18 @@ class CaptureParams:
     width: int  # pixels
     height: int  # pixels
     photo_long_side: int  # pixels; photos of real captures are scaled down to it
+    rgbd_long_side: int  # pixels; RGB-D frames likewise
+    max_views: int  # of a real capture; more are thinned out evenly
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitParams:
     """Gaussian optimisation (scenes/gaussians)."""
 
-    max_gaussians: int
+    max_gaussians: int  # of a rendered room
     iterations: int
+    max_gaussians_real: int  # of a real capture (photos, rgbd)
+    iterations_real: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,8 @@ class TeacherParams:
 
     family: str  # embedded | foundation
     withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
-    train_steps: int
+    train_steps: int  # 8 views each, over two decoders
+    lr: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,12 @@ class EvaluateParams:
     """Evaluation (reports/evaluation)."""
 
     neighbours: int  # splats that vote for a ground-truth point
+    truth_grid: float  # metres; one ground-truth point in a voxel of this size
     probe_steps: int
+    probe_rows: int  # labelled rows of each training room the probe learns from
+    chance_seeds: int  # simulations of uniformly random guesses
+    bootstrap: int  # draws of rooms behind every interval
+    instance_vote: bool  # also print the vote inside ground-truth instances, which reads the truth
 
 
 @dataclass(frozen=True, kw_only=True)
