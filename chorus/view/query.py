@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chorus.errors import InputError
-from chorus.scene import GaussianScene, scene_from_colors
+from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
 
 ARTICLES = ("a ", "an ", "the ", "some ", "something ")
@@ -85,9 +85,3 @@ def heat(scene: GaussianScene, score: np.ndarray) -> np.ndarray:
     ramp = np.stack([np.interp(score, stops, c) for c in zip((0.35, 0.1, 0.6), (0.75, 0.15, 0.45), (0.98, 0.5, 0.1), (1.0, 0.9, 0.2), strict=True)], axis=1)
     mix = np.clip(score / 0.4, 0, 1)[:, None]
     return pale * (1 - mix) + ramp * mix
-
-
-def recoloured(scene: GaussianScene, rgb: np.ndarray) -> GaussianScene:
-    """The scene with flat colours rgb [N, 3] in 0..1 in place of its spherical harmonics."""
-    colours = scene.means.new_tensor(rgb)
-    return scene_from_colors(scene.means, scene.quats, scene.scales, scene.opacities, colours)

@@ -1,0 +1,64 @@
+"""What the evaluation needs, as plain arrays: it neither loads models nor knows where artifacts live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from chorus.capture import Capture
+from chorus.evaluate.points import TruthPoints
+from chorus.scene import GaussianScene
+
+METHODS = ("student", "points", "lifted")  # those with language features; chance has none
+PROBED = ("student", "points", "lifted", "random", "colour_only")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Features of one method at N places of a room: Gaussian centres or points."""
+
+    positions: np.ndarray  # [N, 3] m
+    lang: np.ndarray | None = None  # [N, C] comparable with the text embeddings
+    valid: np.ndarray | None = None  # [N] bool: where `lang` says something; everywhere when None
+    probe: np.ndarray | None = None  # [N, D] frozen features a linear probe reads
+
+    @property
+    def speaks(self) -> np.ndarray:
+        """[N] bool."""
+        return np.ones(len(self.positions), bool) if self.valid is None else self.valid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """A labelled room. truth: class ids of ReportInputs.names. fields by method: student, points, lifted, random, colour_only,
+    before and after (adaptation), clean and noisy (retrieval)."""
+
+    name: str
+    truth: TruthPoints
+    fields: Mapping[str, Field]
+    gaussians: GaussianScene | None = None  # for pictures
+    capture: Capture | None = None  # for pictures
+    info: Mapping[str, object] = field(default_factory=dict)  # home, domain, licence
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs:
+    """Everything a report is made from."""
+
+    names: tuple[str, ...]  # the label set: every name is a candidate in every room
+    text: np.ndarray  # [T, C] embeddings of prompts(names)
+    withheld: tuple[str, ...]  # names the language teacher's training never saw
+    held_out: tuple[Room, ...]
+    probe_train: tuple[Room, ...] = ()  # rooms of the training homes; read by the probe alone
+    adaptation: tuple[Room, ...] = ()  # held-out rooms of the second domain with fields before and after
+    curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
+    fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
+    sheets: Mapping[str, Path] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
+    teachers: Mapping[str, object] = field(default_factory=dict)  # figures the teachers' stage measured
+    storage: Mapping[str, int] = field(default_factory=dict)  # factorised_bytes, naive_bytes
+    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> wall time
+    provenance: Mapping[str, str] = field(default_factory=dict)  # artifact -> content hash
+    seed: int = 0

@@ -1,0 +1,64 @@
+"""What the numbers do not show, worked out from the numbers themselves."""
+
+from __future__ import annotations
+
+FEW_POINTS = 500
+FEW_ROOMS = 10
+
+
+def sentences(report: dict) -> list[str]:
+    """Plain sentences on the limits of this very report: sample sizes, absent classes, withheld names, intervals that touch zero."""
+    data, classes = report["data"], report["per_class"]
+    present = {name: row["points"] for name, row in classes.items() if row["points"]}
+    few = [name for name, points in present.items() if points < FEW_POINTS]
+    absent = [name for name in classes if name not in present]
+    out = [
+        f"All figures come from {_count(len(data['held_out_rooms']), 'room')} of {_count(len(data['held_out_homes']), 'home')}"
+        + (" - too few for fine differences; the intervals resample rooms and say how much that matters." if len(data["held_out_rooms"]) < FEW_ROOMS else "."),
+        f"One random seed ({data['seed']}): how much another training run would differ is not in these intervals.",
+        "The homes are designed by people but rendered by one program: light, sensor noise and furniture meshes are simpler than in a photographed home.",
+    ]
+    if few:
+        out.append(f"Rest on fewer than {FEW_POINTS} points each, so that one object decides them: {_list(few)}.")
+    if absent:
+        out.append(f"Never occur in the held-out rooms, though they are candidates everywhere: {_list(absent)}.")
+    out += _withheld(report, present)
+    out += _uncertain(report)
+    out.append("The linear probe saw labels of the training rooms (that is what a probe is); nothing else here did.")
+    out.append("The lifted teacher is an upper reference, not a rival: it needs images of the very room.")
+    return out
+
+
+def _withheld(report: dict, present: dict) -> list[str]:
+    names = report["data"]["withheld"]
+    if not names:
+        return []
+    shown = [name for name in names if name in present]
+    score = report["zero_shot_withheld"]["lifted"]["f_miou"]
+    where = f"in the held-out rooms: {_list(shown)}" if shown else "none of them occurs in the held-out rooms"
+    text = f"Names withheld from the language teacher's training: {_list(names)}; {where}."
+    if score is not None and score < 5:
+        text += " The teacher itself hardly knows them, so the student cannot: open vocabulary beyond the trained names is not shown here."
+    return [text]
+
+
+def _uncertain(report: dict) -> list[str]:
+    claims = {
+        "that Gaussians beat points": report["zero_shot"].get("student_minus_points"),
+        "that adaptation helps": report["adaptation"].get("gain"),
+    }
+    doubtful = [claim for claim, row in claims.items() if row and _holds_zero(row["f_miou_interval"])]
+    return [f"Not settled by these rooms (the interval holds zero): {_list(doubtful)}."] if doubtful else []
+
+
+def _holds_zero(interval: list[float | None]) -> bool:
+    low, high = interval
+    return low is not None and low <= 0 <= high
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _list(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,117 @@
+"""Pictures of a held-out room: as it looks, its features as colours, and labels on it."""
+
+from __future__ import annotations
+
+import base64
+import colorsys
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from chorus.cameras import Cameras
+from chorus.capture import Capture
+from chorus.evaluate import zero_shot
+from chorus.evaluate.inputs import ReportInputs, Room
+from chorus.evaluate.points import truth_of
+from chorus.evaluate.tasks import REACH
+from chorus.view import render
+
+FIXED = {"wall": (0.78, 0.76, 0.72), "floor": (0.55, 0.47, 0.38), "ceiling": (0.90, 0.90, 0.92), "window": (0.62, 0.82, 0.92), "door": (0.45, 0.30, 0.20)}
+UNKNOWN = (0.25, 0.25, 0.25)
+GOLDEN = 0.618033988749895
+
+
+def palette(names: Sequence[str]) -> np.ndarray:
+    """[T + 1, 3] colours of names in 0..1: calm ones for the room's shell, spread hues for the rest; the last row is "unknown"."""
+    rows, free = [], 0
+    for name in names:
+        if name in FIXED:
+            rows.append(FIXED[name])
+        else:
+            rows.append(colorsys.hsv_to_rgb((0.02 + free * GOLDEN) % 1.0, (0.85, 0.55, 0.95)[free % 3], (0.92, 0.95, 0.68)[free % 3]))
+            free += 1
+    return np.array([*rows, UNKNOWN])
+
+
+def label_colours(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """[N, 3] from class ids [N], -1 unknown."""
+    return palette(names)[labels]
+
+
+def pca_colours(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """[N, 3] the three main directions of features [N, C] as red, green and blue, each stretched to its middle 98 %."""
+    features = np.asarray(features, np.float64)
+    valid = np.ones(len(features), bool) if valid is None else valid
+    if not valid.any():
+        return np.tile(UNKNOWN, (len(features), 1))
+    centred = features - features[valid].mean(axis=0)
+    _, directions = np.linalg.eigh(centred[valid].T @ centred[valid])
+    directions = directions[:, ::-1][:, :3]
+    directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])])  # a sign of its own would be chance
+    scores = centred @ directions
+    low, high = np.percentile(scores[valid], [1, 99], axis=0)
+    colours = ((scores - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
+    colours = np.pad(colours, ((0, 0), (0, 3 - colours.shape[1])))
+    return np.where(valid[:, None], colours, UNKNOWN)
+
+
+def best_view(capture: Capture) -> Cameras:
+    """The view that sees the most classes, wall, floor and ceiling aside, each with at least 1 % of the picture."""
+    if capture.semantic is None:
+        return capture.cameras.select(slice(0, 1))
+    least = capture.semantic[0].size // 100
+    kinds = [(np.bincount(view.ravel(), minlength=2)[1:] > least).sum() for view in capture.semantic]
+    pick = int(np.argmax(kinds))
+    return capture.cameras.select(slice(pick, pick + 1))
+
+
+def room_pictures(room: Room, inputs: ReportInputs) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """(caption, from above, from inside) of a room with Gaussians: colour, features, true and predicted labels."""
+    scene = room.gaussians
+    centres = scene.means.detach().cpu().numpy()
+    truth, _ = truth_of(centres, room.truth, reach=2 * REACH)
+    layers = [("colour", scene.rgb.detach().cpu().numpy()), ("ground truth", label_colours(truth, inputs.names))]
+    for method, caption in (("lifted", "lifted teacher"), ("student", "student")):
+        field = room.fields.get(method)
+        if field is not None and field.lang is not None and len(field.positions) == len(scene):
+            labels = zero_shot.classify(field.lang, inputs.text, field.speaks)
+            layers.append((f"{caption}: words", label_colours(labels, inputs.names)))
+            layers.append((f"{caption}: features (PCA)", pca_colours(field.lang, field.speaks)))
+    inside = best_view(room.capture) if room.capture is not None else None
+    return [(caption, *render.views(scene, rgb, inside=inside)) for caption, rgb in layers]
+
+
+def names_shown(room: Room, inputs: ReportInputs) -> list[tuple[str, str]]:
+    """(name, #rrggbb) of the classes to explain below a room's pictures: those in its truth or in a prediction of note."""
+    ids = set(np.unique(room.truth.semantic[room.truth.semantic >= 0]).tolist())
+    for method in ("student", "lifted"):
+        field = room.fields.get(method)
+        if field is not None and field.lang is not None:
+            count = np.bincount(zero_shot.classify(field.lang, inputs.text, field.speaks) + 1, minlength=len(inputs.names) + 1)[1:]
+            ids |= set(np.flatnonzero(count > 0.01 * count.sum()).tolist())
+    colours = (palette(inputs.names) * 255 + 0.5).astype(int)
+    return [(inputs.names[i], "#{:02x}{:02x}{:02x}".format(*colours[i])) for i in sorted(ids)]
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A picture [H, W, 3|4] uint8 as PNG bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "png", optimize=True)
+    return stream.getvalue()
+
+
+def inline(data: bytes) -> str:
+    """PNG bytes as a data: address that needs no other file."""
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def thumbnail(path, *, side: int = 1200) -> bytes:
+    """A PNG file scaled down to a longer side of ``side`` pixels, as PNG bytes (256 colours: contact sheets are big)."""
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        image.thumbnail((side, side))
+        stream = io.BytesIO()
+        image.quantize(256, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+    return stream.getvalue()

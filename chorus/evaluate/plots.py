@@ -1,0 +1,109 @@
+"""Charts of the report. SVG takes the page's text colour, so it reads on light and dark; PNG copies lie beside the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from chorus.errors import InputError
+
+COLOURS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
+INK = "#7f7e7d"  # stands for the page's text colour until the SVG is written
+
+
+def _pyplot():
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(
+        {"svg.hashsalt": "chorus", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    )
+    for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"):
+        plt.rcParams[key] = INK
+    return plt
+
+
+def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[str, ...], withheld: tuple[str, ...]):
+    """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names starred."""
+    plt = _pyplot()
+    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["points"]) if row["points"]]
+    figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.3 * len(names)))
+    height = 0.8 / max(1, len(methods))
+    for m, method in enumerate(methods):
+        values = [table[name].get(method) or 0.0 for name in names]
+        places = [i + 0.4 - (m + 0.5) * height for i in range(len(names))]
+        axes.barh(places, values, height=height, color=COLOURS[method], label=method)
+    axes.set_yticks(range(len(names)), [f"{name}{' *' if name in withheld else ''}" for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel("IoU, %   (* name withheld from the language teacher)")
+    axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, loc="lower right")
+    figure.tight_layout()
+    return figure
+
+
+def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """column -> (steps, values) of a curves.csv whose first column is the step. Empty cells are skipped."""
+    try:
+        with open(path, newline="") as stream:
+            rows = list(csv.reader(stream))
+        head, body = rows[0], rows[1:]
+        return {
+            name: tuple(map(list, zip(*[(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]], strict=True))) or ([], [])
+            for c, name in enumerate(head)
+            if c > 0
+        }
+    except (OSError, IndexError, ValueError) as error:
+        raise InputError(path, expected="a CSV with a header and numbers", got=error, fix="Train the model again.") from error
+
+
+def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
+    """One small chart for each column of each model's curves, raw and smoothed."""
+    plt = _pyplot()
+    charts = [(model, name, line) for model, table in tables.items() for name, line in table.items() if len(line[0]) > 1]
+    columns = min(3, max(1, len(charts)))
+    rows = max(1, -(-len(charts) // columns))
+    figure, grid = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.2 * rows), squeeze=False)
+    for axes in grid.flat[len(charts) :]:
+        axes.set_visible(False)
+    for axes, (model, name, (steps, values)) in zip(grid.flat, charts, strict=False):
+        axes.plot(steps, values, color=COLOURS["student"], alpha=0.3, linewidth=0.8)
+        axes.plot(steps, smooth(values), color=COLOURS["student"], linewidth=1.5)
+        axes.set_title(f"{model}: {name}", fontsize=9)
+        axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    figure.tight_layout()
+    return figure
+
+
+def smooth(values: list[float], weight: float = 0.9) -> list[float]:
+    """Exponential moving average without the start's bias."""
+    mean, norm, out = 0.0, 0.0, []
+    for value in values:
+        mean, norm = weight * mean + (1 - weight) * value, weight * norm + (1 - weight)
+        out.append(mean / norm)
+    return out
+
+
+def svg(figure) -> str:
+    """A figure as inline SVG, its ink the page's own text colour. Closes nothing."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = stream.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)  # inside HTML the namespace is known
+    return text.replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
+
+
+def save_png(figure, path: Path) -> None:
+    """The same figure as a PNG on white."""
+    figure.savefig(path, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+
+
+def close(figure) -> None:
+    _pyplot().close(figure)

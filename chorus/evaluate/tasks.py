@@ -1,0 +1,75 @@
+"""What else frozen features are good for, over all rooms: a linear probe, object proposals, retrieval under noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chorus.evaluate import instances, metrics, probe, retrieval, zero_shot
+from chorus.evaluate.inputs import Field, ReportInputs, Room
+from chorus.evaluate.points import truth_of
+from chorus.params import EvaluateParams
+
+REACH = 0.1  # m from a Gaussian's centre to the ground-truth point that names it
+TEMPERATURE = 0.05  # of the softmax over names that ranks object proposals
+ABSENT = {key: float("nan") for key in ("miou", "macc", "f_miou", "f_macc", "overall")}  # of a method without features
+
+
+def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams) -> dict:
+    """A probe trained on labels of ``probe_train`` and scored, by the same vote, on ``held_out``."""
+    train = [room for room in inputs.probe_train if _probed(room, method)]
+    rooms = [room for room in inputs.held_out if _probed(room, method)]
+    if not train or not rooms:
+        return dict(ABSENT)
+    picks = [_probe_rows(room, room.fields[method], params, seed=inputs.seed + i) for i, room in enumerate(train)]
+    features, labels = (np.concatenate(side) for side in zip(*picks, strict=True))
+    fitted = probe.train(features, labels, len(inputs.names), steps=params.probe_steps, seed=inputs.seed)
+    total = 0
+    for room in rooms:
+        field = room.fields[method]
+        everywhere = np.ones(len(field.positions), bool)
+        near = zero_shot.nearest(field.positions, room.truth.positions, everywhere, neighbours=params.neighbours)
+        total = total + metrics.confusion(room.truth.semantic, zero_shot.vote(fitted.classify(field.probe), near, len(inputs.names)), len(inputs.names))
+    return metrics.summary(total, inputs.names)
+
+
+def _probed(room: Room, method: str) -> bool:
+    return method in room.fields and room.fields[method].probe is not None
+
+
+def _probe_rows(room: Room, field: Field, params: EvaluateParams, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    labels, _ = truth_of(field.positions, room.truth, reach=REACH)
+    known = np.flatnonzero(labels >= 0)
+    rows = known[probe.sample(len(known), params.probe_rows, seed=seed)]
+    return field.probe[rows], labels[rows]
+
+
+def instance_table(inputs: ReportInputs, method: str) -> dict:
+    """AP of objects grown from the method's own predictions (no ground-truth mask anywhere)."""
+    things = np.array([name not in metrics.BACKGROUND for name in inputs.names])
+    rooms = []
+    for room in inputs.held_out:
+        field = room.fields.get(method)
+        if field is None or field.lang is None or not field.speaks.any():
+            return {"ap25": float("nan"), "ap50": float("nan"), "map": float("nan")}
+        near = zero_shot.nearest(field.positions, room.truth.positions, field.speaks, neighbours=1)[:, 0]
+        logits = zero_shot.similarity(field.lang, inputs.text) / TEMPERATURE
+        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chances = (chances / chances.sum(axis=1, keepdims=True))[near]
+        proposals = instances.propose(room.truth.positions, chances, things)
+        semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
+        rooms.append((proposals, *instances.overlaps(proposals, semantic, room.truth.instance)))
+    return instances.table(rooms, len(inputs.names))
+
+
+def retrieval_recall(inputs: ReportInputs) -> float:
+    """Recall@1 from perturbed to clean objects of all held-out rooms together."""
+    clean, noisy = [], []
+    for room in inputs.held_out:
+        if "clean" not in room.fields or "noisy" not in room.fields:
+            return float("nan")
+        field = room.fields["clean"]
+        semantic, instance = truth_of(field.positions, room.truth, reach=REACH)
+        instance = np.where(semantic >= 0, instance, 0)
+        clean.append(retrieval.pool(field.probe, instance)[0])
+        noisy.append(retrieval.pool(room.fields["noisy"].probe, instance)[0])
+    return retrieval.recall_at_1(np.concatenate(clean), np.concatenate(noisy)) if clean else float("nan")
