@@ -1,0 +1,20 @@
+"""Native ops for Gaussian-splat scenes on the CPU, each with a torch twin in `chorus_kernels.reference`.
+
+Tensors in, tensors out, differentiable where it makes sense. `CHORUS_KERNELS=reference` runs the twins instead of the native
+build; nothing falls back silently.
+"""
+
+from chorus_kernels.patches import PatchWeights, lift, patch_weights, render_features
+from chorus_kernels.raster import Rasterized, rasterize
+from chorus_kernels.sparse import spmm, spmm_t
+
+__all__ = [
+    "PatchWeights",
+    "Rasterized",
+    "lift",
+    "patch_weights",
+    "rasterize",
+    "render_features",
+    "spmm",
+    "spmm_t",
+]

@@ -1,0 +1,173 @@
+"""The torch twin of every op: short, slow, differentiable, any float dtype. What the native code is tested against."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from chorus_kernels.raster import Rasterized
+
+ALPHA_MIN, ALPHA_MAX, T_MIN = 1 / 255, 0.999, 1e-4
+
+
+def rotation_matrices(quats: Tensor) -> Tensor:  # [N, 4] wxyz -> [N, 3, 3]
+    """Rotation of each quaternion, normalised first."""
+    w, x, y, z = functional.normalize(quats, dim=-1).unbind(-1)
+    rows = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def spherical_harmonics(degree: int, directions: Tensor, coefficients: Tensor) -> Tensor:
+    """Colour [N, 3] of unit directions [N, 3] and coefficients [N, K, 3], before the offset of 0.5 (order and signs of 3DGS)."""
+    x, y, z = directions.unbind(-1)
+    basis = [torch.full_like(x, 0.28209479177387814)]
+    if degree > 0:
+        basis += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
+    if degree > 1:
+        basis += [
+            1.0925484305920792 * x * y, -1.0925484305920792 * y * z, 0.31539156525252005 * (2 * z * z - x * x - y * y),
+            -1.0925484305920792 * x * z, 0.5462742152960396 * (x * x - y * y),
+        ]  # fmt: skip
+    if degree > 2:
+        basis += [
+            -0.5900435899266435 * y * (3 * x * x - y * y), 2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * z * z - x * x - y * y), 0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
+            -0.4570457994644658 * x * (4 * z * z - x * x - y * y), 1.445305721320277 * z * (x * x - y * y),
+            -0.5900435899266435 * x * (x * x - 3 * y * y),
+        ]  # fmt: skip
+    basis_t = torch.stack(basis, -1)
+    return torch.einsum("nk,nkc->nc", basis_t, coefficients[:, : basis_t.shape[1]])
+
+
+def project(means: Tensor, quats: Tensor, scales: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float):
+    """EWA projection: image means [N, 2], covariances [N, 2, 2] with blur, depths [N]."""
+    cam = means @ viewmat[:3, :3].T + viewmat[:3, 3]
+    z = cam[:, 2]
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    safe = torch.where(z.abs() < 1e-12, torch.full_like(z, 1e-12), z)
+    ax, ay = cam[:, 0] / safe, cam[:, 1] / safe
+    mx, my = 0.15 * width / fx, 0.15 * height / fy
+    tx = safe * torch.minimum((width - cx) / fx + mx, torch.maximum(-cx / fx - mx, ax))
+    ty = safe * torch.minimum((height - cy) / fy + my, torch.maximum(-cy / fy - my, ay))
+    zero = torch.zeros_like(z)
+    J = torch.stack([fx / safe, zero, -fx * tx / safe**2, zero, fy / safe, -fy * ty / safe**2], -1).unflatten(-1, (2, 3))
+    M = J @ viewmat[:3, :3] @ rotation_matrices(quats) * scales[:, None, :]
+    covariance = M @ M.mT + eps2d * torch.eye(2, dtype=means.dtype)
+    return torch.stack([fx * ax + cx, fy * ay + cy], -1), covariance, z
+
+
+def blend_weights(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int,
+    near_plane: float = 0.01, far_plane: float = 1e10, eps2d: float = 0.3, pixels: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Every weight of one view, densely: w [P, N] (columns in depth order), that order [N], depths [N] in that order.
+
+    `pixels` [P] chooses pixels by row-major index; default all of them.
+    """
+    mean2d, covariance, depth = project(means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d)
+    ahead = (depth >= near_plane) & (depth <= far_plane)
+    order = torch.argsort(depth.detach(), stable=True)
+    order = order[ahead[order]]
+    inverse = torch.linalg.inv(covariance[order])
+    at = torch.arange(width * height) if pixels is None else pixels
+    centres = torch.stack([at % width, at // width], -1).to(means.dtype) + 0.5
+    d = centres[:, None] - mean2d[order]  # [P, N, 2]
+    power = 0.5 * torch.einsum("pni,nij,pnj->pn", d, inverse, d)
+    alpha = (opacities[order] * torch.exp(-power)).clamp(max=ALPHA_MAX)
+    alpha = torch.where(alpha >= ALPHA_MIN, alpha, torch.zeros_like(alpha))
+    after = torch.cumprod(1 - alpha, dim=1)
+    before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], 1)[:, : alpha.shape[1]]
+    alive = (after > T_MIN).detach()  # the splat that would end the pixel is not blended, nor any behind it
+    return torch.where(alive, before * alpha, torch.zeros_like(alpha)), order, depth[order]
+
+
+def _view_colors(means: Tensor, colors: Tensor, viewmat: Tensor, sh_degree: int | None) -> Tensor:
+    if sh_degree is None:
+        return colors
+    eye = -viewmat[:3, :3].T @ viewmat[:3, 3]
+    return (spherical_harmonics(sh_degree, functional.normalize(means - eye, dim=-1), colors) + 0.5).clamp(min=0)
+
+
+def rasterize(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int,
+    height: int, near_plane: float = 0.01, far_plane: float = 1e10, backgrounds: Tensor | None = None, sh_degree: int | None = None,
+    eps2d: float = 0.3, absgrad: Tensor | None = None,
+) -> "Rasterized":  # fmt: skip
+    """Twin of `chorus_kernels.rasterize`, over all pixels and splats at once; does not fill `absgrad`."""
+    from chorus_kernels.raster import Rasterized
+
+    if absgrad is not None:
+        raise NotImplementedError("rasterize: absgrad needs the native build; unset CHORUS_KERNELS=reference")
+    rgb, depths, alphas, radii = [], [], [], []
+    for v, (viewmat, K) in enumerate(zip(viewmats, Ks, strict=True)):
+        w, order, z = blend_weights(
+            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane,
+            far_plane=far_plane, eps2d=eps2d,
+        )  # fmt: skip
+        alpha = w.sum(1)
+        image = w @ _view_colors(means, colors, viewmat, sh_degree)[order]
+        if backgrounds is not None:
+            image = image + (1 - alpha)[:, None] * backgrounds[v]
+        rgb.append(image.unflatten(0, (height, width)))
+        depths.append((w @ z).view(height, width))
+        alphas.append(alpha.view(height, width))
+        radii.append(_radii(means, quats, scales, opacities, viewmat, K, width, height, near_plane, far_plane, eps2d))
+    return Rasterized(torch.stack(rgb), torch.stack(depths), torch.stack(alphas), torch.stack(radii))
+
+
+def _radii(means, quats, scales, opacities, viewmat, K, width, height, near_plane, far_plane, eps2d) -> Tensor:
+    with torch.no_grad():
+        mean2d, covariance, z = project(means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d)
+        reach = torch.sqrt(2 * torch.log(opacities.clamp(min=ALPHA_MIN) * 255))
+        half = torch.ceil(reach[:, None] * torch.diagonal(covariance, dim1=1, dim2=2).sqrt())
+        size = torch.tensor([width, height], dtype=means.dtype)
+        seen = ((mean2d + half > 0) & (mean2d - half < size)).all(1) & (z >= near_plane) & (z <= far_plane) & (opacities >= ALPHA_MIN)
+        return torch.where(seen, half.amax(1), torch.zeros_like(z)).to(torch.int32)
+
+
+def upsampling(rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    """B [height * width, rows * cols]: what torch's interpolate does to every one-hot patch map."""
+    one_hot = torch.eye(rows * cols, dtype=dtype).view(rows * cols, 1, rows, cols)
+    if footprint == "bilinear":
+        up = functional.interpolate(one_hot, size=(height, width), mode="bilinear", align_corners=False)
+    else:
+        up = functional.interpolate(one_hot, size=(height, width), mode="nearest")
+    return up.view(rows * cols, height * width).T
+
+
+def patch_weights(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int, height: int,
+    patch_rows: int, patch_cols: int, footprint: str, near_plane: float = 0.01,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Twin of `chorus_kernels.patch_weights`: indptr, indices, values, total, coverage."""
+    up = upsampling(patch_rows, patch_cols, height=height, width=width, footprint=footprint, dtype=means.dtype)
+    blocks = []
+    for viewmat, K in zip(viewmats, Ks, strict=True):
+        w, order, _ = blend_weights(
+            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane
+        )
+        blocks.append(torch.zeros(means.shape[0], up.shape[1], dtype=means.dtype).index_copy(0, order, w.T @ up))
+    dense = torch.cat(blocks, 1) if blocks else torch.zeros(means.shape[0], 0, dtype=means.dtype)
+    sparse = dense.to_sparse_csr()
+    return sparse.crow_indices(), sparse.col_indices().to(torch.int32), sparse.values(), dense.sum(1), dense.sum(0)
+
+
+def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tensor:
+    """CSR times dense, in the dtype of `values`."""
+    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1), indptr.diff())
+    out = torch.zeros(indptr.shape[0] - 1, dense.shape[1], dtype=values.dtype)
+    return out.index_add(0, rows, values[:, None] * dense.to(values.dtype)[indices.long()])
+
+
+def transpose(indptr: Tensor, indices: Tensor, values: Tensor, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """CSR of the transpose."""
+    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1), indptr.diff())
+    order = torch.argsort(indices, stable=True)
+    counts = torch.bincount(indices.long(), minlength=columns)
+    return torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]

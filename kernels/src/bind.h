@@ -1,0 +1,37 @@
+// Shared by the binding files. The Python side has checked shapes, dtypes and devices (chorus_kernels/checks.py); what is checked here
+// costs a pass over the numbers.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "ops.h"
+
+namespace chorus {
+namespace nb = nanobind;
+
+template <class T>
+using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using MaybeIn = std::optional<In<T>>;
+template <class T>
+using MaybeOut = std::optional<Out<T>>;
+
+template <class A>
+auto pointer(const std::optional<A>& a) { return a ? a->data() : nullptr; }
+
+template <class T>
+void require_finite(const char* op, const char* name, const In<T>& a) {
+  if (!ops().all_finite(a.data(), (int64_t)a.size()))
+    throw std::invalid_argument(std::string(op) + ": " + name + " has a NaN or an infinity; expected finite numbers only");
+}
+
+void bind_raster(nb::module_&);
+void bind_sparse(nb::module_&);
+
+}  // namespace chorus

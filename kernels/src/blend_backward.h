@@ -1,0 +1,49 @@
+// What the three-channel and the many-channel backward passes share.
+#pragma once
+#include "tile.h"
+
+namespace chorus {
+namespace CHORUS_ISA {
+
+// v = dL/d(log alpha) of one splat at L pixels; moves R from behind the splat to before it. Zero where alpha hit its ceiling.
+static inline vf log_alpha_gradient(vf alpha, vf weight, vf value, vf& R) {
+  vf difference = value - R;
+  R = R + alpha * difference;
+  return keep(gt(set1(ALPHA_MAX), alpha), weight * difference);
+}
+
+// Moments of v in the splat's own coordinates (u, w), which stay of order one however thin the splat is.
+template <bool ABS>
+static inline void shape_sums(const Splat& q, vf x, vf y, vf v, int s, vf (*sums)[NV]) {
+  vf dx = x - q.mx, dy = y - q.my;
+  vf w = q.u22 * dy, u = q.u11 * dx + q.u12 * dy;
+  vf vu = v * u, vw = v * w;
+  sums[S_V][s] = v;
+  sums[S_U][s] = vu; sums[S_W][s] = vw;
+  sums[S_UU][s] = vu * u; sums[S_UW][s] = vu * w; sums[S_WW][s] = vw * w;
+  if (ABS) {  // per pixel |dL / d mean2d|: U^T (vu, vw), times 2 ln 2 at the end
+    vf gx = q.u11 * vu, gy = q.u12 * vu + q.u22 * vw;
+    sums[S_ABS_X][s] = vmax(gx, -gx);
+    sums[S_ABS_Y][s] = vmax(gy, -gy);
+  }
+}
+
+// Adds a tile's sums to the splats' sums: directly when one thread walks the tiles in order, else into one slot per (splat, tile)
+// pair that reduce_slots (frame.cpp) adds in the same order, so that the bits do not depend on the number of threads.
+static inline void flush_tile(const Frame& f, int tile, const float* tile_sums, float* sums, const int64_t* slots) {
+  const int64_t start = f.tile_start[tile], used = f.tile_used[tile], n = f.tile_start[tile + 1] - start;
+  for (int64_t i = 0; i < n; ++i) {
+    const float* from = tile_sums + SUM_STRIDE * i;
+    if (slots) {
+      float* to = sums + SUM_STRIDE * slots[start + i];
+      if (i < used) memcpy(to, from, SUM_STRIDE * sizeof(float));
+      else memset(to, 0, SUM_STRIDE * sizeof(float));
+    } else if (i < used) {
+      float* to = sums + SUM_STRIDE * (int64_t)f.entries[start + i];
+      for (int j = 0; j < SUM_STRIDE; ++j) to[j] += from[j];
+    }
+  }
+}
+
+}  // namespace CHORUS_ISA
+}  // namespace chorus

@@ -1,0 +1,240 @@
+// Blending of any number of channels: per block of 16 pixels the weights are traced once, and the channels are a small matrix product.
+#include "blend_backward.h"
+#include "ops.h"
+
+namespace chorus {
+namespace CHORUS_ISA {
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int ROWS = 8, WIDE = 3;   // 24 accumulators of the 32 registers
+#else
+constexpr int ROWS = 4, WIDE = 2;
+#endif
+
+vf load_part(const float* p, int n) { float v[L] = {}; memcpy(v, p, (size_t)n * 4); return load(v); }
+void store_part(float* p, int n, vf x) { float v[L]; store(v, x); memcpy(p, v, (size_t)n * 4); }
+
+// out[r][c] (+)= sum_k left[k * left_stride + r] * right[k][c] for r < R, V vectors of channels from `c`; n > 0: only n channels (V = 1).
+template <int R, int V, bool ADD>
+void product(const float* left, int64_t left_stride, const float* const* right, int64_t count, int64_t c, float* const* out, int n) {
+  vf acc[R][V] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    const float* row = right[k] + c;
+    vf x[V];
+    for (int v = 0; v < V; ++v) x[v] = n ? load_part(row, n) : load(row + v * L);
+    for (int r = 0; r < R; ++r) {
+      vf w = set1(left[k * left_stride + r]);
+      for (int v = 0; v < V; ++v) acc[r][v] += w * x[v];
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    if (!out[r]) continue;
+    for (int v = 0; v < V; ++v) {
+      float* to = out[r] + c + v * L;
+      if (n) store_part(to, n, ADD ? load_part(to, n) + acc[r][v] : acc[r][v]);
+      else store(to, ADD ? load(to) + acc[r][v] : acc[r][v]);
+    }
+  }
+}
+
+// The same over channels [c0, c1).
+template <int R, bool ADD>
+void product_channels(const float* left, int64_t left_stride, const float* const* right, int64_t count, int64_t c0, int64_t c1,
+                      float* const* out) {
+  int64_t c = c0;
+  for (; c + WIDE * L <= c1; c += WIDE * L) product<R, WIDE, ADD>(left, left_stride, right, count, c, out, 0);
+  for (; c + L <= c1; c += L) product<R, 1, ADD>(left, left_stride, right, count, c, out, 0);
+  if (c < c1) product<R, 1, ADD>(left, left_stride, right, count, c, out, (int)(c1 - c));
+}
+
+struct BlockWork {
+  BlockPixels px;
+  Trace trace;             // alpha holds T * alpha after weigh()
+  int count;
+  Px last;
+  const float** rows;      // colours of the kept splats
+};
+
+int64_t pixel_index(const Frame& f, int tile, int block, int k) {
+  const int x = tile % f.tiles_x * TILE + block % 4 * 4 + k % 4, y = tile / f.tiles_x * TILE + block / 4 * 4 + k / 4;
+  return x < f.camera.width && y < f.camera.height ? (int64_t)y * f.camera.width + x : -1;
+}
+
+bool trace_into(const Frame& f, const Scene& s, const TileLists& lists, int tile, int block, BlockWork& w) {
+  w.px = block_pixels(f, tile, block);
+  if (!w.px.inside) return false;
+  w.trace = trace_scratch(lists.count[block], 2);
+  w.count = trace_block(f, tile, w.px, lists.list[block], lists.count[block], w.trace, &w.last);
+  w.rows = (const float**)thread_scratch(3, ((size_t)w.count + ROWS) * sizeof(float*));
+  const uint32_t* entries = f.entries + f.tile_start[tile];
+  for (int i = 0; i < w.count; ++i) w.rows[i] = s.colors + (int64_t)f.splats[entries[w.trace.position[i]]].id * s.channels;
+  return true;
+}
+
+void forward_block(const Frame& f, const Scene& s, const BlendOutput& out, int tile, int block, BlockWork& w) {
+  const uint32_t* entries = f.entries + f.tile_start[tile];
+  float* weights = w.trace.alpha;
+  float depth[16] = {}, last[16];
+  for (int v = 0; v < NV; ++v) store(last + v * L, w.last.v[v]);
+  for (int i = 0; i < w.count; ++i) {
+    const float z = f.splats[entries[w.trace.position[i]]].z;
+    for (int k = 0; k < 16; ++k) {
+      weights[16 * i + k] *= w.trace.before[16 * i + k];
+      depth[k] += weights[16 * i + k] * z;
+    }
+  }
+  float* to[16];
+  for (int k = 0; k < 16; ++k) {
+    const int64_t p = pixel_index(f, tile, block, k);
+    to[k] = p < 0 ? nullptr : out.colors + p * s.channels;
+    if (p < 0) continue;
+    out.depths[p] = depth[k];
+    out.alphas[p] = 1.0f - last[k];
+  }
+  for (int k = 0; k < 16; k += ROWS) product_channels<ROWS, false>(weights + k, 16, w.rows, w.count, 0, s.channels, to + k);
+  if (!out.background) return;
+  for (int k = 0; k < 16; ++k)
+    if (to[k])
+      for (int c = 0; c < s.channels; ++c) to[k][c] += last[k] * out.background[c];
+}
+
+// Loss gradient of a block: rows [16][C] (zero outside the image) and, for the geometry, transposed [C][16].
+struct GradientBlock { float* rows; float* columns; };
+
+GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, int tile, int block, bool transposed) {
+  float* rows = (float*)thread_scratch(4, (size_t)2 * 16 * C * sizeof(float));
+  float* columns = rows + 16 * (int64_t)C;
+  for (int k = 0; k < 16; ++k) {
+    const int64_t p = pixel_index(f, tile, block, k);
+    if (p < 0 || !grad.colors) memset(rows + (int64_t)k * C, 0, (size_t)C * 4);
+    else memcpy(rows + (int64_t)k * C, grad.colors + p * C, (size_t)C * 4);
+  }
+  if (transposed)
+    for (int64_t c = 0; c < C; ++c)
+      for (int k = 0; k < 16; ++k) columns[16 * c + k] = rows[(int64_t)k * C + c];
+  return {rows, columns};
+}
+
+// value[i][pixel] = sum_c colour_i[c] * gradient[c][pixel]
+template <int R>
+void contract(const float* const* rows, int C, const float* columns, float* value) {
+  vf acc[R][NV] = {};
+  for (int c = 0; c < C; ++c)
+    for (int v = 0; v < NV; ++v) {
+      vf g = load(columns + 16 * (int64_t)c + v * L);
+      for (int r = 0; r < R; ++r) acc[r][v] += rows[r][c] * g;
+    }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < NV; ++v) store(value + 16 * r + v * L, acc[r][v]);
+}
+
+template <bool ABS>
+void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, const GradientBlock& g, int tile,
+                    int block, const BlockWork& w, float* tile_sums) {
+  const uint32_t* entries = f.entries + f.tile_start[tile];
+  float* value = (float*)thread_scratch(5, ((size_t)w.count + 8) * 64);
+  int i = 0;
+  for (; i + 8 / NV <= w.count; i += 8 / NV) contract<8 / NV>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
+  for (; i < w.count; ++i) contract<1>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
+  float gz[16] = {}, ga[16] = {}, behind[16] = {};
+  for (int k = 0; k < 16; ++k) {
+    const int64_t p = pixel_index(f, tile, block, k);
+    if (p < 0) continue;
+    if (grad.depths) gz[k] = grad.depths[p];
+    if (grad.alphas) ga[k] = grad.alphas[p];
+    if (out.background)
+      for (int c = 0; c < s.channels; ++c) behind[k] += out.background[c] * g.rows[(int64_t)k * s.channels + c];
+  }
+  vf R[NV];
+  for (int v = 0; v < NV; ++v) R[v] = load(behind + v * L);
+  for (i = w.count - 1; i >= 0; --i) {
+    const Splat& q = f.splats[entries[w.trace.position[i]]];
+    vf sums[ABS ? 12 : 10][NV];
+    for (int v = 0; v < NV; ++v) {
+      vf alpha = load(w.trace.alpha + 16 * (int64_t)i + v * L), weight = load(w.trace.before + 16 * (int64_t)i + v * L) * alpha;
+      vf total = load(value + 16 * (int64_t)i + v * L) + q.z * load(gz + v * L) + load(ga + v * L);
+      shape_sums<ABS>(q, w.px.x.v[v], w.px.y.v[v], log_alpha_gradient(alpha, weight, total, R[v]), v, sums);
+      sums[S_R][v] = sums[S_G][v] = sums[S_B][v] = vf{};
+      sums[S_Z][v] = weight * load(gz + v * L);
+    }
+    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)w.trace.position[i], sums);
+  }
+}
+
+// colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1)
+void color_block(const Frame& f, const Scene& s, const GradientBlock& g, int tile, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
+  const uint32_t* entries = f.entries + f.tile_start[tile];
+  const float* pixels[16];
+  for (int k = 0; k < 16; ++k) pixels[k] = g.rows + (int64_t)k * s.channels;
+  for (int i = 0; i < w.count; i += ROWS) {
+    float transposed[16 * ROWS] = {}, *to[ROWS] = {};
+    for (int r = 0; r < ROWS && i + r < w.count; ++r) {
+      to[r] = grads + (int64_t)f.splats[entries[w.trace.position[i + r]]].id * s.channels;
+      const float* a = w.trace.alpha + 16 * (int64_t)(i + r), *t = w.trace.before + 16 * (int64_t)(i + r);
+      for (int k = 0; k < 16; ++k) transposed[k * ROWS + r] = a[k] * t[k];
+    }
+    product_channels<ROWS, true>(transposed, ROWS, pixels, 16, c0, c1, to);
+  }
+}
+
+void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
+                   int64_t c0, int64_t c1, float* tile_sums, bool absolute) {
+  TileLists lists = list_tile(f, tile, 1);
+  BlockWork w;
+  for (int b = 0; b < 16; ++b) {
+    if (!lists.count[b] || !trace_into(f, s, lists, tile, b, w)) continue;
+    GradientBlock g = stage_gradient(f, grad, s.channels, tile, b, tile_sums != nullptr);
+    if (tile_sums && absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums);
+    else if (tile_sums) geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums);
+    if (color_grads && grad.colors) color_block(f, s, g, tile, w, color_grads, c0, c1);
+  }
+}
+
+void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
+                   float* sums, bool absolute, const int64_t* slots) {
+  const size_t bytes = (size_t)f.tile_used[tile] * SUM_STRIDE * sizeof(float);
+  float* tile_sums = (float*)thread_scratch(0, bytes + 64);
+  memset(tile_sums, 0, bytes);
+  backward_tile(f, s, out, grad, tile, color_grads, 0, s.channels, tile_sums, absolute);
+  flush_tile(f, tile, tile_sums, sums, slots);
+}
+
+}  // namespace
+
+void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int threads) {
+  const int tiles = f.tiles_x * f.tiles_y;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int tile = 0; tile < tiles; ++tile) {
+    f.tile_used[tile] = (uint32_t)(f.tile_start[tile + 1] - f.tile_start[tile]);
+    TileLists lists = list_tile(f, tile, 1);
+    BlockWork w;
+    for (int b = 0; b < 16; ++b)
+      if (trace_into(f, s, lists, tile, b, w)) forward_block(f, s, out, tile, b, w);
+  }
+}
+
+// Threads share out tiles for the geometry and channels for the colours: no two of them ever add to the same number.
+void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, float* color_grads,
+                             float* sums, bool absolute, int64_t* slots, int threads) {
+  const int tiles = f.tiles_x * f.tiles_y;
+  if (sums) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+    for (int tile = 0; tile < tiles; ++tile)
+      geometry_tile(f, s, out, grad, tile, threads > 1 ? nullptr : color_grads, sums, absolute, slots);
+    if (threads <= 1) return;
+  }
+  if (!color_grads) return;
+  const int64_t slices = threads > 1 ? threads : 1;
+  const int64_t step = ((s.channels + slices - 1) / slices + L - 1) / L * L;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+  for (int64_t k = 0; k < slices; ++k) {
+    const int64_t c0 = k * step, c1 = c0 + step < s.channels ? c0 + step : s.channels;
+    if (c0 >= c1) continue;
+    for (int tile = 0; tile < tiles; ++tile) backward_tile(f, s, out, grad, tile, color_grads, c0, c1, nullptr, false);
+  }
+}
+
+}  // namespace CHORUS_ISA
+}  // namespace chorus

@@ -1,0 +1,74 @@
+// Plain data passed between the files: what one view of one scene looks like after projection. No code in here, so that it means
+// the same in every build of the hot files.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace chorus {
+
+constexpr int TILE = 16;                     // pixels a side, as in gsplat
+constexpr float ALPHA_MIN = 1.0f / 255.0f;   // fainter than this is skipped
+constexpr float ALPHA_MAX = 0.999f;          // and no splat is more opaque than this
+constexpr float T_MIN = 1e-4f;               // a splat that would bring the transmittance to this or less ends the pixel
+constexpr float LOG2_255 = 7.99435343685885784f;
+constexpr float UNIT = 0.849321800288018847f;  // sqrt(log2(e) / 2): exp(-(u^2 + w^2) / 2) = 2^-((UNIT u)^2 + (UNIT w)^2)
+
+struct Camera {
+  float R[9], t[3];      // cam_from_world, row major
+  float fx, fy, cx, cy;  // pixels
+  float eye[3];          // camera centre in the world
+  int width, height;
+  float near_plane, far_plane, eps2d;
+};
+
+struct Scene {           // all row major, contiguous, float32
+  int64_t n;
+  const float *means, *quats, *scales, *opacities;
+  const float* colors;   // [n, channels], or [n, sh_bases, 3] when sh_degree >= 0; may be null
+  int channels;          // of the image: 3 with spherical harmonics
+  int sh_degree, sh_bases;
+};
+
+// One projected splat. With d = pixel - mean, (u, w) = U d for the upper triangular U with U^T U = UNIT^2 inverse(covariance),
+//   log2 alpha = log2_opacity - u^2 - w^2.
+// A sum of squares instead of the usual a dx^2 + 2 b dx dy + c dy^2: needles do not cancel, and it is never negative.
+struct alignas(64) Splat {
+  float mx, my;          // pixels
+  float u11, u12, u22;   // U
+  float log2_opacity;
+  float dy_of_dx, dx_of_dy;  // the point of smallest u^2 + w^2 on a line x = dx, or y = dy, relative to the mean, per unit
+  float budget;          // u^2 + w^2 may not exceed this: log2(255 opacity)
+  float r, g, b, z;      // colour (first three channels) and depth
+  uint32_t id;           // row in the scene
+  float pad[2];
+};
+
+struct TileRect { uint16_t x0, y0, x1, y1; };  // half open, in tiles
+
+struct Frame {
+  Camera camera;
+  int64_t scene_rows;
+  int64_t n;             // visible splats, sorted by depth (ties by row)
+  int tiles_x, tiles_y;
+  int64_t pairs;
+  Splat* splats;         // [n]
+  TileRect* rects;       // [n]
+  int64_t* tile_start;   // [tiles + 1]
+  uint32_t* entries;     // [pairs] index into splats, ascending inside a tile
+  uint32_t* tile_used;   // [tiles] entries after which every pixel of the tile was done
+};
+
+// Sums over pixels that the blend's backward pass leaves per splat; v = dLoss / d(log alpha).
+enum Sum { S_V, S_U, S_W, S_UU, S_UW, S_WW, S_R, S_G, S_B, S_Z, S_ABS_X, S_ABS_Y, SUMS };
+constexpr int SUM_STRIDE = 16;
+
+struct Gradients {       // any may be null; all are added to
+  float *means, *quats, *scales, *opacities, *colors;
+  float *absgrad;        // [n, 2] sum over pixels of |dLoss / d mean2d|, pixels
+  float *mean2d;         // [n, 2] dLoss / d mean2d
+};
+
+// A reusable block of memory of the calling thread; contents are undefined; slot < 8. See memory.cpp.
+void* thread_scratch(int slot, size_t bytes);
+
+}  // namespace chorus

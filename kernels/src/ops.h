@@ -1,0 +1,62 @@
+// The table of hot functions that each build exports; dispatch.cpp picks one table when the module is imported.
+#pragma once
+#include "frame.h"
+
+namespace chorus {
+
+struct BlendOutput {             // one view; float32, contiguous
+  float *colors, *depths, *alphas;   // [H, W, C], [H, W], [H, W]
+  const float* background;       // [C] or null
+};
+struct BlendGradient {           // of the loss with respect to BlendOutput; null means zero
+  const float *colors, *depths, *alphas;
+};
+
+struct SpmmInput {
+  const int64_t* indptr;         // [rows + 1]
+  const int32_t* indices;
+  const float* values;
+  int64_t rows;
+  const void* dense;             // [cols, channels] float32, or float16 bits when half
+  bool half;
+  int64_t channels;
+};
+
+struct PatchGrid { int rows, cols; bool bilinear; };
+
+struct Segments { const int64_t* indptr; int64_t count; int64_t channels; };
+
+struct SsimShape { int64_t batch, height, width, channels; int window; const float* kernel; };
+
+#define CHORUS_OPS(X)                                                                                                        \
+  X(void, project, (const Scene&, const Camera&, int tiles_x, int tiles_y, Splat*, TileRect*, int32_t* radii, int threads))   \
+  X(void, color_splats, (const Scene&, const Camera&, Splat*, int64_t n, int threads))                                       \
+  X(bool, all_finite, (const float*, int64_t n))                                                                             \
+  X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                            \
+  X(void, blend_backward, (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, \
+                           int64_t* slots, int threads))                                                                     \
+  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const Gradients&, int threads))                   \
+  X(void, blend_features, (const Frame&, const Scene&, const BlendOutput&, int threads))                                     \
+  X(void, blend_features_backward, (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, \
+                                    float* sums, bool absolute, int64_t* slots, int threads))                                \
+  X(void, tile_patch_weights, (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))  \
+  X(void, spmm, (const SpmmInput&, float* out, int threads))
+
+struct Ops {
+  const char* name;
+#define CHORUS_FIELD(ret, name, args) ret (*name) args;
+  CHORUS_OPS(CHORUS_FIELD)
+#undef CHORUS_FIELD
+};
+
+const Ops& ops();  // the chosen table
+
+#ifdef CHORUS_ISA
+namespace CHORUS_ISA {
+#define CHORUS_DECLARE(ret, name, args) ret name args;
+CHORUS_OPS(CHORUS_DECLARE)
+#undef CHORUS_DECLARE
+}  // namespace CHORUS_ISA
+#endif
+
+}  // namespace chorus

@@ -1,0 +1,148 @@
+// From per-splat sums in the image to gradients of the scene's parameters, L splats at a time.
+#include "linear.h"
+#include "ops.h"
+#include "sh.h"
+
+namespace chorus {
+namespace CHORUS_ISA {
+
+namespace {
+
+// dL/dR (row major) -> dL/d(unnormalised quaternion).
+void quaternion_gradient(const Rotation& r, const vf* d, vf* out) {
+  vf w = r.w, x = r.x, y = r.y, z = r.z;
+  vf dw = 2.0f * (x * (d[7] - d[5]) + y * (d[2] - d[6]) + z * (d[3] - d[1]));
+  vf dx = 2.0f * (-2.0f * x * (d[4] + d[8]) + y * (d[1] + d[3]) + z * (d[2] + d[6]) + w * (d[7] - d[5]));
+  vf dy = 2.0f * (x * (d[1] + d[3]) - 2.0f * y * (d[0] + d[8]) + z * (d[5] + d[7]) + w * (d[2] - d[6]));
+  vf dz = 2.0f * (x * (d[2] + d[6]) + y * (d[5] + d[7]) - 2.0f * z * (d[0] + d[4]) + w * (d[3] - d[1]));
+  vf along = dw * w + dx * x + dy * y + dz * z;  // normalisation takes away the part along the quaternion
+  out[0] = (dw - along * w) * r.inv_norm;
+  out[1] = (dx - along * x) * r.inv_norm;
+  out[2] = (dy - along * y) * r.inv_norm;
+  out[3] = (dz - along * z) * r.inv_norm;
+}
+
+struct ShapeGradient { vf mean[3], quat[4], scale[3]; };
+
+// gm: dL/d(mx, my); gxx, gxy, gyy: dL/d(covariance) as a symmetric matrix; gz: dL/d(depth).
+ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scale, vf gmx, vf gmy, vf gxx, vf gxy, vf gyy, vf gz) {
+  ShapeGradient o;
+  vf dM[6];
+  for (int j = 0; j < 3; ++j) {
+    dM[j] = 2.0f * (gxx * p.M[j] + gxy * p.M[3 + j]);
+    dM[3 + j] = 2.0f * (gxy * p.M[j] + gyy * p.M[3 + j]);
+  }
+  const vf* R = p.rot.m;
+  vf dR[9], dP[6] = {};
+  for (int j = 0; j < 3; ++j) {
+    o.scale[j] = vf{};
+    for (int i = 0; i < 3; ++i) {
+      vf d = p.P[i] * dM[j] + p.P[3 + i] * dM[3 + j];  // dL / d(R diag(scale))
+      o.scale[j] += R[3 * i + j] * d;
+      dR[3 * i + j] = d * scale[j];
+      dP[i] += dM[j] * R[3 * i + j] * scale[j];
+      dP[3 + i] += dM[3 + j] * R[3 * i + j] * scale[j];
+    }
+  }
+  quaternion_gradient(p.rot, dR, o.quat);
+  vf dJ00 = vf{}, dJ02 = vf{}, dJ11 = vf{}, dJ12 = vf{};
+  for (int j = 0; j < 3; ++j) {
+    dJ00 += dP[j] * c.R[j]; dJ02 += dP[j] * c.R[6 + j];
+    dJ11 += dP[3 + j] * c.R[3 + j]; dJ12 += dP[3 + j] * c.R[6 + j];
+  }
+  // J00 = fx / z; J02 = -fx tx / z^2, where tx is px, or a constant times pz once the clamp holds.
+  vf rz = p.rz, rz2 = rz * rz;
+  vf gx = gmx * c.fx * rz, gy = gmy * c.fy * rz;
+  vf gtx = -c.fx * rz2 * dJ02, gty = -c.fy * rz2 * dJ12;
+  vf dx = gx + p.free_x * gtx;
+  vf dy = gy + p.free_y * gty;
+  vf dz = gz - (gx * p.px + gy * p.py) * rz - (c.fx * dJ00 + c.fy * dJ11) * rz2 -
+          2.0f * rz * (gtx * p.tx + gty * p.ty) + ((1.0f - p.free_x) * gtx * p.tx + (1.0f - p.free_y) * gty * p.ty) * rz;
+  for (int j = 0; j < 3; ++j) o.mean[j] = c.R[j] * dx + c.R[3 + j] * dy + c.R[6 + j] * dz;
+  return o;
+}
+
+void scatter_add(float* base, int64_t width, int j, const uint32_t* rows, int count, vf v) {
+  if (!base) return;
+  float lanes[L];
+  store(lanes, v);
+  for (int i = 0; i < count; ++i) base[rows[i] * width + j] += lanes[i];
+}
+
+// Colour gradients to spherical-harmonic coefficients, and through the viewing direction to the means.
+void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int count, const vf* gcolor, const Gradients& grads, vf* gmean) {
+  const int bases = (s.sh_degree + 1) * (s.sh_degree + 1);
+  vf color[3], g[3], basis[16], h[16] = {};
+  sh_forward(s, c, rows, color);
+  for (int j = 0; j < 3; ++j) g[j] = keep(ge(color[j], vf{}), gcolor[j]);
+  Direction d = view_direction(s, c, rows);
+  sh_basis(s.sh_degree, d.x, d.y, d.z, basis);
+  for (int k = 0; k < bases; ++k) {
+    h[k] = vf{};
+    for (int j = 0; j < 3; ++j) {
+      scatter_add(grads.colors, 3 * s.sh_bases, 3 * k + j, rows, count, basis[k] * g[j]);
+      h[k] += g[j] * gather(s.colors, 3 * s.sh_bases, 3 * k + j, rows);
+    }
+  }
+  vf e[3];
+  sh_basis_gradient(s.sh_degree, d.x, d.y, d.z, h, e);
+  vf along = e[0] * d.x + e[1] * d.y + e[2] * d.z;
+  gmean[0] += (e[0] - along * d.x) * d.inv_length;
+  gmean[1] += (e[1] - along * d.y) * d.inv_length;
+  gmean[2] += (e[2] - along * d.z) * d.inv_length;
+}
+
+void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int64_t first, int count) {
+  uint32_t rows[L];
+  float in[SUMS][L], opacity[L];
+  for (int i = 0; i < L; ++i) {
+    const int64_t k = first + (i < count ? i : count - 1);
+    rows[i] = f.splats[k].id;
+    opacity[i] = s.opacities[rows[i]];
+    for (int j = 0; j < SUMS; ++j) in[j][i] = sums[SUM_STRIDE * k + j];
+  }
+  auto sum = [&](Sum j) { return load(in[j]); };
+  scatter_add(grads.opacities, 1, 0, rows, count, sum(S_V) / load(opacity));
+  vf gcolor[3] = {sum(S_R), sum(S_G), sum(S_B)};
+  if (grads.colors && s.sh_degree < 0)
+    for (int j = 0; j < (s.channels < 3 ? s.channels : 3); ++j) scatter_add(grads.colors, s.channels, j, rows, count, gcolor[j]);
+  const bool through_direction = s.sh_degree > 0 || (s.sh_degree == 0 && grads.colors);
+  if (!grads.means && !grads.quats && !grads.scales && !grads.mean2d && !grads.absgrad && !(grads.colors && s.sh_degree >= 0)) return;
+
+  vf mean[3], quat[4], scale[3];
+  for (int j = 0; j < 3; ++j) mean[j] = gather(s.means, 3, j, rows);
+  for (int j = 0; j < 4; ++j) quat[j] = gather(s.quats, 4, j, rows);
+  for (int j = 0; j < 3; ++j) scale[j] = gather(s.scales, 3, j, rows);
+  Projected p = project_lanes(f.camera, mean, quat, scale);
+  vf u11 = vsqrt(p.yy / p.det), u12 = -(p.xy / p.yy) * u11, u22 = 1.0f / vsqrt(p.yy);  // without UNIT
+  const float inv = 1.0f / UNIT, half_inv2 = 0.5f / (UNIT * UNIT);
+  vf gmx = u11 * sum(S_U) * inv, gmy = (u12 * sum(S_U) + u22 * sum(S_W)) * inv;
+  // dL/d(covariance) = U^T S U / 2 with S the second moments of v.
+  vf a = sum(S_UU) * half_inv2, b = sum(S_UW) * half_inv2, d = sum(S_WW) * half_inv2;
+  vf gxx = u11 * u11 * a;
+  vf gxy = u11 * (u12 * a + u22 * b);
+  vf gyy = u12 * u12 * a + 2.0f * u12 * u22 * b + u22 * u22 * d;
+  ShapeGradient o = shape_gradient(f.camera, p, scale, gmx, gmy, gxx, gxy, gyy, sum(S_Z));
+  if (through_direction) sh_gradient(s, f.camera, rows, count, gcolor, grads, o.mean);
+  for (int j = 0; j < 3; ++j) scatter_add(grads.means, 3, j, rows, count, o.mean[j]);
+  for (int j = 0; j < 4; ++j) scatter_add(grads.quats, 4, j, rows, count, o.quat[j]);
+  for (int j = 0; j < 3; ++j) scatter_add(grads.scales, 3, j, rows, count, o.scale[j]);
+  scatter_add(grads.mean2d, 2, 0, rows, count, gmx);
+  scatter_add(grads.mean2d, 2, 1, rows, count, gmy);
+  scatter_add(grads.absgrad, 2, 0, rows, count, sum(S_ABS_X) * (inv * inv));
+  scatter_add(grads.absgrad, 2, 1, rows, count, sum(S_ABS_Y) * (inv * inv));
+}
+
+}  // namespace
+
+void project_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int threads) {
+  const int64_t groups = (f.n + L - 1) / L;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t k = 0; k < groups; ++k) {
+    const int64_t first = k * L, left = f.n - first;
+    group_backward(f, s, sums, grads, first, (int)(left < L ? left : L));
+  }
+}
+
+}  // namespace CHORUS_ISA
+}  // namespace chorus

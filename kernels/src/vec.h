@@ -1,0 +1,133 @@
+// Vectors of L floats for the instruction set this file is being compiled for.
+//
+// The hot files are compiled once per instruction set, each time inside its own namespace chorus::CHORUS_ISA.
+// They use no standard-library templates: the linker would keep one copy of such a function for all builds, perhaps the
+// AVX-512 one, and an older machine would die in it.
+//
+// A splat meets pixels in blocks of 4 x 4: lane = 4 * row + column. A block is NV = 16 / L vectors.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#ifndef CHORUS_ISA
+#error "hot files are compiled with -DCHORUS_ISA=<name>"
+#endif
+
+namespace chorus {
+namespace CHORUS_ISA {
+
+#if defined(__AVX512F__)
+constexpr int L = 16;
+#elif defined(__AVX2__)
+constexpr int L = 8;
+#else
+constexpr int L = 4;
+#endif
+constexpr int NV = 16 / L;
+
+typedef float vf __attribute__((vector_size(4 * L)));
+typedef int32_t vi __attribute__((vector_size(4 * L)));
+
+static inline vf set1(float x) { return x - vf{}; }
+static inline vf load(const float* p) { vf v; memcpy(&v, p, sizeof v); return v; }
+static inline void store(float* p, vf v) { memcpy(p, &v, sizeof v); }
+
+#if defined(__AVX512F__)
+// ---------------------------------------------------------------------------------------------- AVX-512: k-masks
+struct vm { __mmask16 k; };
+static inline vm ge(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ)}; }
+static inline vm gt(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ)}; }
+static inline vm both(vm a, vm b) { return {(__mmask16)(a.k & b.k)}; }
+static inline vf keep(vm m, vf a) { return (vf)_mm512_maskz_mov_ps(m.k, (__m512)a); }
+static inline vf select(vm m, vf a, vf b) { return (vf)_mm512_mask_mov_ps((__m512)b, m.k, (__m512)a); }
+static inline uint32_t bits(vm m) { return m.k; }
+static inline vm mask_from(uint32_t b) { return {(__mmask16)b}; }
+static inline vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+static inline vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline vf vsqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+static inline vf vround(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 8); }
+static inline vf scale2(vf y, vf r) { return (vf)_mm512_scalef_ps((__m512)y, (__m512)r); }
+#elif defined(__SSE4_2__)
+// ------------------------------------------------------------------------------------- AVX2 and SSE4.2: vector masks
+struct vm { vf k; };
+#if defined(__AVX2__)
+static inline vm ge(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ)}; }
+static inline vm gt(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)}; }
+static inline vm both(vm a, vm b) { return {(vf)_mm256_and_ps((__m256)a.k, (__m256)b.k)}; }
+static inline vf keep(vm m, vf a) { return (vf)_mm256_and_ps((__m256)m.k, (__m256)a); }
+static inline vf select(vm m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m.k); }
+static inline uint32_t bits(vm m) { return (uint32_t)_mm256_movemask_ps((__m256)m.k); }
+static inline vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+static inline vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline vf vsqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+static inline vf vround(vf a) { return (vf)_mm256_round_ps((__m256)a, 8); }
+static inline vi to_int(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
+#else
+static inline vm ge(vf a, vf b) { return {(vf)_mm_cmpge_ps((__m128)a, (__m128)b)}; }
+static inline vm gt(vf a, vf b) { return {(vf)_mm_cmpgt_ps((__m128)a, (__m128)b)}; }
+static inline vm both(vm a, vm b) { return {(vf)_mm_and_ps((__m128)a.k, (__m128)b.k)}; }
+static inline vf keep(vm m, vf a) { return (vf)_mm_and_ps((__m128)m.k, (__m128)a); }
+static inline vf select(vm m, vf a, vf b) { return (vf)_mm_blendv_ps((__m128)b, (__m128)a, (__m128)m.k); }
+static inline uint32_t bits(vm m) { return (uint32_t)_mm_movemask_ps((__m128)m.k); }
+static inline vf vmin(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+static inline vf vmax(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+static inline vf vsqrt(vf a) { return (vf)_mm_sqrt_ps((__m128)a); }
+static inline vf vround(vf a) { return (vf)_mm_round_ps((__m128)a, 8); }
+static inline vi to_int(vf a) { return (vi)_mm_cvtps_epi32((__m128)a); }
+#endif
+#else
+// --------------------------------------------------------------------------------- any other machine: GCC's own lowering
+struct vm { vf k; };
+static inline vm as_mask(vi m) { return {(vf)m}; }
+static inline vm ge(vf a, vf b) { return as_mask(a >= b); }
+static inline vm gt(vf a, vf b) { return as_mask(a > b); }
+static inline vm both(vm a, vm b) { return as_mask((vi)a.k & (vi)b.k); }
+static inline vf keep(vm m, vf a) { return (vf)((vi)m.k & (vi)a); }
+static inline vf select(vm m, vf a, vf b) { return (vi)m.k ? a : b; }
+static inline uint32_t bits(vm m) { uint32_t r = 0; for (int i = 0; i < L; ++i) r |= (((vi)m.k)[i] ? 1u : 0u) << i; return r; }
+static inline vf vmin(vf a, vf b) { return a < b ? a : b; }
+static inline vf vmax(vf a, vf b) { return a > b ? a : b; }
+static inline vf vsqrt(vf a) { for (int i = 0; i < L; ++i) a[i] = __builtin_sqrtf(a[i]); return a; }
+static inline vf vround(vf a) { for (int i = 0; i < L; ++i) a[i] = __builtin_rintf(a[i]); return a; }
+static inline vi to_int(vf a) { vi r; for (int i = 0; i < L; ++i) r[i] = (int32_t)a[i]; return r; }
+#endif
+
+#if !defined(__AVX512F__)
+static inline vm mask_from(uint32_t b) {
+  vi m;
+  for (int i = 0; i < L; ++i) m[i] = (b >> i & 1u) ? -1 : 0;
+  return {(vf)m};
+}
+// Adds the integer r to the exponent of y; right for results in the normal range, which is all that callers keep.
+static inline vf scale2(vf y, vf r) { return (vf)((vi)y + (to_int(r) << 23)); }
+#endif
+
+static inline bool none(vm m) { return bits(m) == 0; }
+constexpr uint32_t FULL = L == 32 ? ~0u : (1u << L) - 1u;
+static inline bool all(vm m) { return bits(m) == FULL; }
+
+// 2^x, relative error 1e-7 on |x| < 126: minimax polynomial of degree 5 on [-1/2, 1/2] with value 1 at 0, after rounding.
+static inline vf exp2v(vf x) {
+  vf r = vround(x), f = x - r;
+  vf y = f * 1.326472764841158e-3f + 9.671512676547200e-3f;
+  y = y * f + 5.550733741652103e-2f;
+  y = y * f + 2.402224208457216e-1f;
+  y = y * f + 6.931469776004682e-1f;
+  y = y * f + 1.0f;
+  return scale2(y, r);
+}
+
+static inline float hsum(vf v) {
+  float s[L];
+  store(s, v);
+  for (int w = L / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; ++i) s[i] += s[i + w];
+  return s[0];
+}
+
+#define CHORUS_UNLIKELY(x) __builtin_expect(!!(x), 0)
+}  // namespace CHORUS_ISA
+}  // namespace chorus
