@@ -1,0 +1,1 @@
+"""Fitting scenes of Gaussians, rendering them, and the rendering weights every later stage reads."""

@@ -1,0 +1,123 @@
+"""Sparse points from photos whose poses are known: SIFT matches that obey the epipolar line, triangulated."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from chorus.cameras import Cameras
+
+_NEIGHBOURS = 6  # views each view is matched with
+_MIN_ANGLE, _MAX_ANGLE = np.radians(1.5), np.radians(50.0)  # between the two rays of a point
+_MAX_EPIPOLAR = 1.5  # pixels
+_MAX_REPROJECTION = 1.5  # pixels, in both views
+_RATIO = 0.85  # nearest over second-nearest descriptor distance; loose, for the epipolar test follows
+
+
+def triangulate(images: np.ndarray, cameras: Cameras) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Points [P, 3] float32 and colours [P, 3] uint8 seen by images [V, H, W, 3]; (None, None) when nothing matches."""
+    points, colors = [], []
+    for a, b, pixels_a, pixels_b in feature_matches(images, cameras, max_distance=_MAX_EPIPOLAR):
+        found, good = _triangulate_pair(cameras, a, b, pixels_a, pixels_b)
+        points.append(found[good])
+        columns, rows = pixels_a[good].astype(int).T
+        colors.append(images[a][rows, columns])
+    points = np.concatenate(points) if points else np.zeros((0, 3))
+    if len(points) < 50:
+        return None, None
+    keep = _supported(points, cameras)
+    return points[keep].astype(np.float32), np.concatenate(colors)[keep]
+
+
+def feature_matches(images: np.ndarray, cameras: Cameras, *, max_distance: float) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+    """(view a, view b, pixels [M, 2] in a, pixels [M, 2] in b) of nearby views, within ``max_distance`` pixels of the epipolar line."""
+    sift = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)
+    features = [_detect(sift, image) for image in images]
+    matches = []
+    for a, b in _pairs(cameras):
+        pixels_a, pixels_b = _match(features[a], features[b])
+        near = _epipolar_distance(cameras, a, b, pixels_a, pixels_b) < max_distance
+        matches.append((a, b, pixels_a[near], pixels_b[near]))
+    return matches
+
+
+def _detect(sift: cv2.SIFT, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel positions [M, 2] (centres at +0.5) and RootSIFT descriptors [M, 128] (Arandjelovic and Zisserman 2012)."""
+    keypoints, descriptors = sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+    if descriptors is None:
+        return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
+    descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6))
+    return np.array([keypoint.pt for keypoint in keypoints]) + 0.5, descriptors
+
+
+def _pairs(cameras: Cameras) -> list[tuple[int, int]]:
+    """Each view with the views nearest to it in position and viewing direction, each pair once."""
+    position, forward = cameras.positions, cameras.cam_from_world[:, 2, :3]
+    distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
+    turned = forward @ forward.T < np.cos(np.radians(60.0))
+    cost = np.where(turned, np.inf, distance) + np.diag(np.full(len(cameras), np.inf))
+    pairs = set()
+    for a, row in enumerate(cost):
+        order = [int(b) for b in np.argsort(row, kind="stable") if np.isfinite(row[b])]
+        chosen = order[: 3 * _NEIGHBOURS : 3] + order[:1]  # every third neighbour: a wider baseline for the same number of pairs
+        pairs |= {(min(a, b), max(a, b)) for b in chosen}
+    return sorted(pairs)
+
+
+def _match(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [M, 2] and [M, 2] of mutual nearest neighbours that pass the ratio test."""
+    if len(a[0]) < 2 or len(b[0]) < 2:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    similarity = a[1] @ b[1].T  # [Ma, Mb]
+    best = similarity.argmax(axis=1)
+    rows = np.arange(len(best))
+    top = similarity[rows, best]
+    similarity[rows, best] = -1.0
+    second = similarity.max(axis=1)
+    similarity[rows, best] = top
+    mutual = similarity.argmax(axis=0)[best] == rows
+    distinct = 2 - 2 * top < _RATIO**2 * (2 - 2 * second)
+    keep = mutual & distinct
+    return a[0][keep], b[0][best[keep]]
+
+
+def _epipolar_distance(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pixels_b: np.ndarray) -> np.ndarray:
+    """[M] pixels between each match in b and the epipolar line of its match in a (Hartley and Zisserman, 9.2)."""
+    b_from_a = cameras.cam_from_world[b] @ np.linalg.inv(cameras.cam_from_world[a])
+    x, y, z = b_from_a[:3, 3]
+    essential = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) @ b_from_a[:3, :3]
+    fundamental = np.linalg.inv(cameras.K[b]).T @ essential @ np.linalg.inv(cameras.K[a])
+    lines = _homogeneous(pixels_a) @ fundamental.T
+    return np.abs((lines * _homogeneous(pixels_b)).sum(axis=1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-12)
+
+
+def _triangulate_pair(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points [M, 3] by the linear method (Hartley and Zisserman, 12.2) and [M] whether both views agree with them."""
+    if len(pixels_a) == 0:
+        return np.zeros((0, 3)), np.zeros(0, bool)
+    projections = [cameras.K[v] @ cameras.cam_from_world[v][:3] for v in (a, b)]
+    homogeneous = cv2.triangulatePoints(*projections, pixels_a.T.copy(), pixels_b.T.copy())
+    points = (homogeneous[:3] / np.where(np.abs(homogeneous[3]) < 1e-12, 1e-12, homogeneous[3])).T
+    good = np.isfinite(points).all(axis=1)
+    for view, pixels, projection in zip((a, b), (pixels_a, pixels_b), projections, strict=True):
+        seen = _homogeneous(points) @ projection.T
+        depth = seen[:, 2]
+        error = np.linalg.norm(seen[:, :2] / np.maximum(depth, 1e-9)[:, None] - pixels, axis=1)
+        good &= (depth > 0) & (error < _MAX_REPROJECTION)
+    rays = [points - cameras.positions[v] for v in (a, b)]
+    cosine = (rays[0] * rays[1]).sum(axis=1) / np.maximum(np.linalg.norm(rays[0], axis=1) * np.linalg.norm(rays[1], axis=1), 1e-12)
+    return points, good & (cosine < np.cos(_MIN_ANGLE)) & (cosine > np.cos(_MAX_ANGLE))
+
+
+def _supported(points: np.ndarray, cameras: Cameras) -> np.ndarray:
+    """[P] bool: points with company, by the distance to their 8th neighbour beside the distance to the nearest camera."""
+    from scipy.spatial import cKDTree
+
+    spacing = cKDTree(points).query(points, k=min(9, len(points)))[0][:, -1]
+    reach = cKDTree(cameras.positions).query(points)[0]
+    relative = spacing / np.maximum(reach, 1e-9)
+    return relative < max(0.1, 3.0 * float(np.median(relative)))
+
+
+def _homogeneous(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values, np.ones((len(values), 1))], axis=1)

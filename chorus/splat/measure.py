@@ -1,0 +1,94 @@
+"""How well a scene renders the captured views, and the exposure of each view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chorus.capture import Capture
+from chorus.scene import GaussianScene
+from chorus.splat.rasterize import render
+
+_EXPOSURE_RATE = 0.01
+
+
+class Exposure:
+    """A gain and a bias for each fitted view: shown = exp(gain) * rendered + bias. Their means over the views stay zero."""
+
+    def __init__(self, count: int, train: np.ndarray):
+        self.values = {int(view): torch.zeros(2, requires_grad=True) for view in train}
+        self._adam = torch.optim.Adam(self.values.values(), lr=_EXPOSURE_RATE)  # skips the views without a gradient
+
+    def apply(self, colors: Tensor, view: int) -> Tensor:
+        """[H, W, 3] as this view's camera would have exposed it."""
+        gain, bias = self.values[view]
+        return colors * gain.exp() + bias
+
+    def step(self) -> None:
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            mean = torch.stack(list(self.values.values())).mean(dim=0)
+            for value in self.values.values():
+                value -= mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Rendered views beside the captured ones."""
+
+    views: np.ndarray  # [M] indices into the capture
+    truth: np.ndarray  # [M, H, W, 3] uint8
+    shown: np.ndarray  # [M, H, W, 3] uint8, after the fitted gain and bias
+    psnr: np.ndarray  # [M] dB
+    psnr_raw: np.ndarray  # [M] dB, without gain and bias
+    ssim: np.ndarray  # [M]
+    depth_error: np.ndarray  # [M] m, median over pixels of known depth; NaN where none
+
+    def summary(self) -> dict[str, float]:
+        """Means over the views, rounded: plain JSON."""
+        values = {name: float(np.mean(getattr(self, name))) for name in ("psnr", "psnr_raw", "ssim")}
+        if np.isfinite(self.depth_error).any():
+            values["depth_error"] = float(np.nanmean(self.depth_error))
+        return {name: round(value, 4) for name, value in values.items()}
+
+
+@torch.no_grad()
+def measure(scene: GaussianScene, capture: Capture, views: np.ndarray) -> Measured:
+    """Render the views [M] of a capture and compare."""
+    import chorus_kernels
+
+    columns: dict[str, list] = {name: [] for name in ("shown", "psnr", "psnr_raw", "ssim", "depth_error")}
+    for view in views:
+        out = render(scene, capture.cameras.select([view]))
+        truth = torch.from_numpy(capture.images[view]).float() / 255.0
+        raw = out.colors[0].clamp(0, 1)
+        shown = match_exposure(raw, truth)
+        columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
+        columns["psnr"].append(psnr(shown, truth))
+        columns["psnr_raw"].append(psnr(raw, truth))
+        columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
+        columns["depth_error"].append(_depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view]))
+    return Measured(views=np.asarray(views), truth=capture.images[views], **{name: np.array(values) for name, values in columns.items()})
+
+
+def match_exposure(colors: Tensor, truth: Tensor) -> Tensor:
+    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0, 1]."""
+    x, y = colors.flatten(), truth.flatten()
+    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean().clamp_min(1e-8)
+    gain = gain.clamp(0.5, 2.0)
+    return (colors * gain + (y.mean() - gain * x.mean())).clamp(0, 1)
+
+
+def psnr(shown: Tensor, truth: Tensor) -> float:
+    """dB over all pixels and channels, values in [0, 1]."""
+    return float(-10 * torch.log10((shown - truth).square().mean().clamp_min(1e-10)))
+
+
+def _depth_error(rendered: np.ndarray, truth: np.ndarray | None) -> float:
+    if truth is None or not (truth > 0).any():
+        return float("nan")
+    return float(np.median(np.abs(rendered - truth)[truth > 0]))

@@ -1,0 +1,57 @@
+"""Moving Gaussians from where they do nothing to where the render is wrong."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from chorus.capture import Capture
+from chorus.splat.adam import RowAdam
+from chorus.splat.seeds import Seeds, join, seeds_at, spacing, to_gaussians
+
+_MIN_OPACITY = 0.05  # below, a Gaussian is dropped
+_BLUR = 5  # pixels: error is judged by neighbourhood, not by the noise of single pixels
+_SHARPNESS = 1.5  # exponent of the error in the odds of a pixel
+
+
+@torch.no_grad()
+def refine(capture: Capture, adam: RowAdam, renders: dict, *, budget: int, share: float, rng: np.random.Generator) -> None:
+    """Drop faint Gaussians, then add new ones at pixels of large error: ``share`` of the room left under ``budget``.
+
+    renders: view -> (error [H, W], rendered depth [H, W]) of its last step. A new Gaussian lies at the known depth, else at the rendered
+    one, has the pixel's colour and the size of a few pixels.
+    """
+    faint = torch.sigmoid(adam.params["opacity_logits"]) < _MIN_OPACITY
+    if bool(faint.any()) and not bool(faint.all()):
+        adam.keep(~faint)
+    wanted = int(np.ceil((budget - len(adam)) * share))
+    if wanted < 1 or not renders:
+        return
+    seeds = _at_errors(capture, renders, wanted, rng)
+    if seeds is None:
+        return
+    seeds = seeds.take(rng.permutation(len(seeds))[:wanted])
+    near = spacing(seeds.points, among=adam.params["means"].detach().numpy())
+    radius = np.clip(0.5 * near, 0.7 * seeds.footprint, 3.0 * seeds.footprint)
+    adam.append(to_gaussians(seeds, radius=radius, sh_count=adam.params["sh"].shape[1]))
+
+
+def _at_errors(capture: Capture, renders: dict, wanted: int, rng: np.random.Generator) -> Seeds | None:
+    views = sorted(renders)
+    odds = {view: cv2.blur(renders[view][0].numpy(), (_BLUR, _BLUR)) ** _SHARPNESS for view in views}
+    total = sum(float(o.sum()) for o in odds.values()) or 1.0
+    parts = []
+    for view in views:
+        count = rng.poisson(1.1 * wanted * float(odds[view].sum()) / total)
+        if count == 0:
+            continue
+        flat = odds[view].astype(np.float64).ravel()
+        pixels = rng.choice(len(flat), min(count, np.count_nonzero(flat)), replace=False, p=flat / flat.sum())
+        rows, columns = np.unravel_index(pixels, odds[view].shape)
+        depth = renders[view][1].numpy()
+        if capture.depth is not None:
+            depth = np.where(capture.depth[view] > 0, capture.depth[view], depth)
+        image = capture.images[view].astype(np.float32) / 255.0
+        parts.append(seeds_at(rows, columns, image=image, depth=depth, cameras=capture.cameras, view=view))
+    return join(parts) if parts else None
