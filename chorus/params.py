@@ -38,13 +38,49 @@ class FitParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskParams:
+    """Automatic masks and their suppression (the mask-pooled language teacher)."""
+
+    points_per_side: int  # SAM is asked at a grid of so many points squared
+    pred_iou: float  # masks SAM itself rates lower are dropped
+    stability: float  # and those that change with the threshold
+    box_nms: float
+    mask_nms: float  # 1: off
+    min_area: int  # pixels; smaller islands and holes are removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundationParams:
+    """The foundation family: which models, how they look at images, how their features are kept."""
+
+    lang: str  # each model: a name of `chorus teachers list`, a hub id, an open_clip MODEL:TAG, or a path
+    dino: str
+    object: str
+    masks: str  # the segment-anything model behind mask-pooled language features
+    text: str  # text tower of a C-RADIO language teacher
+    lang_mode: str  # patches | masks
+    long_side: int  # pixels of the longer side for dino and PE; 0: the image's own size
+    window: int  # pixels; larger images are seen through sliding windows; 0: whole
+    overlap: float  # of neighbouring windows, fraction of a window
+    batch: int  # images at once
+    half: bool  # half precision where the device has it
+    trust_remote_code: bool  # C-RADIO runs code from its repository: read it first
+    cache: str  # folder of the feature cache; empty: none
+    storage: str  # half | int8
+    storage_rank: int  # principal components kept by int8
+    mask: MaskParams
+
+
+@dataclass(frozen=True, kw_only=True)
 class TeacherParams:
     """Teachers (teachers/embedded, scenes/teacher_views)."""
 
     family: str  # embedded | foundation
+    dir: str  # where foundation weights lie; never looked at by the embedded family
     withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
     train_steps: int  # 8 views each, over two decoders
     lr: float
+    foundation: FoundationParams
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,76 @@
+"""Features kept by content: the same weights, settings and image never meet the network twice, and nothing stale is ever found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from chorus.store import atomic_file
+
+
+class CachedTeacher:
+    """A teacher whose patch features lie in ``folder``, one half-precision file an image, named by what they depend on.
+
+    A run that was killed goes on where it stopped, because every finished batch is on disk. First and later calls give the same
+    bits: fresh features are rounded to half as well.
+    """
+
+    def __init__(self, inner, folder: Path, *, batch: int = 8):
+        self.inner, self.folder, self.batch = inner, Path(folder), batch
+        key = json.dumps([inner.fingerprint, inner.settings], sort_keys=True, default=str)
+        self.key = hashlib.sha256(key.encode()).hexdigest()
+        self.hits = self.misses = 0
+
+    def __getattr__(self, name: str):
+        if name == "inner":  # not set yet: copying or unpickling
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def features(self, images: Tensor) -> Tensor:
+        """images [B, H, W, 3] in 0..1 -> [B, rows, cols, dim] float32, rounded to half."""
+        paths = [self.path(image) for image in images]
+        found = [_read(path) for path in paths]
+        missing = [i for i, tensor in enumerate(found) if tensor is None]
+        self.hits, self.misses = self.hits + len(paths) - len(missing), self.misses + len(missing)
+        for start in range(0, len(missing), self.batch):
+            part = missing[start : start + self.batch]
+            for i, fresh in zip(part, self.inner.features(images[part]).half().cpu(), strict=True):
+                with atomic_file(paths[i]) as temporary:
+                    save_file({"features": fresh.contiguous()}, temporary)
+                found[i] = fresh
+        return torch.stack(found).float().to(images.device)
+
+    def path(self, image: Tensor) -> Path:
+        """Where the features of image [H, W, 3] lie or will lie."""
+        data = image.detach().cpu().contiguous()
+        digest = hashlib.sha256(f"{self.key} {tuple(data.shape)} {data.dtype}".encode())
+        digest.update(data.numpy().tobytes())
+        return self.folder / self.key[:16] / f"{digest.hexdigest()}.safetensors"
+
+
+def _read(path: Path) -> Tensor | None:
+    try:
+        return load_file(path)["features"]
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, KeyError, OSError):  # cut off by a full disk: make it again
+        path.unlink(missing_ok=True)
+        return None
+
+
+def prune(folder: Path, *, keep_gigabytes: float) -> int:
+    """Delete the files read or written longest ago until no more than ``keep_gigabytes`` stay. Returns how many went."""
+    files = sorted(Path(folder).rglob("*.safetensors"), key=lambda path: max(path.stat().st_atime, path.stat().st_mtime), reverse=True)
+    total, gone = 0.0, 0
+    for path in files:
+        total += path.stat().st_size
+        if total > keep_gigabytes * 1e9:
+            path.unlink()
+            gone += 1
+    return gone

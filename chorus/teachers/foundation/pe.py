@@ -1,0 +1,51 @@
+"""The object-aware teacher of the paper: PE-Spatial (Perception Encoder tuned on SAM's features), as timm carries it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from chorus.errors import InputError
+from chorus.teachers.foundation.pixels import whole_patches
+from chorus.teachers.foundation.trunk import VisionTeacher
+
+
+class PerceptionTeacher(VisionTeacher):
+    """The normalised patch tokens of the last block, class token dropped. Reads any size (rotary and interpolated positions)."""
+
+    def __init__(self, net: nn.Module, *, long_side: int = 0, **common):
+        self._patch, self._long_side = net.patch_embed.patch_size[0], long_side
+        config = net.pretrained_cfg
+        super().__init__(net, role="object", dim=net.num_features, mean=tuple(config["mean"]), std=tuple(config["std"]), **common)
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        return whole_patches(height, width, patch=self._patch, long_side=self._long_side)
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        rows, cols = self.input_size(height, width)
+        return rows // self._patch, cols // self._patch
+
+    def patches(self, pixels: Tensor) -> Tensor:
+        tokens = self.net.forward_features(pixels)[:, self.net.num_prefix_tokens :]
+        return tokens.unflatten(1, (pixels.shape[-2] // self._patch, pixels.shape[-1] // self._patch))
+
+
+def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) -> PerceptionTeacher:
+    """Read a model folder as timm releases it: config.json (architecture) and model.safetensors."""
+    from chorus.teachers.foundation.weights import one_of, quiet
+    from chorus.teachers.torchvision_shim import make_torchvision_importable
+
+    make_torchvision_importable()
+    import timm
+
+    one_of(folder, ["config.json"])
+    one_of(folder, ["model.safetensors"])
+    with quiet():
+        try:
+            net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, dynamic_img_size=True)
+        except (RuntimeError, OSError, KeyError, TypeError) as error:
+            raise InputError(folder, expected="a complete timm model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
+    if not hasattr(net, "num_prefix_tokens"):
+        raise InputError(folder, expected="a vision transformer", got=type(net).__name__, fix="Use a vit_pe_spatial_* model.")
+    return PerceptionTeacher(net, name=name, long_side=long_side, **common)
