@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,23 +40,49 @@ class MaskTargets:
     labels: Tensor
     vectors: Tensor
 
-    def save(self, path: Path) -> None:
-        save_file({"labels": self.labels.int().contiguous(), "vectors": self.vectors.half().contiguous()}, path)
+    @property
+    def counts(self) -> list[int]:
+        """Masks of each view."""
+        highest = [int(view.max()) for view in self.labels]
+        return [max(0, high - max([0, *highest[:i]])) for i, high in enumerate(highest)]
+
+    def save(self, path: Path, *, teacher: str = "") -> None:
+        """Vectors as half-precision ``features`` [1, 1, R, C], so that they read like a patch map of R columns; labels counted anew in every view
+        and deflated (a few hundredths of their size)."""
+        counts, before = self.counts, 0
+        local = torch.zeros_like(self.labels, dtype=torch.int32)
+        for i, count in enumerate(counts):
+            local[i] = torch.where(self.labels[i] > 0, self.labels[i] - before, 0)
+            before += count
+        if max(counts, default=0) >= 1 << 16:
+            raise InputError(path, expected="fewer than 65536 masks a view", got=max(counts))
+        stream = zlib.compress(local.numpy().astype("<u2").tobytes(), 6)
+        tensors = {
+            "features": self.vectors.half()[None, None].contiguous(),
+            "labels": torch.frombuffer(bytearray(stream), dtype=torch.uint8),
+            "counts": torch.tensor(counts, dtype=torch.int32),
+        }
+        save_file(tensors, path, metadata={"mask_labels": json.dumps([teacher, *self.labels.shape])})
 
     @classmethod
     def load(cls, path: Path) -> MaskTargets:
+        """Raises InputError when the file is absent, damaged, or holds a patch map instead."""
         try:
-            tensors = load_file(path)
-            return cls(labels=tensors["labels"], vectors=tensors["vectors"])
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(path, expected="mask targets (labels, vectors)", got=error, fix="Make the teacher views again.") from error
+            with safe_open(path, "pt") as file:
+                _, *shape = json.loads((file.metadata() or {})["mask_labels"])
+                vectors, stream, counts = file.get_tensor("features")[0, 0], file.get_tensor("labels"), file.get_tensor("counts")
+            local = torch.from_numpy(np.frombuffer(zlib.decompress(stream.numpy().tobytes()), "<u2").reshape(shape).astype(np.int32))
+        except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
+            raise InputError(path, expected="mask targets", got=error, fix="Make the teacher views again.") from error
+        before = (counts.cumsum(0) - counts)[:, None, None]
+        return cls(labels=torch.where(local > 0, local + before, 0).int(), vectors=vectors)
 
     @classmethod
     def concatenate(cls, views: list[MaskTargets]) -> MaskTargets:
         """The views one after another, their rows numbered through."""
         labels, before = [], 0
         for view in views:
-            labels.append(torch.where(view.labels > 0, view.labels + before, 0))
+            labels.append(torch.where(view.labels > 0, view.labels + before, 0).int())
             before += len(view.vectors)
         return cls(labels=torch.cat(labels), vectors=torch.cat([view.vectors for view in views]))
 
@@ -102,26 +130,3 @@ def mix(full: Tensor, boxed: Tensor, masked: Tensor) -> Tensor:
     local = F.normalize(agree * masked + (1 - agree) * boxed, dim=1)
     share = torch.softmax(local @ full, dim=0)[:, None]
     return F.normalize(share * full + (1 - share) * (agree * masked + (1 - agree) * boxed), dim=1)
-
-
-def mask_weights(weights: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Rendering weights per pixel, summed to masks: sparse [N, H*W] (or [N, V*H*W]) and labels [...] of as many pixels -> sparse CSR [N, count].
-
-    Column k collects label k+1; pixels labelled 0 are left out, of the sum and so of the normalisation.
-    """
-    weights = weights.to_sparse_coo().coalesce()
-    gaussian, pixel = weights.indices()
-    label = labels.reshape(-1).long()[pixel]
-    covered = label > 0
-    index = torch.stack([gaussian[covered], label[covered] - 1])
-    return torch.sparse_coo_tensor(index, weights.values()[covered], (weights.shape[0], count)).coalesce().to_sparse_csr()
-
-
-def lift_masks(weights: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets [N, C] float32 and their total weight [N] from :func:`mask_weights` [N, R] and the masks' vectors [R, C].
-
-    Every pixel of a mask carries its vector, so summing weights first and multiplying once is lifting the full-resolution map (METHOD, eq. 3).
-    """
-    vectors = vectors.to(torch.float32)
-    total = weights @ torch.ones(weights.shape[1], 1)
-    return (weights @ vectors) / total.clamp_min(1e-12), total[:, 0]

@@ -3,6 +3,7 @@
 Beside a CPU torch the binary part of that torchvision cannot load, and its Python part then dies on import because the operator
 ``torchvision::nms`` was never defined; timm, open_clip and transformers all import torchvision. Call :func:`make_torchvision_importable`
 before the first of them. It does nothing where the binary part loads.
+``torchvision.ops`` goes on refusing what else that part holds; :func:`nms` here serves instead.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class _Training:
             losses = self._step()
             self._follow(step)
             if step % 25 == 0 or step == self.steps:
-                curve.append({"step": step, **{name: round(float(loss), 5) for name, loss in losses.items()}})
+                curve.append({"step": step, **{name: round(loss.item(), 5) for name, loss in losses.items()}})
                 progress(step, curve[-1])
         return curve
 

@@ -1,6 +1,7 @@
 """Captures drawn with rectangles: enough for the teachers' code, no renderer."""
 
 import numpy as np
+import pytest
 
 from chorus.cameras import Cameras
 from chorus.capture import Capture
@@ -9,7 +10,7 @@ NAMES = ("unlabelled", "wall", "chair", "table", "piano")
 _COLOURS = np.array([[0, 0, 0], [200, 200, 190], [180, 40, 40], [60, 120, 60], [20, 20, 30]])
 
 
-def drawn_room(seed: int, *, views: int = 4, height: int = 64, width: int = 96, names: tuple[str, ...] = NAMES) -> Capture:
+def draw(seed: int, *, views: int = 4, height: int = 64, width: int = 96, names: tuple[str, ...] = NAMES) -> Capture:
     """A wall with three rectangles that move a little from view to view."""
     rng = np.random.default_rng(seed)
     semantic = np.ones((views, height, width), np.uint8)
@@ -25,3 +26,9 @@ def drawn_room(seed: int, *, views: int = 4, height: int = 64, width: int = 96, 
     cameras = Cameras(K=K, cam_from_world=np.tile(np.eye(4), (views, 1, 1)), width=width, height=height)
     info = {"home": f"drawn{seed}", "split": "train"}
     return Capture(images=images.clip(0, 255).astype(np.uint8), cameras=cameras, semantic=semantic, instance=instance, class_names=names, info=info)
+
+
+@pytest.fixture(scope="session")
+def drawn_room():
+    """The function itself: drawn_room(seed, views=4, height=64, width=96, names=NAMES) -> Capture."""
+    return draw

@@ -1,0 +1,150 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from chorus_kernels import PatchWeights, render_features
+from safetensors.torch import load_file
+
+from chorus.cameras import Cameras, look_at
+from chorus.errors import InputError
+from chorus.params import TargetParams
+from chorus.scene import scene_from_colors
+from chorus.splat.rasterize import render
+from chorus.teachers.lift import fit_phi_s, lifted, load_targets, make_targets, scene_weights, storage
+from chorus.teachers.views import load_teacher_views, make_teacher_views
+
+WIDTH, HEIGHT = 48, 32
+
+
+class Dotted:
+    """A teacher with a fixed random projection of 8x8 pixel means: any numbers will do."""
+
+    def __init__(self, role: str, dim: int, cell: int = 8):
+        self.name, self.role, self.dim, self.cell = f"dotted-{role}", role, dim, cell
+        self.mix = torch.randn(3, dim, generator=torch.Generator().manual_seed(dim))
+
+    def patch_grid(self, height, width):
+        return height // self.cell, width // self.cell
+
+    def features(self, images):
+        cells = torch.nn.functional.avg_pool2d(images.permute(0, 3, 1, 2), self.cell)
+        return torch.sin(cells.permute(0, 2, 3, 1) @ self.mix * 5)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    generator = torch.Generator().manual_seed(0)
+    n = 120
+    means = torch.rand(n, 3, generator=generator) * torch.tensor([2.0, 2.0, 1.5]) - torch.tensor([1.0, 1.0, 0.0])
+    means[-1] = torch.tensor([0.0, 0.0, 90.0])  # out of every view
+    return scene_from_colors(
+        means,
+        torch.randn(n, 4, generator=generator),
+        torch.rand(n, 3, generator=generator) * 0.15 + 0.03,
+        torch.rand(n, generator=generator) * 0.9 + 0.05,
+        torch.rand(n, 3, generator=generator),
+    )
+
+
+@pytest.fixture(scope="module")
+def cameras():
+    poses = np.stack([look_at((3 * math.cos(a), 3 * math.sin(a), 1.0), (0, 0, 0.7)) for a in (0.1, 1.3, 2.9)])
+    K = np.tile(np.array([[45.0, 0, WIDTH / 2], [0, 45.0, HEIGHT / 2], [0, 0, 1]]), (3, 1, 1))
+    return Cameras(K=K, cam_from_world=poses, width=WIDTH, height=HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def folders(scene, cameras, tmp_path_factory):
+    root = tmp_path_factory.mktemp("scene")
+    teachers = {"lang": Dotted("lang", 12), "dino": Dotted("dino", 8), "object": Dotted("object", 4, cell=16)}
+    made = make_teacher_views(scene, cameras, teachers, out=root / "views")
+    assert made["views"] == 3 and made["grids"] == {"lang": [4, 6], "dino": [4, 6], "object": [2, 3]} and 0 < made["coverage"] <= 1
+    make_targets(scene, root / "views", TargetParams(min_weight=1e-3), out=root / "targets")
+    return root
+
+
+def naive(scene, cameras, maps):
+    """Lifting by the rasteriser's own backward pass, at full resolution: the weights are the gradients of the colours, pixel by pixel."""
+    full = torch.nn.functional.interpolate(maps.permute(0, 3, 1, 2).float(), (HEIGHT, WIDTH), mode="bilinear", align_corners=False)
+    full = full.permute(0, 2, 3, 1)
+    full = torch.cat([full, torch.ones_like(full[..., :1])], dim=-1)  # the last channel sums the weights
+    sums = []
+    for part in full.split(3, dim=-1):
+        part = torch.nn.functional.pad(part, (0, 3 - part.shape[-1]))
+        flat = scene_from_colors(scene.means, scene.quats, scene.scales, scene.opacities, torch.full((len(scene), 3), 0.5))
+        sh = flat.sh.clone().requires_grad_()
+        rendered = render(type(flat)(**{**flat.tensors(), "sh": sh}), cameras)
+        (rendered.colors * part).sum().backward()
+        sums.append(sh.grad[:, 0] / 0.28209479177387814)
+    sums = torch.cat(sums, dim=-1)
+    channels = maps.shape[-1]
+    return sums[:, :channels], sums[:, channels]
+
+
+def test_factorised_lifting_equals_naive_full_resolution_lifting(scene, cameras, folders):
+    views = load_teacher_views(folders / "views")
+    for role in views.roles:
+        maps = views.maps(role).float()
+        weights = scene_weights(scene, views, views.grid(role))
+        sums, total = naive(scene, cameras, maps)
+        valid = total > 1e-3
+        assert 0.5 < valid.float().mean() < 1
+        torch.testing.assert_close(weights.total, total, atol=1e-3, rtol=1e-5)
+        expected = torch.where(valid[:, None], sums / total.clamp_min(1e-9)[:, None], 0)
+        torch.testing.assert_close(lifted(weights, maps, valid), expected, atol=1e-5, rtol=0)
+
+
+def test_stored_targets_agree_to_half_precision(scene, folders):
+    targets = load_targets(folders / "targets", folders / "views")
+    for role in targets.roles:
+        exact = scene_weights(scene, targets.views, targets.views.grid(role))
+        expected = lifted(exact, targets.maps(role), targets.valid(role))
+        torch.testing.assert_close(targets.features(role), expected, atol=2e-3, rtol=0)
+        assert not targets.valid(role)[-1] and not targets.features(role)[-1].any()
+
+
+def test_one_matrix_a_grid_not_a_teacher(folders):
+    names = {name.split(".")[0] for name in load_file(folders / "targets" / "weights.safetensors")}
+    assert names == {"4x6", "2x3"}
+
+
+def test_same_input_same_bytes(scene, folders, tmp_path):
+    make_targets(scene, folders / "views", TargetParams(min_weight=1e-3), out=tmp_path)
+    for name in ("weights.safetensors", "validity.safetensors"):
+        assert (tmp_path / name).read_bytes() == (folders / "targets" / name).read_bytes()
+
+
+def test_storage_counts_files(folders):
+    sizes = storage(folders / "targets", folders / "views")
+    assert sizes["naive_bytes"] == 120 * (12 + 8 + 4) * 2
+    files = [*(folders / "targets").glob("*.safetensors"), *(folders / "views").glob("*.safetensors")]
+    assert sizes["factorised_bytes"] == sum(path.stat().st_size for path in files) > sizes["weights_bytes"] > 0
+
+
+def test_phi_s_over_scenes_weighs_patches_by_coverage(folders):
+    targets = load_targets(folders / "targets", folders / "views")
+    phi_s = fit_phi_s([targets, targets])
+    z, coverage = phi_s["lang"].apply(targets.maps("lang").float().flatten(0, 2)), targets.weights("lang").coverage
+    share = coverage / coverage.sum()
+    torch.testing.assert_close(share @ z, torch.zeros(12), atol=1e-4, rtol=0)
+    torch.testing.assert_close(share @ z.square(), torch.ones(12), atol=1e-3, rtol=0)
+    ready = targets.with_phi_s(phi_s)
+    back = phi_s["lang"].invert(ready.standardised("lang"))[targets.valid("lang")]
+    torch.testing.assert_close(back, targets.features("lang")[targets.valid("lang")], atol=1e-4, rtol=0)
+    with pytest.raises(InputError, match="PHI-S"):
+        targets.standardised("lang")
+
+
+def test_rendering_a_constant_back_gives_the_coverage(folders):
+    weights: PatchWeights = load_targets(folders / "targets", folders / "views").weights("lang")
+    rendered = render_features(weights, torch.ones(weights.shape[0], 1))[:, 0]
+    torch.testing.assert_close(rendered, weights.coverage, atol=0.05, rtol=2e-3)
+
+
+def test_damaged_folders_say_which_file(folders, tmp_path):
+    with pytest.raises(InputError, match=r"cameras\.json"):
+        load_targets(tmp_path, tmp_path)
+    targets = load_targets(tmp_path, folders / "views")
+    with pytest.raises(InputError, match=r"weights\.safetensors"):
+        targets.features("lang")
