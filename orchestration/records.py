@@ -39,12 +39,16 @@ def add_scenes(names: list[str]) -> None:
         instance().add_dynamic_partitions(scenes.name, new)
 
 
-def settled(asset: str) -> set[str | None]:
-    """Scenes (None for an asset without partitions) that are materialized and whose blocking checks last passed or only warned."""
+def materialized(asset: str) -> set[str | None]:
+    """Scenes that Dagster has seen materialized; {None} for an asset without partitions."""
     if repository().asset_graph.get(asset_key(asset)).is_partitioned:
-        done = set(instance().get_materialized_partitions(asset_key(asset)))
-    else:
-        done = {None} if instance().get_latest_materialization_event(asset_key(asset)) else set()
+        return set(instance().get_materialized_partitions(asset_key(asset)))
+    return {None} if instance().get_latest_materialization_event(asset_key(asset)) else set()
+
+
+def settled(asset: str) -> set[str | None]:
+    """Of those, the ones whose blocking checks last passed or only warned."""
+    done = materialized(asset)
     for check in _blocking_checks(asset):
         latest: dict[str | None, bool] = {}
         for record in instance().event_log_storage.get_asset_check_execution_history(check, limit=20 * len(done) + 20):  # newest first

@@ -66,7 +66,7 @@ class Workspace(dg.ConfigurableResource):
         with red_asset():
             start = time.perf_counter()
             plan = stages.plan(asset, self.store, self.params, scene=scene, retrain=retrain)
-            artifact = stages.run(plan, force=context.run.tags.get("chorus/force") == "true")
+            artifact = plan.run(force=context.run.tags.get("chorus/force") == "true")
             if artifact.fresh:
                 stages.record_seconds(self.store, asset, scene, time.perf_counter() - start)
         return artifact

@@ -1,0 +1,57 @@
+"""Worker processes that each handle many runs, one thread each: imports are paid once, and one process a core scales best."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from orchestration.runner import Outcome, run
+
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+Job = tuple[tuple[str, ...], str | None]  # assets, scene
+
+
+class Crew:
+    """``with Crew(2) as crew: for outcome in crew.work(jobs): ...``; with one worker the runs happen in this process."""
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if self._pool is None:
+            return
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        for child in multiprocessing.active_children() if kind is not None else ():
+            child.join(10)  # after Ctrl-C they too are tidying up
+            child.terminate()
+
+    def work(self, jobs: Iterable[Job], **options: bool) -> Iterator[Outcome]:
+        """Outcomes as they come, in no fixed order."""
+        if self.workers == 1:
+            yield from (run(assets, scene, **options) for assets, scene in jobs)
+            return
+        self._pool = self._pool or ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _begin)
+        futures = {self._pool.submit(run, assets, scene, **options): (assets, scene) for assets, scene in jobs}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                assets, scene = futures[future]
+                yield Outcome(assets=assets, scene=scene, error="a worker process was killed, most often for want of memory; try --jobs 1", foreseen=False)
+
+
+def _begin() -> None:
+    """In a new worker, before anything heavy is imported: one thread, and no life beyond the parent's."""
+    os.environ.update(THREADS)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""Nothing in this folder waits for the outside world."""

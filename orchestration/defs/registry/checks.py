@@ -1,0 +1,15 @@
+"""What must hold of a registered version."""
+
+import dagster as dg
+
+from orchestration import tracking
+from orchestration.defs.registry.assets import chorus_encoder
+from orchestration.resources import Workspace, red_asset
+
+
+@dg.asset_check(asset=chorus_encoder)
+def loads_and_answers(workspace: Workspace) -> dg.AssetCheckResult:
+    """The challenger loads from the registry and encodes a small cloud of Gaussians into finite features."""
+    with red_asset():
+        shape, finite = tracking.try_challenger(workspace.store)
+    return dg.AssetCheckResult(passed=finite, description=f"features of shape {list(shape)}, {'all finite' if finite else 'not all finite'}")

@@ -1,0 +1,63 @@
+"""What must hold of a scene before it goes on."""
+
+import dagster as dg
+
+from chorus.store import Artifact, Store, manifest_of
+from orchestration import tables
+from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
+from orchestration.expectations import Expect, between, check, includes, known, rows
+from orchestration.partitions import scenes
+from orchestration.resources import Workspace
+
+MIN_PSNR = 18.0  # dB on held-out views: below it the Gaussians do not show the room
+
+
+def _part(workspace: Workspace, context: dg.AssetCheckExecutionContext, part: str) -> Artifact:
+    path = workspace.store.scene(context.partition_key, part)
+    return Artifact(path, manifest_of(path)["hash"], fresh=False)
+
+
+@dg.asset_check(asset=capture, blocking=True, partitions_def=scenes)
+def views(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Enough views, neither black nor blank, with depth, and overlapping their neighbours."""
+    table = tables.views(_part(workspace, context, "capture"))
+    suite = [rows(6, "views"), between("brightness", 8, 250, mostly=0.9), between("contrast", 4, mostly=0.8)]
+    if "depth_share" in table[0]:
+        suite += [between("depth_share", 0.3, mostly=0.8), between("overlap", 0.2, mostly=0.9), between("overlap", 0.5, mostly=0.8, severity="warning")]
+    return check(table, suite)
+
+
+@dg.asset_check(asset=capture, partitions_def=scenes)
+def classes(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Labelled rooms show walls, a floor and something to name; most pixels carry a label."""
+    table = tables.classes(_part(workspace, context, "capture"))
+    if not table:
+        return dg.AssetCheckResult(passed=True, description="this capture has no labels")
+    unlabelled = sum(row["share"] for row in table if row["class"] == "unlabelled")
+    named = [{**row, "unlabelled": unlabelled} for row in table if row["class"] != "unlabelled"]
+    weak = "warning"
+    return check(named, [rows(4, "classes", severity=weak), includes("class", ["wall", "floor"], severity=weak), between("unlabelled", 0, 0.3, severity=weak)])
+
+
+@dg.asset_check(asset=gaussians, blocking=True, partitions_def=scenes)
+def likeness(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Held-out views are rendered well enough to learn from."""
+    table = tables.fit(_part(workspace, context, "gaussians"))
+    view = "psnr_heldout" if "psnr_heldout" in table[0] else "psnr_train"
+    return check(table, [known(view), between(view, MIN_PSNR), between("gaussians", 100), between("ssim" + view[4:], 0.5, severity="warning")])
+
+
+@dg.asset_check(asset=teacher_views, blocking=True, partitions_def=scenes)
+def features(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Every teacher said something finite and not everywhere the same."""
+    return check(tables.features(_part(workspace, context, "teacher_views")), _FEATURES)
+
+
+@dg.asset_check(asset=targets, blocking=True, partitions_def=scenes)
+def coverage(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Most Gaussians are seen by every teacher."""
+    return check(tables.targets(_part(workspace, context, "targets")), _TARGETS)
+
+
+_FEATURES: list[Expect] = [rows(1, "teachers"), between("finite", 1, 1), between("spread", 1e-4)]
+_TARGETS: list[Expect] = [rows(1, "teachers"), between("valid", 0.4), between("valid", 0.7, severity="warning")]

@@ -1,0 +1,29 @@
+"""A folder dropped under data/incoming becomes a scene and runs the whole per-scene chain."""
+
+import hashlib
+
+import dagster as dg
+
+from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
+from orchestration.partitions import scenes
+from orchestration.resources import Workspace, red_asset
+
+scene_chain = dg.define_asset_job("scene_chain", [capture, gaussians, teacher_views, targets], partitions_def=scenes)
+
+
+@dg.sensor(job=scene_chain, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def incoming_scenes(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
+    """One run for every folder, and another when its files change."""
+    from orchestration.scene_list import incoming
+
+    with red_asset():
+        names = incoming(workspace.store)
+    new = [name for name in names if not context.instance.has_dynamic_partition(scenes.name, name)]
+    runs = [dg.RunRequest(run_key=f"{name}-{_state(workspace.store.incoming / name)}", partition_key=name) for name in names]
+    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=[scenes.build_add_request(new)] if new else [])
+
+
+def _state(folder) -> str:
+    """Changes when a file is added, removed, resized or touched; reads no file."""
+    found = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file())
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:12]

@@ -1,0 +1,17 @@
+"""What must hold of the teachers before anything is learnt from them."""
+
+import dagster as dg
+
+from chorus.store import hash_files, manifest_of
+from orchestration.defs.teachers.assets import embedded
+from orchestration.expectations import between, check, includes
+from orchestration.resources import Workspace
+
+
+@dg.asset_check(asset=embedded, blocking=True)
+def heads(workspace: Workspace) -> dg.AssetCheckResult:
+    """Both heads are there with the bytes the manifest names."""
+    folder = workspace.store.embedded_teacher
+    found, listed = hash_files(folder), manifest_of(folder)["files"]
+    table = [{"file": name, "same": float(found.get(name) == digest), "bytes": (folder / name).stat().st_size} for name, digest in listed.items()]
+    return check(table, [includes("file", ["lang.safetensors", "object.safetensors", "provenance.json"]), between("same", 1, 1), between("bytes", 1, 12_000_000)])

@@ -1,0 +1,52 @@
+"""What a person at a terminal sees of a long command; a log gets one line a phase."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeElapsedColumn
+
+from orchestration.runner import Outcome
+
+
+class Progress:
+    """A bar for each phase on a terminal, lines elsewhere; all of it on stderr."""
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(stderr=True, highlight=False)
+        self._bars = Bars(
+            TextColumn("{task.description:<44}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=self.console, disable=not self.console.is_terminal,
+        )  # fmt: skip
+
+    def __enter__(self) -> "Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bars.stop()
+
+    def follow(self, phase: Sequence[str], jobs: Sequence, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Pass outcomes on while showing them."""
+        if not jobs:
+            return
+        bar = self._bars.add_task(", ".join(phase), total=len(jobs))
+        seconds = 0.0
+        for outcome in outcomes:
+            seconds += outcome.seconds
+            for line in (*outcome.warnings, *([f"FAILED {outcome.error}"] if outcome.error else [])):
+                self.console.print(f"  {outcome.scene or phase[0]}: {line}", markup=False, soft_wrap=True)
+            self._bars.advance(bar)
+            yield outcome
+        if not self.console.is_terminal:
+            self.console.print(f"{', '.join(phase)}: {len(jobs)} run{'s' if len(jobs) > 1 else ''}, {seconds:.0f} s of work", soft_wrap=True)
+
+    def conclude(self, runs: int, failed: Mapping[str | None, Outcome], seconds: float) -> int:
+        """Print the last lines; return the exit code."""
+        if not failed:
+            self.console.print(f"done: {runs} runs in {seconds:.0f} s" if runs else "nothing to do: everything is up to date")
+            return 0
+        for scene, outcome in failed.items():
+            self.console.print(f"chorus: {scene or 'failed'}: {outcome.error}", markup=False, soft_wrap=True)
+        others = f"; {runs - len(failed)} other runs are done" if runs > len(failed) else ""
+        self.console.print(f"{len(failed)} failed{others}", markup=False)
+        return 2 if all(outcome.foreseen for outcome in failed.values()) else 1

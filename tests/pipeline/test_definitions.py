@@ -1,0 +1,89 @@
+"""The asset graph, loaded quickly and without the heavy packages."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration import stages
+from orchestration.records import repository
+
+GRAPH = {
+    "scenes/capture": [],
+    "scenes/gaussians": ["scenes/capture"],
+    "teachers/embedded": ["scenes/capture"],
+    "scenes/teacher_views": ["scenes/gaussians", "teachers/embedded"],
+    "scenes/targets": ["scenes/teacher_views"],
+    "models/encoder": ["scenes/targets"],
+    "models/adapted_encoder": ["models/encoder", "scenes/targets"],
+    "reports/evaluation": ["models/adapted_encoder", "models/encoder", "scenes/targets"],
+    "registry/chorus_encoder": ["reports/evaluation"],
+}
+CHECKS = {  # name -> whether it blocks
+    "scenes/capture:views": True,
+    "scenes/capture:classes": False,
+    "scenes/gaussians:likeness": True,
+    "scenes/teacher_views:features": True,
+    "scenes/targets:coverage": True,
+    "teachers/embedded:heads": True,
+    "models/encoder:encoder_curves": True,
+    "models/adapted_encoder:adapted_curves": True,
+    "reports/evaluation:figures": True,
+    "registry/chorus_encoder:loads_and_answers": False,
+}
+
+
+def test_the_asset_graph():
+    graph = repository().asset_graph
+    found = {key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys) for key in graph.materializable_asset_keys}
+    assert found == GRAPH
+    assert set(stages.PLANS) == set(GRAPH)
+    assert [asset for phase in stages.PHASES for asset in phase] != [] and {a for phase in stages.PHASES for a in phase} == set(GRAPH)
+
+
+def test_the_checks():
+    graph = repository().asset_graph
+    found = {f"{key.asset_key.to_user_string()}:{key.name}": bool(graph.get(key).blocking) for key in graph.asset_check_keys}
+    assert found == CHECKS
+
+
+def test_only_scene_assets_have_partitions():
+    graph = repository().asset_graph
+    assert {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned} == set(stages.PER_SCENE)
+
+
+def test_every_asset_and_check_explains_itself():
+    graph = repository().asset_graph
+    assert all(graph.get(key).description for key in graph.materializable_asset_keys)
+    assert all(graph.get(key).description for key in graph.asset_check_keys)
+
+
+def test_definitions_load_fast_and_light():
+    code = (
+        "import dagster, sys, time, json; t = time.process_time(); import orchestration.definitions as d; d.defs.get_repository_def();"
+        "print(json.dumps([time.process_time() - t, sorted(set(sys.modules) & {'torch', 'mlflow', 'great_expectations', 'pandas', 'transformers'})]))"
+    )
+    seconds, heavy = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert heavy == []
+    assert seconds < 3
+
+
+def test_definitions_stay_short():
+    assert len((Path(__file__).parents[2] / "orchestration/definitions.py").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize("selection", ["key:scenes/capture", 'group:"models"', "+key:registry/chorus_encoder"])
+def test_selections_parse_and_resolve(selection):
+    chosen = dg.AssetSelection.from_string(selection).resolve(repository().asset_graph)
+    assert chosen
+
+
+def test_plans_need_no_dagster():
+    code = "import sys, orchestration.stages; print('dagster' in sys.modules)"
+    start = time.perf_counter()
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert time.perf_counter() - start < 20
