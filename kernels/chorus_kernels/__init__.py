@@ -4,17 +4,26 @@ Tensors in, tensors out, differentiable where it makes sense. `CHORUS_KERNELS=re
 build; nothing falls back silently.
 """
 
+from chorus_kernels.conv import submanifold_conv
 from chorus_kernels.patches import PatchWeights, lift, patch_weights, render_features
 from chorus_kernels.raster import Rasterized, rasterize
+from chorus_kernels.segments import segment_reduce
 from chorus_kernels.sparse import spmm, spmm_t
+from chorus_kernels.ssim import ssim
+from chorus_kernels.voxels import curve_codes, neighbours
 
 __all__ = [
     "PatchWeights",
     "Rasterized",
+    "curve_codes",
     "lift",
+    "neighbours",
     "patch_weights",
     "rasterize",
     "render_features",
+    "segment_reduce",
     "spmm",
     "spmm_t",
+    "ssim",
+    "submanifold_conv",
 ]

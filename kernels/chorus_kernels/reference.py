@@ -171,3 +171,82 @@ def transpose(indptr: Tensor, indices: Tensor, values: Tensor, columns: int) -> 
     order = torch.argsort(indices, stable=True)
     counts = torch.bincount(indices.long(), minlength=columns)
     return torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]
+
+
+def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
+    """Twin of `chorus_kernels.neighbours` by sort and binary search, for coordinates below 2^19."""
+    low = grid.min(0).values.long() - 1
+    g, size = grid.long() - low, (grid.max(0).values.long() - low + 2).tolist()
+
+    def keys(x: Tensor) -> Tensor:
+        return ((batch * size[0] + x[:, 0]) * size[1] + x[:, 1]) * size[2] + x[:, 2]
+
+    ordered, rows = torch.sort(keys(g))
+    if (ordered.diff() == 0).any():
+        raise ValueError("neighbours: voxels must be unique; pool them first")
+    table = torch.empty(27, grid.shape[0], dtype=torch.int32)
+    for k in range(27):
+        want = keys(g + torch.tensor([k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1]))
+        at = torch.searchsorted(ordered, want).clamp(max=len(ordered) - 1)
+        table[k] = torch.where(ordered[at] == want, rows[at], -1)
+    return table
+
+
+def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Twin of `chorus_kernels.submanifold_conv`: gather, matrix product, scatter for each offset."""
+    matrices = weight.reshape(weight.shape[0], 27, -1)
+    out = torch.zeros(feat.shape[0], weight.shape[0], dtype=feat.dtype)
+    for k in range(27):
+        rows = (table[k] >= 0).nonzero()[:, 0]
+        out = out.index_add(0, rows, feat[table[k, rows].long()] @ matrices[:, k].T)
+    return out if bias is None else out + bias
+
+
+def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int) -> Tensor:
+    """Twin of `chorus_kernels.curve_codes`, bit by bit."""
+    x = grid.long()
+    axes = [x[:, 1], x[:, 0], x[:, 2]] if order.endswith("-trans") else [x[:, 0], x[:, 1], x[:, 2]]
+    if order.startswith("hilbert"):
+        for b in range(depth - 1, 0, -1):
+            lower = (1 << b) - 1
+            for i in range(3):
+                bit = (axes[i] >> b & 1).bool()
+                swap = torch.where(bit, 0, (axes[0] ^ axes[i]) & lower)
+                axes[0] = torch.where(bit, axes[0] ^ lower, axes[0]) ^ swap
+                axes[i] = axes[0] if i == 0 else axes[i] ^ swap
+    code = torch.zeros_like(batch)
+    for b in range(depth):
+        for i in range(3):
+            code |= (axes[i] >> b & 1) << (3 * b + 2 - i)
+    if order.startswith("hilbert"):
+        for shift in (1, 2, 4, 8, 16, 32):
+            code ^= code >> shift
+    return batch << (3 * depth) | code
+
+
+def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
+    """Twin of `chorus_kernels.segment_reduce`, segment by segment."""
+    parts = []
+    for a, b in zip(indptr[:-1].tolist(), indptr[1:].tolist(), strict=True):
+        rows = x[a:b]
+        if reduce == "max":
+            parts.append(rows.gather(0, rows.detach().argmax(0)[None])[0])
+        else:
+            parts.append(rows.sum(0) / (max(1, b - a) if reduce == "mean" else 1))
+    return torch.stack(parts) if parts else x.new_zeros(0, x.shape[1])
+
+
+def ssim(a: Tensor, b: Tensor, kernel: Tensor) -> Tensor:
+    """Twin of `chorus_kernels.ssim` with torch's convolutions."""
+    c, half = a.shape[-1], len(kernel) // 2
+    k = kernel.to(a.dtype)
+
+    def blur(x: Tensor) -> Tensor:
+        x = functional.conv2d(x, k.view(1, 1, -1, 1).expand(c, 1, -1, 1), padding=(half, 0), groups=c)
+        return functional.conv2d(x, k.view(1, 1, 1, -1).expand(c, 1, 1, -1), padding=(0, half), groups=c)
+
+    a, b = a.permute(0, 3, 1, 2), b.permute(0, 3, 1, 2)
+    ma, mb = blur(a), blur(b)
+    saa, sbb, sab = blur(a * a) - ma * ma, blur(b * b) - mb * mb, blur(a * b) - ma * mb
+    top = (2 * ma * mb + 0.01**2) * (2 * sab + 0.03**2)
+    return (top / ((ma * ma + mb * mb + 0.01**2) * (saa + sbb + 0.03**2))).mean()

@@ -33,5 +33,6 @@ void require_finite(const char* op, const char* name, const In<T>& a) {
 
 void bind_raster(nb::module_&);
 void bind_sparse(nb::module_&);
+void bind_voxels(nb::module_&);
 
 }  // namespace chorus

@@ -5,4 +5,5 @@ NB_MODULE(_native, m) {
   m.attr("isa") = chorus::ops().name;  // throws when no build fits, and with it the import
   chorus::bind_raster(m);
   chorus::bind_sparse(m);
+  chorus::bind_voxels(m);
 }
