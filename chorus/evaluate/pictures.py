@@ -10,8 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from chorus.cameras import Cameras
-from chorus.capture import Capture
 from chorus.evaluate import zero_shot
 from chorus.evaluate.inputs import ReportInputs, Room
 from chorus.evaluate.points import truth_of
@@ -57,29 +55,20 @@ def pca_colours(features: np.ndarray, valid: np.ndarray | None = None) -> np.nda
     return np.where(valid[:, None], colours, UNKNOWN)
 
 
-def best_view(capture: Capture) -> Cameras:
-    """The view that sees the most classes, wall, floor and ceiling aside, each with at least 1 % of the picture."""
-    if capture.semantic is None:
-        return capture.cameras.select(slice(0, 1))
-    least = capture.semantic[0].size // 100
-    kinds = [(np.bincount(view.ravel(), minlength=2)[1:] > least).sum() for view in capture.semantic]
-    pick = int(np.argmax(kinds))
-    return capture.cameras.select(slice(pick, pick + 1))
-
-
 def room_pictures(room: Room, inputs: ReportInputs) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """(caption, from above, from inside) of a room with Gaussians: colour, features, true and predicted labels."""
     scene = room.gaussians
     centres = scene.means.detach().cpu().numpy()
     truth, _ = truth_of(centres, room.truth, reach=2 * REACH)
-    layers = [("colour", scene.rgb.detach().cpu().numpy()), ("ground truth", label_colours(truth, inputs.names))]
-    for method, caption in (("lifted", "lifted teacher"), ("student", "student")):
+    words, maps = [], []
+    for method, caption in (("student", "student"), ("lifted", "lifted teacher")):
         field = room.fields.get(method)
         if field is not None and field.lang is not None and len(field.positions) == len(scene):
             labels = zero_shot.classify(field.lang, inputs.text, field.speaks)
-            layers.append((f"{caption}: words", label_colours(labels, inputs.names)))
-            layers.append((f"{caption}: features (PCA)", pca_colours(field.lang, field.speaks)))
-    inside = best_view(room.capture) if room.capture is not None else None
+            words.append((f"{caption}: nearest word", label_colours(labels, inputs.names)))
+            maps.append((f"{caption}: features (PCA)", pca_colours(field.lang, field.speaks)))
+    layers = [("colour", scene.rgb.detach().cpu().numpy()), ("ground truth", label_colours(truth, inputs.names)), *words, *maps]
+    inside = render.best_view(room.capture) if room.capture is not None else None
     return [(caption, *render.views(scene, rgb, inside=inside)) for caption, rgb in layers]
 
 
@@ -98,7 +87,7 @@ def names_shown(room: Room, inputs: ReportInputs) -> list[tuple[str, str]]:
 def png(picture: np.ndarray) -> bytes:
     """A picture [H, W, 3|4] uint8 as PNG bytes."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "png", optimize=True)
+    Image.fromarray(picture).save(stream, "png", compress_level=6)
     return stream.getvalue()
 
 
@@ -113,5 +102,5 @@ def thumbnail(path, *, side: int = 1200) -> bytes:
         image = image.convert("RGB")
         image.thumbnail((side, side))
         stream = io.BytesIO()
-        image.quantize(256, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+        image.quantize(256, dither=Image.Dither.NONE).save(stream, "png", compress_level=9)
     return stream.getvalue()

@@ -43,7 +43,7 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     axes.set_xlabel("IoU, %   (* name withheld from the language teacher)")
     axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(methods))
     figure.tight_layout()
     return figure
 

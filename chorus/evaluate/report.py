@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jinja2
@@ -13,7 +14,7 @@ from chorus.evaluate.measure import measure
 from chorus.params import EvaluateParams
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-ROOMS_SHOWN = 3
+ROOMS_SHOWN = 2
 TITLES = {
     "student": "student (Gaussians)",
     "points": "student (points)",
@@ -88,7 +89,7 @@ def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
 def _room(folder: Path, room, inputs: ReportInputs) -> dict:
     rows = []
     for caption, above, inside in pictures.room_pictures(room, inputs):
-        stem = f"{room.name}_{caption.replace(':', '').replace('(', '').replace(')', '').replace(' ', '_')}"
+        stem = f"{room.name}_{re.sub('[^a-z]+', '_', caption.lower()).strip('_')}"
         data = {"above": pictures.png(above), "inside": pictures.png(inside)}
         for view, content in data.items():
             (folder / f"{stem}_{view}.png").write_bytes(content)

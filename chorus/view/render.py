@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from chorus.cameras import Cameras, look_at
+from chorus.capture import Capture
 from chorus.scene import GaussianScene, scene_from_colors
 from chorus.splat import rasterize
 
@@ -76,6 +77,16 @@ def inside_camera(scene: GaussianScene, *, width: int = 480, height: int = 360) 
     focal = 0.6 * width
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
     return Cameras(K=K[None], cam_from_world=look_at(eye, target)[None], width=width, height=height)
+
+
+def best_view(capture: Capture) -> Cameras:
+    """The view that sees the most classes, wall, floor and ceiling aside, each with at least 1 % of the picture."""
+    if capture.semantic is None:
+        return capture.cameras.select(slice(0, 1))
+    least = capture.semantic[0].size // 100
+    kinds = [(np.bincount(view.ravel(), minlength=2)[1:] > least).sum() for view in capture.semantic]
+    pick = int(np.argmax(kinds))
+    return capture.cameras.select(slice(pick, pick + 1))
 
 
 def views(scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 480, height: int = 360) -> tuple[np.ndarray, np.ndarray]:

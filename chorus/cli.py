@@ -1,0 +1,213 @@
+"""The command line: verbs over one workspace. The only place that turns a ChorusError into one line and exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from chorus.errors import ChorusError, InputError, MissingError, StoreError
+
+if TYPE_CHECKING:
+    from chorus.params import Params
+    from chorus.scene import GaussianScene
+    from chorus.store import Store
+
+ABOUT = "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names under data/scenes; --debug shows where an error came from."
+OUTPUTS = Literal["lang", "dino", "object", "upcast"]
+Scene = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")]
+Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; the workspace's adapted or else its plain encoder when absent")]
+
+
+def ingest(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")], *, name: Annotated[str, tyro.conf.arg(name="as")]) -> None:
+    """Take a folder of photos with transforms.json, or of RGB-D frames, in as a scene of this name."""
+    from chorus import sources
+    from chorus.store import build, hash_folder
+
+    store, params = _workspace()
+    link = _link(store, folder, name)
+    artifact = build(
+        store.scene(name, "capture"), stage="scenes/capture", recipe=1, params=params.capture, inputs={"folder": hash_folder(link)},
+        make=lambda out: sources.ingest_folder(link, params.capture).save(out),
+    )  # fmt: skip
+    print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
+
+
+def _link(store: Store, folder: Path, name: str) -> Path:
+    """data/incoming/NAME as a link to the folder. Raises when the name is taken by another one."""
+    from chorus.store import check_scene_id
+
+    link, folder = store.incoming / check_scene_id(name), folder.resolve()
+    if not folder.is_dir():
+        raise InputError(folder, expected="a folder of photos or RGB-D frames", got="a file" if folder.exists() else "nothing there")
+    if link.exists() and link.resolve() != folder:
+        raise StoreError(link, expected="a free name", got=f"a link to {link.resolve()}", fix="Choose another --as or remove that link.")
+    if store.scene(name, "capture").exists() and not link.exists():
+        raise StoreError(f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as.")
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)  # a link to a folder that is gone
+        link.symlink_to(folder, target_is_directory=True)
+    return link
+
+
+def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]) -> None:
+    """Optimise the Gaussians of an ingested scene."""
+    from chorus.capture import Capture
+    from chorus.splat.artifact import save_gaussians
+    from chorus.splat.fit import fit_scene
+    from chorus.store import build, manifest_of
+
+    store, params = _workspace()
+    _known(store, name, "capture")
+    capture = store.scene(name, "capture")
+
+    def make(out: Path) -> None:
+        views = Capture.load(capture)
+        save_gaussians(out, fit_scene(views, params.fit, seed=params.seed), views)
+
+    wants, inputs = {"fit": params.fit, "seed": params.seed}, {"capture": manifest_of(capture)["hash"]}
+    artifact = build(store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=1, params=wants, inputs=inputs, make=make)
+    print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
+
+
+def encode(
+    scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))], model: Model = None, outputs: tuple[OUTPUTS, ...] = ("lang",)
+) -> None:
+    """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors, ...)."""
+    from chorus.io import write_features
+
+    gaussians, encoder = _scene(scene), _encoder(model)
+    out = encoder.encode(gaussians, outputs=outputs)
+    for name in outputs:
+        path = output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}")
+        write_features(path, getattr(out, name), info={"output": name, "scene": Path(scene).name})
+        print(f"{path}: {name}, {len(gaussians)} Gaussians x {getattr(out, name).shape[1]}")
+
+
+def query(
+    scene: Scene,
+    words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WORDS", help='what to look for: "a chair" "a lamp" ...')],
+    *,
+    output: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), help="folder of the heat maps; the working directory when absent")] = None,
+    model: Model = None,
+    top: int = 5,
+) -> None:
+    """Find objects by words: a table, and for each text a heat-map .ply with its picture from above and from inside."""
+    from chorus.view import ask
+
+    if not words:
+        raise InputError("query", expected='words to look for, as "a chair"', got="none")
+    answers = ask.ask(_scene(scene), _encoder(model), words, top=top)
+    unit = _unit(scene)
+    for answer in answers:
+        print(ask.table(answer, unit=unit))
+        for path in ask.save(answer, output or Path("."), name=Path(scene).stem, inside=_best_view(scene)):
+            print(f"  {path}")
+
+
+def report() -> None:
+    """Print the result table of data/reports/metrics.json."""
+    from chorus.evaluate.table import print_table
+
+    store, _ = _workspace()
+    print_table(store.reports)
+
+
+def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
+    """Write a picture of a scene from above, the ceiling cut away, and from inside."""
+    from chorus.view import ask
+
+    gaussians = _scene(scene)
+    ask.save_views(output, gaussians, gaussians.rgb.numpy(), inside=_best_view(scene))
+    print(f"{output}: {len(gaussians)} Gaussians")
+
+
+def _workspace() -> tuple[Store, Params]:
+    from chorus.params import load_params
+    from chorus.store import Store
+
+    root = Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
+    return Store(root), load_params(root / "params.yaml")
+
+
+def _known(store: Store, name: str, part: str) -> None:
+    """Raise StoreError, with the nearest name there is, unless the scene has this part."""
+    from chorus.store import check_scene_id
+
+    names = store.scenes_with(part)
+    if check_scene_id(name) not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        fix = f"Did you mean '{near[0]}'?" if near else "Ingest and fit it first, or give the path of a .ply file."
+        raise StoreError("scene", expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)", got=repr(name), fix=fix)
+
+
+def _scene(name: str) -> GaussianScene:
+    """The Gaussians of a file, a folder or a scene of the workspace."""
+    from chorus.io import read_scene
+
+    if Path(name).exists() or Path(name).suffix or os.sep in name:
+        return read_scene(Path(name)).validate(name)
+    store, _ = _workspace()
+    _known(store, name, "gaussians")
+    return read_scene(store.scene(name, "gaussians") / "scene.ply").validate(name)
+
+
+def _capture(name: str):
+    """The capture of a scene of the workspace, None for a file."""
+    if Path(name).exists() or Path(name).suffix or os.sep in name:
+        return None
+    from chorus.capture import Capture
+
+    store, _ = _workspace()
+    folder = store.scene(name, "capture")
+    return Capture.load(folder) if folder.is_dir() else None
+
+
+def _unit(name: str) -> str:
+    capture = _capture(name)
+    return "m" if capture is None or capture.info.get("metric", True) else "units"
+
+
+def _best_view(name: str):
+    from chorus.view.render import best_view
+
+    capture = _capture(name)
+    return None if capture is None else best_view(capture)
+
+
+def _encoder(folder: Path | None):
+    """The model to ask. Raises MissingError where there is none."""
+    import chorus
+
+    if folder is None:
+        store, _ = _workspace()
+        there = [store.model(name) for name in ("adapted", "encoder") if store.model(name).is_dir()]
+        if not there:
+            raise MissingError(store.model("encoder"), expected="a trained encoder", got="nothing there", fix="Run make demo, or give --model DIR.")
+        folder = there[0]
+    return chorus.load(folder)
+
+
+VERBS = {"ingest": ingest, "fit": fit, "encode": encode, "query": query, "report": report, "show": show}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a verb. Exits with 2 and one line on stderr for what the user can mend."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        tyro.extras.subcommand_cli_from_dict(VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"])
+    except ChorusError as error:
+        if debug:
+            raise
+        print(f"chorus: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""From words and a model to answers on paper: a table, a heat map, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from chorus.cameras import Cameras
+from chorus.errors import InputError
+from chorus.io import write_scene
+from chorus.scene import GaussianScene
+from chorus.store import atomic_file
+from chorus.view import query, render
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a scene answers to one text."""
+
+    words: str
+    scene: GaussianScene
+    score: np.ndarray  # [N] in 0..1
+    objects: list[query.Found]
+
+
+def ask(scene: GaussianScene, encoder, words: Sequence[str], *, top: int = 5) -> list[Answer]:
+    """One answer for each text. encoder: as chorus.load gives it, with a language head.
+
+    Raises InputError for a model that has no words.
+    """
+    out = encoder.encode(scene, outputs=("lang",))
+    prompts = [query.sentence(text) for text in words]
+    embedded = encoder.text([*prompts, *map(query.sentence, query.CONTRAST)]).cpu().numpy()
+    features, contrast = out.lang.cpu().numpy(), embedded[len(prompts) :]
+    answers = []
+    for text, vector in zip(words, embedded[: len(prompts)], strict=True):
+        score = query.relevance(features, vector, contrast)
+        answers.append(Answer(words=text, scene=scene, score=score, objects=query.objects(scene, score, top=top)))
+    return answers
+
+
+def table(answer: Answer, *, unit: str = "m") -> str:
+    """The objects of an answer as lines of text."""
+    if not answer.objects:
+        return f'"{answer.words}": nothing answers (best score {answer.score.max():.2f})'
+    lines = [f'"{answer.words}"', f"  {'score':>5}  {'position (' + unit + ')':^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}"]
+    for found in answer.objects:
+        where = "  ".join(f"{x:6.2f}" for x in found.position)
+        size = " x ".join(f"{x:4.2f}" for x in found.extent)
+        lines.append(f"  {found.score:5.2f}  {where:^22}  {size:^18}  {len(found.rows):9d}")
+    return "\n".join(lines)
+
+
+def save(answer: Answer, folder: Path, *, name: str, inside: Cameras | None = None) -> list[Path]:
+    """Write <name>-<words>.ply, the scene coloured by score, and its picture; returns both paths."""
+    slug = "".join(c if c.isalnum() else "-" for c in answer.words.lower()).strip("-")
+    if not slug:
+        raise InputError("query", expected="letters or digits in the words", got=repr(answer.words))
+    colours = query.heat(answer.scene, answer.score)
+    ply, png = (Path(folder) / f"{name}-{slug}{suffix}" for suffix in (".ply", ".png"))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    write_scene(ply, render.recoloured(answer.scene, colours))
+    save_views(png, answer.scene, colours, inside=inside)
+    return [ply, png]
+
+
+def save_views(path: Path, scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 640, height: int = 480) -> None:
+    """A PNG: from above with the ceiling off, and from inside, side by side on white. rgb: [N, 3] in 0..1."""
+    pair = [_on_white(picture) for picture in render.views(scene, rgb, inside=inside, width=width, height=height)]
+    gap = np.full((height, 8, 3), 255, np.uint8)
+    with atomic_file(Path(path)) as temporary:
+        Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary)
+
+
+def _on_white(picture: np.ndarray) -> np.ndarray:
+    """[H, W, 4] -> [H, W, 3] uint8."""
+    colour, alpha = picture[..., :3].astype(np.float32), picture[..., 3:].astype(np.float32) / 255.0
+    return (colour * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)

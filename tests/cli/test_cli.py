@@ -1,0 +1,139 @@
+"""The command line as a user meets it: help, work, and one clear line with exit code 2 for every mistake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from chorus import cli
+from chorus.io import read_features, write_scene
+from chorus.scene import scene_from_colors
+from chorus.store import build
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A root with the project's parameters and nothing else."""
+    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    monkeypatch.setenv("CHORUS_ROOT", str(tmp_path))
+    monkeypatch.delenv("CHORUS_PARAMS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def scene():
+    rng = np.random.default_rng(0)
+    means = torch.tensor(np.concatenate([rng.random((300, 3)) * [4, 3, 0.02], rng.normal(size=(60, 3)) * 0.08 + [1, 1, 0.5]]), dtype=torch.float32)
+    red = torch.zeros(360, 3)
+    red[300:, 0] = 1.0
+    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(360, 4), torch.full((360, 3), 0.05), torch.full((360,), 0.9), red)
+
+
+class Words:
+    def encode(self, scene, *, outputs):
+        chair = (scene.rgb[:, 0] > 0.7).float()
+        self.lang = torch.stack([chair, 1 - chair, 0 * chair], 1)
+        self.upcast = torch.ones(len(scene), 5)
+        return self
+
+    def text(self, prompts):
+        return torch.tensor([{"this is a chair": [1.0, 0, 0], "this is a piano": [0, 0, 1.0]}.get(p, [0, 1.0, 0]) for p in prompts])
+
+
+def _fails(capsys, *words) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(word) for word in words])
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.err.startswith("chorus: ") and captured.err.count("\n") == 1 and "Traceback" not in captured.err
+    return captured.err
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy():
+    code = "import sys, chorus.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT, timeout=60)
+    assert all(verb in done.stdout for verb in cli.VERBS) and done.stdout.rstrip().endswith("[]")
+
+
+def test_an_error_in_a_process_of_its_own(workspace):
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "kernels")])}
+    done = subprocess.run([sys.executable, "-m", "chorus.cli", "report"], capture_output=True, text=True, cwd=workspace, env=own, timeout=60)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "metrics.json" in done.stderr and not done.stdout
+
+
+def test_debug_shows_where_it_came_from(workspace):
+    with pytest.raises(cli.ChorusError):
+        cli.main(["report", "--debug"])
+
+
+def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
+    assert "there is none yet" in _fails(capsys, "query", "kitchn", "a chair")
+    build(workspace / "data/scenes/kitchen/gaussians", stage="x", recipe=1, params={}, inputs={}, make=lambda out: write_scene(out / "scene.ply", scene))
+    assert "Did you mean 'kitchen'?" in _fails(capsys, "query", "kitchn", "a chair")
+    assert "nothing there" in _fails(capsys, "encode", "absent.ply", "-o", "x.safetensors")
+    assert "scene id" in _fails(capsys, "fit", "Kitchen!")
+
+
+def test_a_missing_model_says_how_to_get_one(workspace, scene, capsys):
+    write_scene(workspace / "room.ply", scene)
+    assert "a trained encoder" in _fails(capsys, "query", "room.ply", "a chair")
+
+
+def test_broken_files_are_refused(workspace, scene, capsys):
+    (workspace / "text.ply").write_text("not a ply")
+    assert "text.ply" in _fails(capsys, "query", "text.ply", "a chair")
+    (workspace / "points.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n")
+    assert "points.ply" in _fails(capsys, "show", "points.ply")
+    scene.means[3, 0] = float("nan")
+    with pytest.raises(cli.ChorusError):
+        write_scene(workspace / "nan.ply", scene)
+
+
+def test_queries_print_a_table_and_leave_a_map(workspace, scene, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    write_scene(workspace / "room.ply", scene)
+    cli.main(["query", "room.ply", "a chair", "a piano", "-o", "maps"])
+    out = capsys.readouterr().out
+    row = next(line.split() for line in out.splitlines() if line.endswith(" 60"))
+    np.testing.assert_allclose([float(x) for x in row[1:4]], [1, 1, 0.5], atol=0.06)
+    assert "nothing answers" in out and (workspace / "maps/room-a-chair.ply").exists() and (workspace / "maps/room-a-piano.png").exists()
+    assert "words to look for" in _fails(capsys, "query", "room.ply")
+    assert "words to look for" in _fails(capsys, "query", "room.ply", " ")
+
+
+def test_encode_writes_one_file_an_output(workspace, scene, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    write_scene(workspace / "room.ply", scene)
+    cli.main(["encode", "room.ply", "-o", "f.safetensors"])
+    assert read_features(workspace / "f.safetensors").features.shape == (360, 3)
+    cli.main(["encode", "room.ply", "-o", "f.safetensors", "--outputs", "lang", "upcast"])
+    assert read_features(workspace / "f.upcast.safetensors").info == {"output": "upcast", "scene": "room.ply"}
+    assert capsys.readouterr().out.count("360 Gaussians") == 3
+
+
+def test_show_draws_a_scene(workspace, scene):
+    write_scene(workspace / "room.ply", scene)
+    cli.main(["show", "room.ply", "-o", "room.png"])
+    assert (workspace / "room.png").stat().st_size > 1000
+
+
+def test_ingest_refuses_what_it_cannot_take(workspace, capsys):
+    assert "nothing there" in _fails(capsys, "ingest", "nowhere", "--as", "kitchen")
+    (workspace / "empty").mkdir()
+    assert "empty folder" in _fails(capsys, "ingest", "empty", "--as", "kitchen")
+    assert not (workspace / "data/scenes/kitchen").exists() or not any((workspace / "data/scenes/kitchen").iterdir())
+    assert "scene id" in _fails(capsys, "ingest", "empty", "--as", "../kitchen")
+    (workspace / "other").mkdir()
+    assert "a free name" in _fails(capsys, "ingest", "other", "--as", "kitchen")
+
+
+def test_an_unknown_parameter_is_one_line_too(workspace, capsys):
+    (workspace / "params.yaml").write_text("sed: 0\n")
+    assert "Did you mean 'seed'?" in _fails(capsys, "report")

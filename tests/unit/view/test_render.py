@@ -1,0 +1,78 @@
+"""Pictures: the right things in the right places."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from chorus.scene import scene_from_colors
+from chorus.view import ask, query, render
+
+
+@pytest.fixture(scope="module")
+def room():
+    """4 x 2 x 2 m: grey floor, blue ceiling, a red blob at (3.2, 0.4)."""
+    rng = np.random.default_rng(0)
+    flat = np.stack(np.meshgrid(np.linspace(0, 4, 41), np.linspace(0, 2, 21)), -1).reshape(-1, 2)
+    floor = np.concatenate([flat, np.zeros((len(flat), 1))], 1)
+    ceiling = floor + [0, 0, 2.0]
+    blob = rng.normal(size=(80, 3)) * 0.06 + [3.2, 0.4, 0.3]
+    means = np.concatenate([floor, ceiling, blob])
+    rgb = np.repeat([[0.5, 0.5, 0.5], [0.1, 0.1, 0.9], [0.9, 0.1, 0.1]], [len(floor), len(floor), 80], axis=0)
+    n = len(means)
+    as_tensor = lambda x: torch.tensor(x, dtype=torch.float32)  # noqa: E731
+    return scene_from_colors(as_tensor(means), torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.05), torch.full((n,), 0.95), as_tensor(rgb))
+
+
+def test_from_above_the_ceiling_is_off_and_the_blob_where_it_stands(room):
+    above, _ = render.views(room, room.rgb.numpy(), width=160, height=120)
+    assert above.shape == (120, 160, 4)
+    opaque = above[above[..., 3] > 200].astype(int)
+    assert (opaque[:, 2] < 200).all()  # no blue
+    red = np.argwhere((above[..., 0] > 150) & (above[..., 1] < 80) & (above[..., 3] > 200))
+    row, col = red.mean(axis=0)
+    assert col > 100 and row > 65  # x to the right, y upwards: a blob at high x and low y lies lower right
+
+
+def test_a_long_room_lies_across_the_picture(room):
+    turned = scene_from_colors(room.means[:, [1, 0, 2]], room.quats, room.scales, room.opacities, room.rgb)
+    for scene in (room, turned):
+        above, _ = render.views(scene, scene.rgb.numpy(), width=160, height=120)
+        rows, cols = np.nonzero(above[..., 3] > 200)
+        assert np.ptp(cols) > 1.6 * np.ptp(rows)
+
+
+def test_the_camera_inside_stands_in_free_space_and_looks_at_the_room(room):
+    camera = render.inside_camera(room)
+    eye = camera.positions[0]
+    low, high = render.bounds(room)
+    assert (eye > low).all() and (eye < high).all()
+    assert np.linalg.norm(room.means.numpy() - eye, axis=1).min() > 0.3
+    _, inside = render.views(room, room.rgb.numpy(), width=80, height=60)
+    assert (inside[..., 3] > 200).mean() > 0.3
+
+
+class Words:
+    """Stands for a model: the red blob is the chair."""
+
+    def encode(self, scene, *, outputs):
+        assert outputs == ("lang",)
+        chair = (scene.rgb[:, 0] > 0.7).float()
+        self.lang = torch.stack([chair, 1 - chair, torch.zeros_like(chair)], 1)
+        return self
+
+    def text(self, prompts):
+        return torch.tensor([[1.0, 0, 0] if "chair" in p and "arm" not in p else [0, 1.0, 0] if "piano" not in p else [0, 0, 1.0] for p in prompts])
+
+
+def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):
+    answers = ask.ask(room, Words(), ["a chair", "a piano"])
+    found = answers[0].objects[0]
+    np.testing.assert_allclose(found.position, [3.2, 0.4, 0.3], atol=0.05)
+    assert answers[1].objects == [] and "nothing answers" in ask.table(answers[1])
+    assert "0.30" in ask.table(answers[0]) and ask.table(answers[0]).endswith(" 80")
+    ply, png = ask.save(answers[0], tmp_path / "new", name="room")
+    assert ply.name == "room-a-chair.ply" and Image.open(png).size == (1288, 480)
+    from chorus.io import read_scene
+
+    np.testing.assert_allclose(read_scene(ply).rgb, query.heat(room, answers[0].score), atol=1e-3)
