@@ -1,0 +1,99 @@
+"""Attention inside windows of a space-filling curve, through torch's scaled_dot_product_attention.
+
+Point Transformer V3 (Wu et al. 2024) pads a sample to whole windows by repeating the rows before the gap. The padded last
+window therefore holds exactly the sample's last K rows, so here it *is* the last K rows: nothing is padded, and the rows that
+the window before has answered already are not read from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Which rows attend together. Window w holds ``rows[w]``; row i reads its answer from flat slot ``slot[i]``."""
+
+    rows: Tensor  # [W, K] int64
+    slot: Tensor  # [M] int64 into W * K
+    mask: Tensor | None  # [W, 1, 1, K] bool, False where a short sample left its window empty; None when all are full
+    again: Tensor  # [W * K] bool: slots nobody reads
+
+
+def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
+    """Cut samples into windows along a curve.
+
+    order: [M] rows sorted by sample, then by curve code; counts: [B] rows a sample; window: K, or fewer where every sample
+    is shorter.
+    """
+    size = min(window, int(counts.max()))
+    ends = counts.cumsum(0)  # [B]
+    per_sample = (counts + size - 1) // size  # [B] windows
+    sample = torch.repeat_interleave(per_sample)  # [W]
+    first = torch.arange(len(sample), device=order.device) - (per_sample.cumsum(0) - per_sample)[sample]
+    begins = (ends - counts)[sample]
+    starts = torch.maximum(torch.minimum(begins + first * size, ends[sample] - size), begins)  # [W] the last one moves back
+    place = starts[:, None] + torch.arange(size, device=order.device)  # [W, K] in curve order
+    inside = place < ends[sample][:, None]
+    rows = order[place.clamp_max(len(order) - 1)]
+    sorted_slot = torch.empty_like(order)
+    flat = torch.arange(place.numel(), device=order.device).view_as(place)
+    answered = inside & (place >= (begins + first * size)[:, None])  # each place belongs to one window
+    sorted_slot[place[answered]] = flat[answered]
+    slot = torch.empty_like(order)
+    slot[order] = sorted_slot
+    mask = None if bool(inside.all()) else inside[:, None, None, :]
+    return Windows(rows, slot, mask, ~answered.flatten())
+
+
+class _ToWindows(torch.autograd.Function):
+    """x[rows], whose backward gathers instead of scattering: a row stands in one answering slot and in few others."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [W * K, C]
+        ctx.windows = windows
+        return x.index_select(0, windows.rows.flatten())
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        windows = ctx.windows
+        out = grad.index_select(0, windows.slot)
+        again = torch.nonzero(windows.again)[:, 0]
+        if len(again):
+            out.index_add_(0, windows.rows.flatten()[again], grad.index_select(0, again))
+        return out, None
+
+
+class _FromWindows(torch.autograd.Function):
+    """y[slot]; every row reads another slot, so the backward is a plain copy."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, windows: Windows) -> Tensor:  # [W * K, C] -> [M, C]
+        ctx.windows = windows
+        return y.index_select(0, windows.slot)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        out = grad.new_zeros(ctx.windows.rows.numel(), grad.shape[1])
+        return out.index_copy_(0, ctx.windows.slot, grad), None
+
+
+class WindowAttention(nn.Module):
+    """Multi-head attention inside curve windows; parameters ``qkv`` and ``proj``."""
+
+    def __init__(self, channels: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [M, C]
+        count, size = windows.rows.shape
+        qkv = _ToWindows.apply(self.qkv(x), windows)
+        q, k, v = qkv.view(count, size, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # 3 x [W, H, K, D]
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=windows.mask)
+        return self.proj(_FromWindows.apply(y.transpose(1, 2).reshape(count * size, -1), windows))

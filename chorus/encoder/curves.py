@@ -1,0 +1,119 @@
+"""Voxels laid along space-filling curves, and the pyramid of levels the encoder walks through.
+
+Everything here is geometry: no weights, no gradients, computed once per scene and reusable while the Gaussians stand still.
+Rows are kept in z-order, so that the eight children of a coarse voxel are neighbours in memory, pooling is a reduction over
+runs, and results do not depend on the order in which rows arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from chorus.encoder.attention import Windows, make_windows
+from chorus.errors import InputError
+from chorus_kernels import curve_codes, neighbours
+
+ORDERS = ("z", "z-trans", "hilbert", "hilbert-trans")
+MAX_DEPTH = 21  # bits an axis: 63 bits a code
+
+
+@dataclass(frozen=True)
+class Level:
+    """M voxels of one grid size, sorted by sample and z-order."""
+
+    grid: Tensor  # [M, 3] int32
+    batch: Tensor  # [M] int32, ascending
+    table: Tensor | None  # [27, M] int32 neighbours, None where the level has no block
+    windows: tuple[Windows, ...]  # one per curve in use
+    parent: Tensor | None  # [M] int64 row of the next level, None at the last
+    indptr: Tensor | None  # [M_next + 1] int64 runs of children, None at the last
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The levels of a batch, finest first."""
+
+    levels: tuple[Level, ...]
+    order: Tensor  # [N] given row at each sorted place
+    place: Tensor  # [N] sorted place of each given row
+
+    def ancestors(self, rows: Tensor | None = None) -> list[Tensor | None]:
+        """For given rows [R] (all when None) their row at each level; None at the finest when it is all rows, sorted."""
+        index = self.place if rows is None else self.place[rows]
+        found = [index]
+        for level in self.levels[:-1]:
+            index = level.parent[index]
+            found.append(index)
+        return found
+
+
+def curve_depth(grid: Tensor) -> int:
+    """Bits an axis of the curve over a grid [M, 3]: that of (max + 1), as the released architecture counts them."""
+    return max(1, int(grid.max()) + 1).bit_length()
+
+
+def build_pyramid(grid: Tensor, offset: Tensor, *, depths: tuple[int, ...], window: int, orders: tuple[str, ...]) -> Pyramid:
+    """The pyramid of levels over voxels.
+
+    grid: [N, 3] int, >= 0, unique within a sample; offset: [B] cumulative rows. depths: blocks a level, so that curves no
+    block uses are not computed. Raises InputError on repeated voxels or a grid beyond the curve.
+    """
+    batch = torch.repeat_interleave(torch.arange(len(offset), device=grid.device), _counts(offset)).int()
+    grid = grid.int()
+    _check_extent(grid, len(offset))
+    codes = curve_codes(grid, batch, "z", curve_depth(grid))
+    codes, order = codes.sort()
+    repeated = int((codes[1:] == codes[:-1]).sum())
+    if repeated:
+        raise InputError("encoder grid", expected="one row per voxel", got=f"{repeated} repeated voxels", fix="Pool the Gaussians of a voxel first.")
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    grid, batch = grid[order], batch[order]
+    levels = []
+    for i, depth in enumerate(depths):
+        parent = indptr = None
+        if i + 1 < len(depths):
+            parent, indptr = _runs(grid, batch)
+        levels.append(_level(grid, batch, parent, indptr, len(offset), orders[: min(depth, len(orders))], window))
+        if parent is not None:
+            heads = indptr[:-1]
+            grid, batch = torch.div(grid[heads], 2, rounding_mode="floor"), batch[heads]
+    return Pyramid(tuple(levels), order, place)
+
+
+def _level(grid: Tensor, batch: Tensor, parent, indptr, samples: int, orders: tuple[str, ...], window: int) -> Level:
+    if not orders:
+        return Level(grid, batch, None, (), parent, indptr)
+    counts = torch.bincount(batch, minlength=samples)
+    depth = curve_depth(grid)
+    windows = tuple(make_windows(curve_codes(grid, batch, name, depth).argsort(), counts, window) for name in orders)
+    return Level(grid, batch, neighbours(grid, batch), windows, parent, indptr)
+
+
+def _runs(grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+    """Which coarse voxel each z-sorted row falls in [M], and where each coarse voxel's rows begin [M' + 1]."""
+    coarse = torch.div(grid, 2, rounding_mode="floor")
+    new = torch.ones(len(grid), dtype=torch.bool, device=grid.device)
+    new[1:] = (coarse[1:] != coarse[:-1]).any(dim=1) | (batch[1:] != batch[:-1])
+    parent = new.long().cumsum(0) - 1
+    starts = torch.nonzero(new)[:, 0]
+    return parent, torch.cat([starts, starts.new_tensor([len(grid)])])
+
+
+def _counts(offset: Tensor) -> Tensor:
+    """[B] cumulative rows to [B] rows."""
+    offset = offset.long()
+    return torch.diff(offset, prepend=offset.new_zeros(1))
+
+
+def _check_extent(grid: Tensor, samples: int) -> None:
+    low, high = int(grid.min()), int(grid.max())
+    bits = 3 * (high + 1).bit_length() + (samples - 1).bit_length()
+    if low < 0 or bits > 3 * MAX_DEPTH:
+        raise InputError(
+            "encoder grid", expected=f"cells from 0 to {2**MAX_DEPTH - 2} for one sample", got=f"{low} to {high} in {samples} samples",
+            fix="Shift the scene to its own origin, use a larger grid or fewer samples.",
+        )  # fmt: skip
