@@ -1,0 +1,134 @@
+"""Choose a model for every item of a home and put it in its place."""
+
+from __future__ import annotations
+
+import colorsys
+import zlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from chorus.sources.sweethome3d.catalogue import CatalogueModel, stand_ins
+from chorus.sources.sweethome3d.classes import CLASS_ID, class_of, is_primitive
+from chorus.sources.sweethome3d.home_xml import Item
+from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
+from chorus.sources.sweethome3d.models import Model, ModelStore
+from chorus.sources.sweethome3d.walls import wall_part
+
+GLASS = Material(color=(0.86, 0.91, 0.93), name="glass")
+LAMP_GLOW = 0.9
+
+
+@dataclass
+class Furnisher:
+    """Puts items into a SoupBuilder, counting what was drawn with which kind of model and what had to be skipped."""
+
+    store: ModelStore
+    jar: Path
+    libraries: dict[str, Path]  # those this scene may use; empty: default models as the designer coloured them
+    seed: int
+    lamps_on: bool
+    counts: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None) -> None:
+        """One item standing on a level at height ``base`` (m); view: what its panes show, None for an inner window."""
+        stand_in = self._choose(item)
+        archive = self.libraries[stand_in.library] if stand_in else self.jar
+        path, rotation = (stand_in.path, stand_in.rotation) if stand_in else (item.model, item.rotation)
+        model = self.store.load(archive, path, rotation)
+        if model is None:
+            self._count("skipped_absent_model")
+            self.missing.append(item.catalog_id or item.name)
+            return
+        self._count("catalogue_model" if stand_in else "default_model")
+        placed = replace_in_wall(item, stand_in) if stand_in and item.tag == "doorOrWindow" else item
+        semantic = class_of(item)
+        corners, normals = place(model, placed, base=base)
+        materials = self._materials(item, model, swapped=stand_in is not None)
+        material, uv = model.material, model.uv
+        if model.pane.any():
+            shows = view if view is not None and semantic in (CLASS_ID["window"], CLASS_ID["door"]) else GLASS
+            material = np.where(model.pane, len(materials), material)
+            uv = np.where(model.pane[:, None, None], _view_uv(corners, placed, base), uv)
+            materials = (*materials, shows)
+        builder.add_many(corners, uv=uv, material=material, materials=materials, semantic=semantic, instance=instance, normals=normals)
+
+    def _choose(self, item: Item) -> CatalogueModel | None:
+        """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default model."""
+        if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
+            return None
+        found = stand_ins(item.catalog_id, item.size, libraries=self.libraries)
+        found = found or stand_ins(item.catalog_id, item.size, libraries=self.libraries, tolerance=1.9)
+        if not found:
+            return None
+        shape = f"{item.catalog_id} {np.rint(item.size * 20).astype(int).tolist()}"
+        rng = np.random.default_rng([self.seed, zlib.crc32(shape.encode())])
+        return found[int(rng.integers(len(found)))]
+
+    def _materials(self, item: Item, model: Model, *, swapped: bool) -> tuple[Material, ...]:
+        """The model's materials in the designer's colours, or tinted by the seed when colours may vary."""
+        glow = self.lamps_on and item.tag == "light"
+        rng = np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
+        hue, saturation, value = rng.normal(0, 0.03), rng.uniform(0.75, 1.2), rng.uniform(0.85, 1.12)
+        made = []
+        for m in model.materials:
+            color = m.color
+            if not swapped:
+                color = item.materials.get(m.name) or item.color or color
+            if self.libraries:
+                color = _tint(color, hue, saturation, value)
+            shines = glow and min(color) > 0.55 and m.texture is None
+            made.append(replace(m, color=color, glow=LAMP_GLOW if shines else 0.0))
+        return tuple(made)
+
+    def _count(self, key: str) -> None:
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+
+def _tint(color, hue: float, saturation: float, value: float):
+    h, s, v = colorsys.rgb_to_hsv(*color)
+    return colorsys.hsv_to_rgb((h + hue) % 1.0, min(s * saturation, 1.0), min(v * value, 1.0))
+
+
+def replace_in_wall(item: Item, model: CatalogueModel) -> Item:
+    """The item with a catalogue door's or window's own depth, its wall part where the default's was."""
+    center, half_depth = wall_part(item)
+    distance, thickness = model.wall_depth
+    depth = float(np.clip(2 * half_depth / max(thickness, 0.05), 0.04, model.size[1] * 1.5))
+    moved = replace(item, size=np.array([item.size[0], depth, item.size[2]]), center=center, wall_depth=model.wall_depth)
+    shift = wall_part(moved)[0] - center
+    return replace(moved, center=center - shift)
+
+
+def place(model: Model, item: Item, *, base: float) -> tuple[np.ndarray, np.ndarray]:
+    """World corners and normals [T, 3, 3] of a model standing where the item says, its level at height ``base`` (m).
+
+    The unit cube is scaled to the item's size, mirrored, pitched or rolled about its middle, turned about the vertical.
+    """
+    flip = np.array([-1.0 if item.mirrored else 1.0, 1.0, 1.0])
+    turn = _turn(item)
+    center = np.array([*item.center, base + item.elevation + item.plan_height / 2])
+    corners = (model.corners * (item.size * flip)) @ turn.T + center
+    normals = (model.normals * (flip * model.proportions / np.maximum(item.size, 1e-4))) @ turn.T
+    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
+    return corners.astype(np.float32), normals.astype(np.float32)
+
+
+def _turn(item: Item) -> np.ndarray:
+    """[3, 3] pitch about the item's width or roll about its depth, then its angle."""
+    c, s = np.cos(item.angle), np.sin(item.angle)
+    about_z = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+    if item.pitch:
+        c, s = np.cos(-item.pitch), np.sin(-item.pitch)
+        return about_z @ np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])
+    c, s = np.cos(item.roll), np.sin(item.roll)
+    return about_z @ np.array([[c, 0, s], [0, 1.0, 0], [-s, 0, c]])
+
+
+def _view_uv(corners: np.ndarray, item: Item, base: float) -> np.ndarray:
+    """[T, 3, 2] along the wall and up, so that a pane shows the sky above and the lawn below."""
+    along = np.array([np.cos(item.angle), np.sin(item.angle)])
+    u = corners[..., :2] @ along / 5.0
+    return np.stack([u, np.clip((corners[..., 2] - base) / 2.8, 0.01, 0.99)], axis=-1)

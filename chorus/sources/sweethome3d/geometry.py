@@ -1,0 +1,74 @@
+"""Plane geometry: polygons and their triangles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """[N] bool: points [N, 2] inside a simple polygon [P, 2] (even-odd rule)."""
+    x, y = points[:, 0, None], points[:, 1, None]
+    x0, y0 = polygon.T
+    x1, y1 = np.roll(polygon, -1, axis=0).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return crossing.sum(1) % 2 == 1
+
+
+def distance_to_edges(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """[N] distance of points [N, 2] to the outline of a polygon [P, 2]."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    ab = b - a
+    length = np.maximum((ab**2).sum(1), 1e-12)
+    t = np.clip(((points[:, None] - a) * ab).sum(2) / length, 0.0, 1.0)
+    return np.linalg.norm(points[:, None] - (a + t[..., None] * ab), axis=2).min(1)
+
+
+def signed_area(polygon: np.ndarray) -> float:
+    """Positive when counter-clockwise."""
+    x, y = polygon.T
+    return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+
+
+def triangulate(polygon: np.ndarray) -> np.ndarray:
+    """[T, 3] vertex indices of a simple polygon [P, 2], counter-clockwise, by cutting ears."""
+    left = list(range(len(polygon)))
+    if signed_area(polygon) < 0:
+        left.reverse()
+    triangles = []
+    while len(left) > 3:
+        ear = _find_ear(polygon, left)
+        triangles.append([left[ear - 1], left[ear], left[(ear + 1) % len(left)]])
+        left.pop(ear)
+    triangles.append(left)
+    return np.array(triangles, np.int64)
+
+
+def _find_ear(polygon: np.ndarray, left: list[int]) -> int:
+    """Position in ``left`` of the fattest ear; the first vertex when rounding leaves none."""
+    best, best_height = 0, -1.0
+    for i in range(len(left)):
+        a, b, c = (polygon[left[k]] for k in (i - 1, i, (i + 1) % len(left)))
+        twice = _cross(b - a, c - a)
+        if twice < 0:
+            continue
+        others = polygon[[left[k] for k in range(len(left)) if k not in (i, (i - 1) % len(left), (i + 1) % len(left))]]
+        within = (_cross(b - a, others - a) > 1e-12) & (_cross(c - b, others - b) > 1e-12) & (_cross(a - c, others - c) > 1e-12)
+        height = twice / max(np.linalg.norm(c - a), np.linalg.norm(b - a), np.linalg.norm(c - b), 1e-12)
+        if not within.any() and height > best_height:
+            best, best_height = i, height
+    return best
+
+
+def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+
+
+def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """z of the cross product of vectors [..., 2]."""
+    return _cross(np.asarray(u), np.asarray(v))
+
+
+def left_of(u: np.ndarray) -> np.ndarray:
+    """[..., 2] turned 90 degrees counter-clockwise."""
+    return np.stack([-u[..., 1], u[..., 0]], axis=-1)

@@ -1,0 +1,147 @@
+"""Wavefront OBJ and MTL out of a zip: triangles, normals, texture coordinates, materials."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from chorus.sources.sweethome3d.mesh import Material, face_normals
+
+MAX_TEXTURE = 256  # pixels; a view is about as wide, so more is never seen
+CREASE = np.cos(np.deg2rad(50.0))
+_PANE = "sweethome3d_window_pane"
+
+
+def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
+    """(corners [T,3,3], normals [T,3,3], uv [T,3,2], material [T], materials, pane [T] bool) of one model in its own frame.
+
+    palette: sRGB of material names that no MTL defines (the program's built-in ones). Raises KeyError when absent.
+    """
+    text = archive.read(path).decode("latin-1").replace("\\\n", " ")
+    v, vt, vn, faces = [], [], [], []
+    names: dict[str, int] = {}
+    current, pane, libraries = 0, False, []
+    for line in text.splitlines():
+        head, _, rest = line.strip().partition(" ")
+        if head == "v":
+            v.append(rest.split()[:3])
+        elif head == "vt":
+            vt.append(rest.split()[:2])
+        elif head == "vn":
+            vn.append(rest.split()[:3])
+        elif head == "f":
+            faces.append((rest, current, pane, len(v), len(vt), len(vn)))
+        elif head == "usemtl":
+            current = names.setdefault(rest.strip(), len(names))
+        elif head in ("g", "o"):
+            pane = rest.strip().startswith(_PANE)
+        elif head == "mtllib":
+            libraries.append(rest.strip())
+    if not names:
+        names["default"] = 0
+    iv, it, inn, material, is_pane = _triangles(faces)
+    v = np.array(v, np.float64).reshape(-1, 3)
+    corners = v[iv]
+    uv = np.array(vt, np.float64).reshape(-1, 2)[it] if len(vt) and (it >= 0).all() else _uv(vt, it)
+    normals = _normals(corners, iv, np.array(vn, np.float64).reshape(-1, 3), inn, len(v))
+    defined: dict[str, Material] = {}
+    clear: set[str] = set()
+    for library in libraries:
+        _read_mtl(archive, posixpath.join(posixpath.dirname(path), library), defined, clear)
+    materials = tuple(defined.get(n) or Material(color=palette.get(n, (0.75, 0.75, 0.75)), name=n) for n in names)
+    is_clear = np.array([n in clear for n in names])
+    return corners, normals, uv, material, materials, is_pane | is_clear[material]
+
+
+def _triangles(faces):
+    """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of fan-triangulated faces."""
+    out_v, out_t, out_n, material, panes = [], [], [], [], []
+    for rest, current, pane, nv, nt, nn in faces:
+        corners = []
+        for word in rest.split():
+            a = (word.split("/") + ["", ""])[:3]
+            corners.append(tuple(_index(s, n) for s, n in zip(a, (nv, nt, nn), strict=True)))
+        for i in range(1, len(corners) - 1):
+            fan = (corners[0], corners[i], corners[i + 1])
+            out_v.append([c[0] for c in fan])
+            out_t.append([c[1] for c in fan])
+            out_n.append([c[2] for c in fan])
+            material.append(current)
+            panes.append(pane)
+    as_index = lambda a: np.array(a, np.int64).reshape(-1, 3)  # noqa: E731
+    return as_index(out_v), as_index(out_t), as_index(out_n), np.array(material, np.int32), np.array(panes, bool)
+
+
+def _index(text: str, count: int) -> int:
+    if not text:
+        return -1
+    i = int(text)
+    return i - 1 if i > 0 else count + i
+
+
+def _uv(vt, index) -> np.ndarray:
+    table = np.vstack([np.array(vt, np.float64).reshape(-1, 2), [[0.5, 0.5]]])
+    return table[np.where(index >= 0, index, len(table) - 1)]
+
+
+def _normals(corners, iv, vn, inn, vertices: int) -> np.ndarray:
+    """Given normals where they are, else smooth ones that keep creases sharper than 50 degrees."""
+    face = face_normals(corners)
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.zeros((vertices, 3))
+    for k in range(3):
+        np.add.at(total, iv[:, k], area)
+    total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+    smooth = total[iv]
+    sharp = np.einsum("tkc,tc->tk", smooth, face) < CREASE
+    normals = np.where(sharp[..., None], face[:, None], smooth)
+    if len(vn):
+        given = vn[np.clip(inn, 0, len(vn) - 1)]
+        length = np.linalg.norm(given, axis=2, keepdims=True)
+        usable = (inn >= 0)[..., None] & (length > 1e-6)
+        normals = np.where(usable, given / np.maximum(length, 1e-6), normals)
+    return normals
+
+
+def _read_mtl(archive: zipfile.ZipFile, path: str, into: dict[str, Material], clear: set[str]) -> None:
+    """Add the materials of one MTL; names of see-through ones go to ``clear``. An absent MTL adds nothing."""
+    try:
+        text = archive.read(path).decode("latin-1")
+    except KeyError:
+        return
+    for block in re.split(r"^\s*newmtl\s+", text, flags=re.MULTILINE)[1:]:
+        name, *lines = block.splitlines()
+        values = {}
+        for line in lines:
+            key, _, rest = line.strip().partition(" ")
+            values[key] = rest.strip()
+        color = tuple(min(max(float(c), 0.0), 1.0) for c in values.get("Kd", "0.75 0.75 0.75").split()[:3])
+        texture = _read_texture(archive, posixpath.dirname(path), values["map_Kd"].split()[-1]) if values.get("map_Kd") else None
+        if texture is not None:
+            color = (1.0, 1.0, 1.0)
+        if float(values.get("d", "1").split()[-1]) < 0.6:
+            clear.add(name.strip())
+        into[name.strip()] = Material(color=color, texture=texture, name=name.strip())
+
+
+def _read_texture(archive: zipfile.ZipFile, folder: str, name: str) -> np.ndarray | None:
+    """[h, w, 3] uint8, at most MAX_TEXTURE a side; transparent parts get the mean of the opaque ones. None when unreadable."""
+    try:
+        with Image.open(io.BytesIO(archive.read(posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))))) as image:
+            image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+            scale = MAX_TEXTURE / max(image.size)
+            if scale < 1:
+                image = image.resize([max(1, round(s * scale)) for s in image.size], Image.Resampling.BOX)
+            pixels = np.array(image)
+    except (KeyError, OSError, ValueError):
+        return None
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3:].astype(np.float32) / 255.0
+        mean = (pixels[..., :3] * alpha).sum((0, 1)) / max(float(alpha.sum()), 1.0)
+        pixels = np.rint(pixels[..., :3] * alpha + mean * (1 - alpha)).astype(np.uint8)
+    return np.ascontiguousarray(pixels[..., :3])
