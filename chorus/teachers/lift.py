@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from chorus_kernels import PatchWeights, lift, patch_weights
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,6 +26,7 @@ from chorus.splat.rasterize import NEAR, camera_tensors
 from chorus.teachers.base import Role
 from chorus.teachers.phi_s import PhiS
 from chorus.teachers.views import TeacherViews, load_teacher_views
+from chorus_kernels import PatchWeights, lift, patch_weights
 
 WEIGHTS, VALIDITY = "weights.safetensors", "validity.safetensors"
 

@@ -130,8 +130,8 @@ def _paley(order: int) -> Tensor | None:
         return torch.eye(order, dtype=torch.float64) + _conference(q, skew=True)
     q = order // 2 - 1
     if order % 2 == 0 and q % 4 == 1 and _is_prime(q):
-        C, I = _conference(q, skew=False), torch.eye(q + 1, dtype=torch.float64)
-        return torch.cat([torch.cat([C + I, C - I], 1), torch.cat([C - I, -C - I], 1)])
+        C, one = _conference(q, skew=False), torch.eye(q + 1, dtype=torch.float64)
+        return torch.cat([torch.cat([C + one, C - one], 1), torch.cat([C - one, -C - one], 1)])
     return None
 
 

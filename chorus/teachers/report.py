@@ -42,7 +42,7 @@ def report_teachers(
 
 def draw_teachers(teachers: dict[Role, Teacher], rooms: list[LabelledViews], path: Path, *, most: int = 8) -> None:
     """One view of each of up to ``most`` rooms: image, labels, the words' guess, and three principal components of every teacher."""
-    chosen = [room for room in rooms][:most]
+    chosen = rooms[:most]
     picks = [int((room.instance.flatten(1).diff(dim=1) != 0).sum(dim=1).argmax()) for room in chosen]  # the busiest view
     images = torch.stack([room.images[i] for room, i in zip(chosen, picks, strict=True)])
     truth = torch.stack([room.semantic[i] for room, i in zip(chosen, picks, strict=True)]).numpy()

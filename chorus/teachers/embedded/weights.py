@@ -40,7 +40,7 @@ def load_decoder(folder: Path, role: str) -> Decoder:
     try:
         with safe_open(path, "pt") as file:
             size = DecoderSize(**json.loads(file.metadata()["size"]))
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}
         decoder = Decoder(size)
         decoder.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

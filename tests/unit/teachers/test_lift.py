@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from chorus_kernels import PatchWeights, render_features
 from safetensors.torch import load_file
 
 from chorus.cameras import Cameras, look_at
@@ -13,6 +12,7 @@ from chorus.scene import scene_from_colors
 from chorus.splat.rasterize import render
 from chorus.teachers.lift import fit_phi_s, lifted, load_targets, make_targets, scene_weights, storage
 from chorus.teachers.views import load_teacher_views, make_teacher_views
+from chorus_kernels import PatchWeights, render_features
 
 WIDTH, HEIGHT = 48, 32
 
