@@ -71,9 +71,7 @@ def rasterize(
         )  # fmt: skip
     degree = -1 if sh_degree is None else sh_degree
     options = dispatch.native().Options(width, height, degree, dispatch.threads(), near_plane, far_plane, eps2d)
-    return Rasterized(
-        *_Rasterize.apply(means, quats, scales, opacities, colors, backgrounds, viewmats, Ks, (v, height, width, channels), options, absgrad)
-    )
+    return Rasterized(*_Rasterize.apply(means, quats, scales, opacities, colors, backgrounds, viewmats, Ks, (v, height, width, channels), options, absgrad))
 
 
 def _check_colors(op: str, colors: Tensor, n: int, sh_degree: int | None) -> int:
@@ -113,9 +111,7 @@ class _Rasterize(torch.autograd.Function):
         grads = [torch.zeros_like(x) if need else None for x, need in zip(scene, ctx.needs_input_grad, strict=False)]
         outer = [None if g is None else g.contiguous() for g in (g_colors, g_depths, g_alphas)]
         if any(g is not None for g in outer):
-            dispatch.native().rasterize_backward(
-                ctx.frames, *scene, viewmats, behind, *outer, *grads, ctx.absgrad, None, ctx.options
-            )
+            dispatch.native().rasterize_backward(ctx.frames, *scene, viewmats, behind, *outer, *grads, ctx.absgrad, None, ctx.options)
         g_behind = None
         if ctx.needs_input_grad[5] and outer[0] is not None:
             g_behind = torch.einsum("vhwc,vhw->vc", outer[0], 1 - alphas)

@@ -149,13 +149,12 @@ def patch_weights(
     up = upsampling(patch_rows, patch_cols, height=height, width=width, footprint=footprint, dtype=means.dtype)
     blocks = []
     for viewmat, K in zip(viewmats, Ks, strict=True):
-        w, order, _ = blend_weights(
-            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane
-        )
+        w, order, _ = blend_weights(means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane)
         blocks.append(torch.zeros(means.shape[0], up.shape[1], dtype=means.dtype).index_copy(0, order, w.T @ up))
     dense = torch.cat(blocks, 1) if blocks else torch.zeros(means.shape[0], 0, dtype=means.dtype)
-    sparse = dense.to_sparse_csr()
-    return sparse.crow_indices(), sparse.col_indices().to(torch.int32), sparse.values(), dense.sum(1), dense.sum(0)
+    row, column = dense.nonzero(as_tuple=True)
+    indptr = torch.cat([row.new_zeros(1), torch.bincount(row, minlength=len(dense)).cumsum(0)])
+    return indptr, column.to(torch.int32), dense[row, column], dense.sum(1), dense.sum(0)
 
 
 def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tensor:

@@ -126,10 +126,9 @@ static inline int trace_block(const Frame& f, int tile, const BlockPixels& px, c
     uint32_t touched = 0, living = 0;
     for (int s = 0; s < NV; ++s) {
       Alpha a = alpha_at(g, px.x.v[s], px.y.v[s], alive[s]);
-      vf alpha = keep(a.valid, a.a);
-      vf next = T[s] - T[s] * alpha;
+      vf next = T[s] - keep(a.valid, T[s] * a.a);  // the mask stands between product and difference, as in blend_block: same rounding
       vm ok = gt(next, set1(T_MIN));
-      alpha = keep(ok, alpha);
+      vf alpha = keep(both(a.valid, ok), a.a);
       alive[s] = both(alive[s], ok);
       store(out.alpha + 16 * (int64_t)kept + s * L, alpha);
       store(out.before + 16 * (int64_t)kept + s * L, T[s]);

@@ -1,0 +1,90 @@
+"""Wrong arguments end in a ValueError that says where, what was expected and what came."""
+
+import pytest
+import torch
+
+from chorus_kernels import (
+    curve_codes,
+    neighbours,
+    patch_weights,
+    rasterize,
+    segment_reduce,
+    spmm,
+    ssim,
+    submanifold_conv,
+)
+from tests.kernels.scenes import random_scene
+
+NAN = float("nan")
+
+
+def call(**changes):
+    scene = random_scene(0, 6)
+    args = {"means": scene.means, "quats": scene.quats, "scales": scene.scales, "opacities": scene.opacities, "colors": scene.colors, **scene.view}
+    return rasterize(**{**args, **changes})
+
+
+RASTERIZE = {
+    "float64": ({"means": torch.zeros(6, 3, dtype=torch.float64)}, "means must be float32, got float64"),
+    "shape": ({"quats": torch.zeros(6, 3)}, r"quats must have shape \[6, 4\], got \[6, 3\]"),
+    "count": ({"opacities": torch.zeros(5)}, r"opacities must have shape \[6\]"),
+    "strided": ({"means": torch.zeros(3, 6).T}, "means must be contiguous"),
+    "nan": ({"scales": torch.full((6, 3), NAN)}, "scales has a NaN"),
+    "infinite": ({"colors": torch.full((6, 3), float("inf"))}, "colors has a NaN or an infinity"),
+    "numpy": ({"means": torch.zeros(6, 3).numpy()}, "means must be a torch.Tensor, got ndarray"),
+    "size": ({"width": 0}, "width must be a whole number"),
+    "float size": ({"height": 4.0}, "height must be a whole number"),
+    "cameras": ({"Ks": torch.zeros(2, 3, 3)}, r"Ks must have shape \[1, 3, 3\]"),
+    "focal": ({"Ks": torch.zeros(1, 3, 3)}, "positive focal lengths"),
+    "skew": ({"Ks": torch.tensor([[[10.0, 1, 5], [0, 10, 5], [0, 0, 1]]])}, "no skew"),
+    "near": ({"near_plane": 0.0}, "near_plane must be positive"),
+    "background": ({"backgrounds": torch.zeros(3)}, "backgrounds must have shape"),
+    "sh": ({"sh_degree": 3, "colors": torch.zeros(6, 9, 3)}, "at least 16 coefficients"),
+    "degree": ({"sh_degree": 4, "colors": torch.zeros(6, 25, 3)}, "sh_degree must be one of"),
+    "channels": ({"colors": torch.zeros(6, 0)}, "at least one channel"),
+    "meta": ({"means": torch.zeros(6, 3, device="meta")}, "must be on the CPU"),
+}
+
+
+@pytest.mark.parametrize("case", RASTERIZE)
+def test_rasterize(case):
+    changes, message = RASTERIZE[case]
+    with pytest.raises(ValueError, match=message):
+        call(**changes)
+
+
+def patches(**changes):
+    scene = random_scene(0, 6)
+    return patch_weights(*scene.shape, **{**scene.view, "patch_rows": 2, "patch_cols": 2, **changes})
+
+
+ints = torch.tensor
+OTHERS = {
+    "footprint": (lambda: patches(footprint="cubic"), "footprint must be one of 'bilinear', 'box'"),
+    "no patches": (lambda: patches(patch_rows=0), "patch_rows must be positive"),
+    "csr end": (lambda: spmm(ints([0, 2]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), "indptr must run from 0"),
+    "csr column": (lambda: spmm(ints([0, 1]), ints([7], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), r"indices must lie in \[0, 1\)"),
+    "csr order": (lambda: spmm(ints([0, 2, 1]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), "must not decrease"),
+    "dense dtype": (lambda: spmm(ints([0]), ints([], dtype=torch.int32), torch.ones(0), torch.ones(1, 1).double()), "float32 or float16"),
+    "twice": (lambda: neighbours(ints([[1, 2, 3], [1, 2, 3]]), ints([0, 0])), "voxels must be unique"),
+    "float grid": (lambda: neighbours(torch.zeros(2, 3), ints([0, 0])), "grid must be int32 or int64"),
+    "far": (lambda: neighbours(ints([[2**40, 0, 0]]), ints([0])), "within 2\\^30"),
+    "negative": (lambda: curve_codes(ints([[-1, 0, 0]]), ints([0]), "z"), r"grid must lie in \[0, 2\^16\)"),
+    "deep": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "z", 22), "depth must be from 1 to 21"),
+    "order": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "peano"), "order must be one of"),
+    "batch": (lambda: curve_codes(ints([[1, 0, 0]]), ints([9]), "z", 20), "batch must lie in"),
+    "table": (lambda: submanifold_conv(torch.ones(2, 4), torch.ones(4, 3, 3, 3, 4), torch.full((27, 2), 5, dtype=torch.int32)), "table must hold rows"),
+    "weight": (lambda: submanifold_conv(torch.ones(2, 4), torch.ones(4, 27, 4), torch.zeros(27, 2, dtype=torch.int32)), "weight must have shape"),
+    "segments": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 2]), "sum"), "indptr must run from 0 to 3"),
+    "empty max": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 3, 3]), "max"), "no empty segments"),
+    "reduce": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 3]), "median"), "reduce must be one of"),
+    "images": (lambda: ssim(torch.ones(1, 4, 4, 3), torch.ones(1, 4, 5, 3)), "b must have shape"),
+    "window": (lambda: ssim(torch.ones(1, 4, 4, 3), torch.ones(1, 4, 4, 3), window=4), "positive odd number"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_others(case):
+    run, message = OTHERS[case]
+    with pytest.raises(ValueError, match=message):
+        run()

@@ -1,0 +1,121 @@
+"""rasterize against every splat at every pixel in float64, images and gradients."""
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from chorus_kernels import rasterize, reference
+from tests.kernels.scenes import Scene, clear_of_cutoffs, close, random_scene, relative
+
+IMAGE, GRADIENT = 2e-6, 1e-5
+scenes = st.builds(
+    random_scene,
+    st.integers(0, 2**31),
+    st.integers(1, 40),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    views=st.integers(1, 2),
+    size=st.sampled_from([0.03, 0.2, 1.0]),
+)
+
+
+def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_degree: int | None = None, seed: int = 0) -> None:
+    leaves = [x.clone().requires_grad_() for x in (*scene.shape, colors, backgrounds)]
+    exact = [x.detach().double().requires_grad_() for x in leaves]
+    got = rasterize(*leaves[:5], **scene.view, backgrounds=leaves[5], sh_degree=sh_degree)
+    want = reference.rasterize(*exact[:5], **scene.double().view, backgrounds=exact[5], sh_degree=sh_degree)
+    for name, a, b in zip(("colors", "depths", "alphas"), got, want, strict=False):
+        assert close(a, b, IMAGE), name
+    assert torch.equal(got.radii, want.radii) or (got.radii - want.radii).abs().max() <= 1  # ceil of a rounded number
+    g = torch.Generator().manual_seed(seed)
+    outer = [torch.randn(x.shape, generator=g) for x in got[:3]]
+    torch.autograd.backward(got[:3], outer)
+    torch.autograd.backward(want[:3], [x.double() for x in outer])
+    for name, a, b in zip(("means", "quats", "scales", "opacities", "colors", "backgrounds"), leaves, exact, strict=True):
+        assert close(a.grad, b.grad, GRADIENT), name
+
+
+@settings(max_examples=150)
+@given(scenes)
+def test_images_and_gradients(scene):
+    assume(clear_of_cutoffs(scene))
+    compare(scene, scene.colors, torch.rand(len(scene.Ks), 3))
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**31), st.sampled_from([1, 2, 4, 17, 70]))
+def test_any_number_of_channels(seed, channels):
+    scene = random_scene(seed, 30, channels=channels, width=19, height=18)
+    assume(clear_of_cutoffs(scene))
+    compare(scene, scene.colors, torch.rand(1, channels))
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_spherical_harmonics(degree):
+    scene = random_scene(5, 60, views=2)
+    compare(scene, torch.randn(60, 16, 3, generator=torch.Generator().manual_seed(degree)) * 0.4, torch.zeros(2, 3), sh_degree=degree)
+
+
+def test_channels_agree_with_colours():
+    scene = random_scene(7, 200, channels=3, width=64, height=48)
+    wide = torch.cat([scene.colors, torch.zeros(200, 13)], 1)
+    narrow, many = rasterize(*scene.shape, scene.colors, **scene.view), rasterize(*scene.shape, wide, **scene.view)
+    assert torch.allclose(many.colors[..., :3], narrow.colors, atol=1e-6)
+    assert torch.equal(many.alphas, narrow.alphas)
+
+
+def test_blend_counts_equal_the_dense_ones():
+    from chorus_kernels import patch_weights
+
+    scene = random_scene(11, 300, width=40, height=33)
+    assert clear_of_cutoffs(random_scene(11, 20, width=40, height=33))
+    got = patch_weights(*scene.shape, **scene.view, patch_rows=33, patch_cols=40, footprint="box")
+    w, order, _ = reference.blend_weights(*(x.double() for x in scene.shape), viewmat=scene.viewmats[0].double(), K=scene.Ks[0].double(), width=40, height=33)
+    counts = torch.zeros(300, dtype=torch.int64).index_copy(0, order, (w > 0).sum(0))
+    assert torch.equal(got.indptr.diff(), counts)
+
+
+def test_absolute_gradients_are_summed_per_pixel():
+    scene = random_scene(3, 12, width=20, height=17)
+    colors = torch.randn(1, 17, 20, 3)
+    absgrad = torch.zeros(12, 2)
+    opacities = scene.opacities.clone().requires_grad_()
+    out = rasterize(scene.means, scene.quats, scene.scales, opacities, scene.colors, **scene.view, absgrad=absgrad)
+    (out.colors * colors).sum().backward()
+    assert relative(absgrad, _absolute_gradients(scene.double(), colors[0].double())) <= GRADIENT
+    rasterize(scene.means, scene.quats, scene.scales, opacities, scene.colors, **scene.view, absgrad=absgrad).colors.sum().backward()
+    assert (absgrad >= 0).all()
+
+
+def _absolute_gradients(s: Scene, outer: torch.Tensor) -> torch.Tensor:
+    mean2d, covariance, depth = reference.project(s.means, s.quats, s.scales, viewmat=s.viewmats[0], K=s.Ks[0], width=s.width, height=s.height, eps2d=0.3)
+    order = torch.argsort(depth)
+    total = torch.zeros(len(order), 2, dtype=torch.float64)
+    inverse = torch.linalg.inv(covariance[order])
+    for y in range(s.height):
+        for x in range(s.width):
+            at = mean2d[order].clone().requires_grad_()
+            d = torch.tensor([x + 0.5, y + 0.5], dtype=torch.float64) - at
+            alpha = (s.opacities[order] * torch.exp(-0.5 * torch.einsum("ni,nij,nj->n", d, inverse, d))).clamp(max=0.999)
+            alpha = torch.where((alpha >= 1 / 255) & (depth[order] > 0.01), alpha, 0)
+            after = torch.cumprod(1 - alpha, 0)
+            w = torch.where(after > 1e-4, alpha * torch.cat([after.new_ones(1), after[:-1]]), 0)
+            (g,) = torch.autograd.grad((w @ s.colors[order] * outer[y, x]).sum(), at)
+            total[order] += g.abs()
+    return total
+
+
+def test_no_gradient_wanted_keeps_no_state():
+    scene = random_scene(1, 10)
+    assert not rasterize(*scene.shape, scene.colors, **scene.view).colors.requires_grad
+
+
+def test_unused_outputs_cost_nothing_and_are_right():
+    scene = random_scene(2, 25)
+    grads = []
+    for wanted in (lambda o: o.depths.sum(), lambda o: o.alphas.sum() * 0 + o.depths.sum()):
+        means = scene.means.clone().requires_grad_()
+        wanted(rasterize(means, *scene.shape[1:], scene.colors, **scene.view)).backward()
+        grads.append(means.grad)
+    assert torch.allclose(*grads, atol=1e-6)
