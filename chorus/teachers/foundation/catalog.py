@@ -41,6 +41,7 @@ class Source:
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _NO_WEIGHTS_TWICE = ("open_clip_config.json", "open_clip_model.safetensors", "*token*", "*.model", "*.txt", "LICENSE*")
 
+# fmt: off
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
@@ -65,9 +66,11 @@ SOURCES: dict[str, Source] = {
         Source(name="sam-base", kind="sam", roles=("object", "masks"), url=_SAM + "sam_vit_b_01ec64.pth", md5="01ec64d29a2fca3f0661936605ae66f8", dim=256,
                patch=16, params_m=94, licence="Apache-2.0", vram_gb=5.0),
         Source(name="radio", kind="radio", roles=("lang", "dino", "object"), repo="nvidia/C-RADIOv4-H",
-               files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"), dim=1280, patch=16, params_m=653, licence="NVIDIA Open Model License", vram_gb=5.0),
+               files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"), dim=1280, patch=16, params_m=653,
+               licence="NVIDIA Open Model License", vram_gb=5.0),
     )
 }
+# fmt: on
 
 PRESETS: dict[str, dict[str, str]] = {
     "paper": {"lang": "siglip2", "dino": "dinov3", "object": "pe-spatial", "masks": "sam"},

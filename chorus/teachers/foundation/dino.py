@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
 from chorus.teachers.foundation.pixels import IMAGENET_MEAN, IMAGENET_STD, whole_patches
 from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.weights import one_of, quiet
 
 MODEL_TYPES = ("dinov3_vit", "dinov2", "dinov2_with_registers")
 
@@ -40,17 +42,16 @@ class DinoTeacher(VisionTeacher):
 
 def load_dino(folder: Path, *, name: str, long_side: int = 0, **common) -> DinoTeacher:
     """Read a model folder as transformers releases it: config.json and model.safetensors."""
-    from chorus.teachers.foundation.weights import one_of, quiet
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
-
-    make_torchvision_importable()
     from transformers import AutoConfig, AutoModel
 
     one_of(folder, ["config.json"])
     one_of(folder, ["model.safetensors", "model.safetensors.index.json"])
     with quiet():
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type not in MODEL_TYPES:
-            raise InputError(folder, expected=f"a model of type {', '.join(MODEL_TYPES)}", got=config.model_type)
-        net = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            if config.model_type not in MODEL_TYPES:
+                raise InputError(folder, expected=f"a model of type {', '.join(MODEL_TYPES)}", got=config.model_type)
+            net = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(folder, expected="a complete transformers model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
     return DinoTeacher(net, name=name, long_side=long_side, **common)

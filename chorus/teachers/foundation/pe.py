@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
 from chorus.teachers.foundation.pixels import whole_patches
 from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.weights import one_of, quiet
 
 
 class PerceptionTeacher(VisionTeacher):
@@ -33,10 +35,6 @@ class PerceptionTeacher(VisionTeacher):
 
 def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) -> PerceptionTeacher:
     """Read a model folder as timm releases it: config.json (architecture) and model.safetensors."""
-    from chorus.teachers.foundation.weights import one_of, quiet
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
-
-    make_torchvision_importable()
     import timm
 
     one_of(folder, ["config.json"])
@@ -44,7 +42,7 @@ def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) ->
     with quiet():
         try:
             net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, dynamic_img_size=True)
-        except (RuntimeError, OSError, KeyError, TypeError) as error:
+        except (RuntimeError, OSError, KeyError, TypeError, SafetensorError) as error:
             raise InputError(folder, expected="a complete timm model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
     if not hasattr(net, "num_prefix_tokens"):
         raise InputError(folder, expected="a vision transformer", got=type(net).__name__, fix="Use a vit_pe_spatial_* model.")

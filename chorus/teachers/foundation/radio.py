@@ -16,6 +16,7 @@ from chorus.errors import InputError, MissingError
 from chorus.teachers.base import Role
 from chorus.teachers.foundation.siglip import OpenClipTeacher
 from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.weights import one_of, quiet
 
 ADAPTORS: dict[Role, str] = {"lang": "siglip2-g", "dino": "dino_v3", "object": "sam3"}
 
@@ -79,13 +80,9 @@ class RadioTeacher(VisionTeacher):
 
 def load_radio(folder: Path, *, trust_remote_code: bool) -> RadioTrunk:
     """Read a C-RADIO repository with its three adaptors switched on. Raises InputError unless its code may run."""
-    from chorus.teachers.foundation.weights import one_of, quiet
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
-
     if not trust_remote_code:
         fix = f"Read the *.py files in {folder}, then set teachers.foundation.trust_remote_code: true, or name other teachers."
         raise InputError("teacher 'radio'", expected="leave to run the code in its repository", got="trust_remote_code: false", fix=fix)
-    make_torchvision_importable()
     from transformers import AutoConfig, AutoModel
 
     one_of(folder, ["config.json"])

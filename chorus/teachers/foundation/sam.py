@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from chorus.errors import InputError
 from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.weights import one_of
 
 SAM_MEAN, SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of 0..255
 
@@ -46,10 +47,6 @@ def load_sam(path: Path) -> nn.Module:
 
     Its sizes are read off the weights, so ViT-B, -L and -H, and any other Sam, load by the same call.
     """
-    from chorus.teachers.foundation.weights import one_of
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
-
-    make_torchvision_importable()
     path = one_of(path, ["*.safetensors", "sam_vit_*.pth", "*.pth"]) if Path(path).is_dir() else Path(path)
     weights = _read(path)
     try:

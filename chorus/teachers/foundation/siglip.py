@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chorus.errors import InputError, MissingError
 from chorus.teachers.foundation.pixels import to_pixels
 from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.weights import one_of, quiet
 
 CONFIG = "open_clip_config.json"
 
@@ -67,10 +69,6 @@ class OpenClipTeacher(VisionTeacher):
 
 def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
     """Read a model folder as open_clip releases it: open_clip_config.json, the weights, and the tokenizer's files where the config names one."""
-    from chorus.teachers.foundation.weights import one_of, quiet
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
-
-    make_torchvision_importable()
     import open_clip
 
     one_of(folder, [CONFIG])
@@ -79,19 +77,17 @@ def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
         try:
             model = open_clip.create_model(f"local-dir:{folder}")
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, SafetensorError) as error:
             raise InputError(folder, expected="a complete open_clip model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
     return OpenClipTeacher(model, tokenizer, name=name, **common)
 
 
 def hub_id(name: str) -> str | None:
     """The hub repository of open_clip's ``MODEL:TAG`` (CLIP and MobileCLIP by name), or None where it is no such name."""
-    from chorus.teachers.torchvision_shim import make_torchvision_importable
 
     model, _, tag = name.partition(":")
     if not tag:
         return None
-    make_torchvision_importable()
     import open_clip
 
     config = open_clip.get_pretrained_cfg(model, tag) or {}
@@ -112,7 +108,8 @@ def _timm_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
         batch, prefix = len(tokens), trunk.num_prefix_tokens
         patches = tokens[:, prefix:]  # [B, P, C]
         alone = patches.reshape(-1, 1, patches.shape[-1])
-        if prefix and trunk.global_pool != "token":  # the pooling will cut these off again
+        include = getattr(trunk, "pool_include_prefix", getattr(trunk, "attn_pool", None) is not None)
+        if prefix and trunk.global_pool != "token" and not include:  # the pooling will cut these off again
             alone = torch.cat([tokens[:, None, :prefix].expand(-1, patches.shape[1], -1, -1).flatten(0, 1), alone], dim=1)
     return visual.head(trunk.forward_head(alone)).unflatten(0, (batch, -1))
 

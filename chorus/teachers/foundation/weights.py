@@ -135,15 +135,20 @@ def source_of(name: str) -> Source:
 
 @contextlib.contextmanager
 def quiet():
-    """Model libraries talk while loading: keep their warnings off the user's screen."""
-    before = logging.root.manager.disable
+    """Model libraries talk while loading: keep their warnings and bars off the user's screen."""
+    from transformers.utils import logging as bars
+
+    before, had_bars = logging.root.manager.disable, bars.is_progress_bar_enabled()
     logging.disable(logging.WARNING)
+    bars.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
+        if had_bars:
+            bars.enable_progress_bar()
 
 
 def _is_remote_name(name: str) -> bool:
