@@ -96,22 +96,35 @@ class EncoderParams:
 
     preset: str  # tiny | small | base
     grid_size: float  # metres, the finest voxel
+    voxel: str  # mean | first: how a voxel's Gaussians become one row
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillParams:
     """Multi-teacher distillation (models/encoder)."""
 
-    steps: int
+    steps: int  # one room each
     lr: float
+    weight_decay: float
+    warmup: float  # share of the steps
+    clip: float  # gradient norm
+    points: int  # Gaussians a step that the loss sees, balanced by target clusters
+    head_width: int  # hidden width of a teacher's head
+    log_every: int  # steps a line of curves.csv
+    checkpoint_every: int  # steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptParams:
     """Render-and-distill (models/adapted_encoder)."""
 
-    steps: int
+    steps: int  # one room each
     lr: float
+    views: int  # a step
+    min_coverage: float  # of the fullest patch, below which a patch is not compared
+    tune: str  # heads | last | all | lora: what learns
+    rank: int  # of LoRA
+    log_every: int
 
 
 @dataclass(frozen=True, kw_only=True)
