@@ -1,0 +1,89 @@
+"""What a training step sees: which room, which variant of it, which of its Gaussians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from chorus.errors import InputError
+from chorus.scene import GaussianScene
+
+CLUSTERS = 48  # of targets, for balance
+CHOSEN = "lang"  # the role whose targets balance the sample, where there is one
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingScene:
+    """A scene with its lifted targets by role, in the standardised space."""
+
+    name: str
+    scene: GaussianScene  # floor-aligned, metres
+    targets: dict[str, Tensor]  # role -> [N, C], half or float
+    valid: dict[str, Tensor]  # role -> [N] bool
+    normals: Tensor | None = field(default=None, repr=False)  # [N, 3] for the point variant
+
+    def check(self) -> None:
+        """Raise InputError when targets and Gaussians do not agree, or nothing is valid."""
+        for role, target in self.targets.items():
+            if target.ndim != 2 or len(target) != len(self.scene) or self.valid[role].shape != (len(self.scene),):
+                raise InputError(f"training scene {self.name}", expected=f"{role} targets for {len(self.scene)} Gaussians", got=list(target.shape))
+            rows = self.valid[role]
+            if not bool(rows.any()):
+                raise InputError(f"training scene {self.name}", expected=f"Gaussians with a valid {role} target", got="none", fix="Leave the scene out.")
+            if not bool(torch.isfinite(target[rows]).all()):
+                raise InputError(f"training scene {self.name}", expected=f"finite {role} targets", got="NaN or infinity", fix="Make the targets again.")
+
+
+def generator_of(*numbers: int) -> torch.Generator:
+    """A generator seeded by numbers below 2^20 each, so that step k draws the same whether or not step k - 1 ran in this process."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1048583 + number + 1) % (2**63 - 25)
+    return torch.Generator().manual_seed(seed)
+
+
+def scene_of_step(step: int, scenes: int, seed: int) -> int:
+    """Every scene once an epoch, in an order drawn for the epoch."""
+    epoch, place = divmod(step, scenes)
+    return int(torch.randperm(scenes, generator=generator_of(seed, 1, epoch))[place])
+
+
+def cluster_targets(scenes: list[TrainingScene], *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10) -> list[Tensor]:
+    """[N] int64 per scene: the nearest of k centres of the targets (k-means on a sample of all scenes), -1 where not valid.
+
+    Balance comes from what teachers see, never from labels.
+    """
+    role = CHOSEN if CHOSEN in scenes[0].targets else sorted(scenes[0].targets)[0]
+    generator = generator_of(seed, 2)
+    sample = torch.cat([_some(scene.targets[role][scene.valid[role]].float(), 1000, generator) for scene in scenes])
+    centres = sample[torch.randperm(len(sample), generator=generator)[:clusters]]
+    for _ in range(rounds):
+        nearest = _nearest(sample, centres)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, sample)
+        counts = torch.bincount(nearest, minlength=len(centres)).clamp_min(1)
+        centres = sums / counts[:, None]
+    found = [_nearest(scene.targets[role].float(), centres) for scene in scenes]
+    return [torch.where(scene.valid[role], ids, -1) for scene, ids in zip(scenes, found, strict=True)]
+
+
+def draw_rows(clusters: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` Gaussians [R], sorted, drawn with replacement; a cluster of n rows is drawn in proportion to sqrt(n).
+
+    clusters: [N] ids of this scene, -1 never drawn.
+    """
+    sizes = torch.bincount(clusters + 1)  # [K + 1], first the rows left out
+    weight = sizes.clamp_min(1).double().rsqrt()
+    weight[0] = 0.0
+    cumulative = weight[clusters + 1].cumsum(0)
+    draws = torch.rand(count, generator=generator, dtype=torch.float64) * cumulative[-1]
+    return torch.searchsorted(cumulative, draws, right=True).clamp_max(len(clusters) - 1).sort().values
+
+
+def _nearest(x: Tensor, centres: Tensor) -> Tensor:
+    return ((centres * centres).sum(dim=1) - 2 * x @ centres.T).argmin(dim=1)
+
+
+def _some(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return x[torch.randperm(len(x), generator=generator)[:count]]

@@ -1,0 +1,214 @@
+"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step, no label read.
+
+A run is a function of its inputs and seed alone: everything random in step k comes from (seed, k), so a run killed and resumed
+writes the bytes an undisturbed one writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chorus.distill.augment import Augmentation, augment
+from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, generator_of, scene_of_step
+from chorus.distill.losses import match_loss
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
+from chorus.encoder.inputs import InputConfig, voxelise
+from chorus.encoder.model import EncoderConfig
+from chorus.errors import InputError
+from chorus.params import DistillParams
+from chorus.store import atomic_file, plain
+
+LATE = "object"  # joins in the second half: from the start it hurts
+CHECKPOINT = "training.pt"
+Progress = Callable[[int, int, dict], None]  # step, steps, losses
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The trained model and what the run measured."""
+
+    model: SceneModel
+    metrics: dict
+    curves: list[dict]
+
+
+def train_encoder(
+    scenes: list[TrainingScene],
+    *,
+    encoder_config: EncoderConfig,
+    inputs: InputConfig,
+    params: DistillParams,
+    out: Path,
+    seed: int = 0,
+    spaces: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    teachers: Mapping[str, str] | None = None,
+    text: str = "embedded",
+    state: Path | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train an encoder and its heads; write model.safetensors, config.json, metrics.json and curves.csv into ``out``.
+
+    scenes: at least one, all with the same roles. spaces: role -> (matrix [C, C], mean [C]) with x = x~ @ matrix + mean, stored with the
+    model; teachers: role -> name; text: what embeds words. state: folder of the running checkpoint (``out`` when None), removed at the
+    end; a checkpoint of another run is ignored. Raises InputError for scenes that do not fit together or a loss that is not finite.
+    """
+    _check(scenes)
+    run = _Run(scenes, encoder_config=encoder_config, inputs=inputs, params=params, seed=seed, text=text, teachers=teachers or {})
+    for role, (matrix, mean) in (spaces or {}).items():
+        run.model.spaces[role].set(matrix, mean)
+    checkpoint = Path(state or out) / CHECKPOINT
+    if resume:
+        run.restore(checkpoint)
+    while run.step < params.steps:
+        losses = run.advance()
+        if progress is not None:
+            progress(run.step, params.steps, losses)
+        if run.step % params.checkpoint_every == 0 and run.step < params.steps:
+            run.keep(checkpoint)
+    result = TrainResult(run.model.eval(), run.metrics(), run.curves)
+    write_result(result, out)
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def write_result(result, out: Path) -> None:
+    """model.safetensors, config.json, metrics.json and curves.csv."""
+    out = Path(out)
+    save_model(result.model, out)
+    (out / "metrics.json").write_text(json.dumps(plain(result.metrics), sort_keys=True, indent=1) + "\n")
+    names = list(dict.fromkeys(name for row in result.curves for name in row))
+    with open(out / "curves.csv", "w", newline="") as stream:
+        writer = csv.DictWriter(stream, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in result.curves)
+
+
+class _Run:
+    """The state of a training: model, optimizer, step and curves so far."""
+
+    def __init__(self, scenes: list[TrainingScene], *, encoder_config, inputs, params: DistillParams, seed: int, text: str, teachers):
+        self.scenes, self.params, self.seed, self.step, self.curves, self._sums = scenes, params, seed, 0, [], {}
+        heads = {role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())}
+        notes = {"scenes": [scene.name for scene in scenes], "labels_read": [], "params": plain(params), "seed": seed}
+        self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
+        torch.manual_seed(seed)
+        self.model = SceneModel(self.config).train()
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True)
+        self.clusters = cluster_targets(scenes, seed=seed)
+        self.augmentation = Augmentation()
+
+    def active(self) -> list[str]:
+        """Roles that teach at this step."""
+        joined = self.step >= self.params.steps // 2 or set(self.config.heads) == {LATE}
+        return [role for role in self.config.heads if role != LATE or joined]
+
+    def advance(self) -> dict[str, float]:
+        """One step; returns its losses."""
+        step, params = self.step, self.params
+        torch.manual_seed(generator_of(self.seed, 3, step).initial_seed())  # dropped paths
+        generator = generator_of(self.seed, 4, step)
+        which = scene_of_step(step, len(self.scenes), self.seed)
+        for group in self.optimizer.param_groups:
+            group["lr"] = params.lr * schedule(step, params.steps, params.warmup)
+        losses = self.losses(self.scenes[which], self.clusters[which], generator)
+        total = torch.stack(list(losses.values())).sum()
+        if not bool(torch.isfinite(total)):
+            raise InputError(f"distillation, step {step}, {self.scenes[which].name}", expected="a finite loss", got=float(total), fix="Lower distill.lr.")
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), params.clip)
+        self.optimizer.step()
+        self.step += 1
+        return self._log({"loss": float(total), **{role: float(loss) for role, loss in losses.items()}})
+
+    def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """role -> L_match on a drawn sample of an augmented room."""
+        voxels = voxelise(augment(scene.scene, self.augmentation, generator), self.config.inputs)
+        pyramid = self.model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
+        rows = draw_rows(clusters, self.params.points, generator)
+        upcast = self.model.encoder.run(pyramid, voxels.feat, rows=voxels.index[rows]).upcast
+        found = {}
+        for role in self.active():
+            valid = scene.valid[role][rows]
+            seen, x = (rows, upcast) if bool(valid.all()) else (rows[valid], upcast[valid])
+            if len(seen):
+                found[role] = match_loss(self.model.heads[role](x), scene.targets[role][seen].float())
+        return found
+
+    def _log(self, losses: dict[str, float]) -> dict[str, float]:
+        for name, value in losses.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + value, count + 1)
+        if self.step % self.params.log_every == 0 or self.step == self.params.steps:
+            means = {name: total / count for name, (total, count) in self._sums.items()}
+            self.curves.append({"step": self.step, "lr": self.optimizer.param_groups[0]["lr"], **means})
+            self._sums = {}
+        return losses
+
+    def metrics(self) -> dict:
+        parameters = sum(p.numel() for p in self.model.encoder.parameters())
+        return {"parameters": parameters, "scenes": len(self.scenes), "steps": self.step, "variant": self.config.inputs.variant, "final": self.curves[-1]}
+
+    def fingerprint(self) -> str:
+        """What this run is made from; a checkpoint of anything else does not fit."""
+        digest = hashlib.sha256(json.dumps([self.config.to_json(), asdict(self.params), self.seed], sort_keys=True).encode())
+        for scene in self.scenes:
+            for tensor in (scene.scene.means, *(scene.targets[role] for role in sorted(scene.targets))):
+                digest.update(f"{tuple(tensor.shape)} {float(tensor.double().sum())!r}".encode())
+        return digest.hexdigest()
+
+    def keep(self, path: Path) -> None:
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        with atomic_file(path) as temporary:
+            torch.save({**state, "curves": json.dumps([self.curves, self._sums]), "fingerprint": self.fingerprint()}, temporary)
+
+    def restore(self, path: Path) -> None:
+        if not path.exists():
+            return
+        try:
+            kept = torch.load(path, weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise InputError(path, expected="a training checkpoint", got=error, fix="Delete it to start again.") from error
+        if kept.get("fingerprint") != self.fingerprint():
+            return
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.step = kept["step"]
+        self.curves, sums = json.loads(kept["curves"])
+        self._sums = {name: tuple(pair) for name, pair in sums.items()}
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
+    """Weights decay; biases and norms do not."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Factor on the rate: linear over the first ``warmup`` share of steps, then a cosine to 1 %."""
+    rise = max(1, int(steps * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _check(scenes: list[TrainingScene]) -> None:
+    if not scenes:
+        raise InputError("distillation", expected="at least one training scene", got="none", fix="Make targets of the training scenes first.")
+    for scene in scenes:
+        scene.check()
+        if {r: t.shape[1] for r, t in scene.targets.items()} != {r: t.shape[1] for r, t in scenes[0].targets.items()}:
+            raise InputError(f"training scene {scene.name}", expected=f"the roles and widths of {scenes[0].name}", got={r: t.shape[1] for r, t in scene.targets.items()})

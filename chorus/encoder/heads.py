@@ -1,0 +1,39 @@
+"""One head per teacher, and the way back from the standardised space it was trained in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from chorus.encoder.model import in_row_blocks
+
+
+class Head(nn.Sequential):
+    """LN -> Linear(width) -> GELU -> Linear(C): up-cast features to a teacher's standardised features."""
+
+    def __init__(self, in_channels: int, width: int, out_channels: int):
+        super().__init__(nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels))
+
+    def hidden(self, x: Tensor) -> Tensor:  # [N, in] -> [N, width]
+        return self[2](self[1](self[0](x)))
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, in] -> [N, C]
+        return in_row_blocks(super().forward, x, rows=16384)
+
+
+class Space(nn.Module):
+    """The affine map from a teacher's standardised space to its own: x = x~ M + mean (PHI-S inverted: M = phi H U^T)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+
+    @torch.no_grad()
+    def set(self, matrix: Tensor, mean: Tensor) -> None:
+        """matrix: [C, C], mean: [C]."""
+        self.matrix.copy_(matrix)
+        self.mean.copy_(mean)
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C]
+        return in_row_blocks(lambda rows: rows @ self.matrix + self.mean, x)
