@@ -9,7 +9,7 @@ import numpy as np
 
 from chorus.errors import InputError
 from chorus.sources.sweethome3d import textures
-from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of
+from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
 from chorus.sources.sweethome3d.fetch import HomesFolder
 from chorus.sources.sweethome3d.finishes import draw_finish, plain_finish, room_use
 from chorus.sources.sweethome3d.furnish import Furnisher
@@ -18,7 +18,7 @@ from chorus.sources.sweethome3d.home_xml import Home, Item, Room, read_home
 from chorus.sources.sweethome3d.mesh import Material, Soup, SoupBuilder
 from chorus.sources.sweethome3d.models import ModelStore
 from chorus.sources.sweethome3d.raycast import Tracer
-from chorus.sources.sweethome3d.shell import add_floor_and_ceiling, add_ground, add_walls
+from chorus.sources.sweethome3d.shell import add_floor_and_ceiling, add_ground, add_walls, ceiling_heights
 from chorus.sources.sweethome3d.spec import SweetHomeRoom
 from chorus.sources.sweethome3d.walls import WallPiece, cut_openings, wall_pieces
 
@@ -49,12 +49,14 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
     pieces, finishes = _add_shell(shell, home, spec)
     visible = _visible_items(home, room, shell.build())
     furnisher = Furnisher(store=store, jar=homes.jar, libraries=libraries, seed=spec.seed, lamps_on=spec.light in ("dusk", "evening"))
-    names = {}
+    numbers = _instances(visible)
     view = Material(color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light])
-    for number, item in enumerate(visible, start=1):
+    baths = [i for i in visible if CLASS_NAMES[class_of(i)] == "bathtub"]
+    for number, item in zip(numbers, visible, strict=True):
+        alone = not any(np.linalg.norm(item.center - bath.center) < 0.7 * max(bath.size[:2]) for bath in baths if bath is not item)
         base = home.levels[item.level].elevation
-        furnisher.add(shell, item, base=base, instance=number, view=view if _faces_outside(home, item) else None)
-        names[number] = CLASS_NAMES[class_of(item)]
+        furnisher.add(shell, item, base=base, instance=number, view=view if _faces_outside(home, item) else None, alone=alone)
+    names = {number: CLASS_NAMES[class_of(item)] for number, item in zip(numbers, visible, strict=True)}
     own = [i for i in visible if _in_room(i, room)]
     if not own:
         raise InputError(f"{spec.home}: room {room.index}", expected="a room with doors, windows or furniture", got="an empty one")
@@ -88,6 +90,17 @@ def _room(home: Home, spec: SweetHomeRoom) -> Room:
     if spec.name and spec.name != room.name:
         raise InputError(f"scene {spec.id}", expected=f"room {spec.room} of {home.name} to be '{spec.name}'", got=f"'{room.name}'")
     return room
+
+
+def _instances(items: list[Item]) -> list[int]:
+    """1, 2, ... by item; boxes that together make one thing (a fireplace) share the number of the first."""
+    first: dict[tuple, int] = {}
+    numbers = []
+    for item in items:
+        shared = item.group_id and is_primitive(item) and class_of(item)
+        key = (item.group_id, class_of(item)) if shared else (0, len(numbers))
+        numbers.append(first.setdefault(key, len(first) + 1))
+    return numbers
 
 
 def _libraries(spec: SweetHomeRoom, homes: HomesFolder) -> dict[str, Path]:
@@ -214,8 +227,6 @@ def _faces_outside(home: Home, item: Item) -> bool:
 
 
 def _height(home: Home, room: Room, pieces: list[WallPiece]) -> float:
-    from chorus.sources.sweethome3d.shell import ceiling_heights
-
     return float(np.mean(ceiling_heights(room.points, pieces, home.wall_height)))
 
 

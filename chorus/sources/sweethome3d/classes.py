@@ -51,19 +51,22 @@ _OF_CATALOGUE = {
 }
 _CLASS = {f"eTeks#{item}": CLASS_ID[name] for name, items in _OF_CATALOGUE.items() for item in items.split()}
 
-# Boxes and cylinders are building material: only the designer's name for them says what they stand for.
+# Boxes and cylinders are building material: only the designer's name for them, or for their group, says what they stand for.
 _PRIMITIVES = ("eTeks#texturableBox", "eTeks#texturableCylinder", "eTeks#texturableTriangle")
 _OF_PRIMITIVE_NAME = {
     "Kitchen cabinet": "kitchen counter", "Cabinet": "cabinet", "Bedside table": "nightstand", "Hood": "range hood",
     "Shelf": "bookshelf", "Carpet": "floor", "Beam": "ceiling", "Roof": "ceiling", "Roof part": "ceiling", "Slope": "ceiling",
     "Garage door": "door",
 }  # fmt: skip
+_OF_GROUP = {
+    "Fireplace": "fireplace", "Bar": "kitchen counter", "Staircase": "stairs", "Bed": "bed", "Main roof": "ceiling", "Roof": "ceiling",
+}  # fmt: skip
 
 
 def class_of(item: Item) -> int:
     """Class id of a placed item, 0 when it is none of CLASS_NAMES. Never looks at the model drawn for it."""
     if item.catalog_id in _PRIMITIVES:
-        return CLASS_ID.get(_OF_PRIMITIVE_NAME.get(item.name, ""), 0)
+        return CLASS_ID.get(_OF_PRIMITIVE_NAME.get(item.name) or _OF_GROUP.get(item.group, ""), 0)
     return _CLASS.get(item.catalog_id, 0)
 
 

@@ -81,7 +81,7 @@ def _floor(rng: np.random.Generator, use: str) -> Surface:
 def _wall(rng: np.random.Generator, *, tiled: bool, accent: bool) -> Surface:
     if tiled:
         color = textures.paint(rng, value=(0.7, 0.95), saturation=(0.0, 0.3))
-        return _surface(textures.tiles(rng, color, count=int(rng.integers(4, 9))))
+        return _surface(textures.tiles(rng, color, count=int(rng.integers(4, 9)), side=(0.12, 0.26)))
     saturation = (0.12, 0.5) if accent and rng.random() < 0.6 else (0.02, 0.22)
     color = textures.paint(rng, value=(0.62, 0.92) if accent else (0.78, 0.95), saturation=saturation)
     draw = textures.stripes if accent and rng.random() < 0.3 else textures.plaster

@@ -14,6 +14,7 @@ from chorus.sources.sweethome3d.classes import CLASS_ID, class_of, is_primitive
 from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
 from chorus.sources.sweethome3d.models import Model, ModelStore
+from chorus.sources.sweethome3d.textures import paint
 from chorus.sources.sweethome3d.walls import wall_part
 
 GLASS = Material(color=(0.86, 0.91, 0.93), name="glass")
@@ -32,9 +33,13 @@ class Furnisher:
     counts: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
-    def add(self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None) -> None:
-        """One item standing on a level at height ``base`` (m); view: what its panes show, None for an inner window."""
-        stand_in = self._choose(item)
+    def add(self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None, alone: bool = True) -> None:
+        """One item standing on a level at height ``base`` (m); view: what its panes show, None for an inner window.
+
+        alone: nothing stands in the same place (a shower over a bathtub keeps its own open model).
+        """
+        semantic = class_of(item)
+        stand_in = self._choose(item) if alone or semantic != CLASS_ID["shower"] else None
         archive = self.libraries[stand_in.library] if stand_in else self.jar
         path, rotation = (stand_in.path, stand_in.rotation) if stand_in else (item.model, item.rotation)
         model = self.store.load(archive, path, rotation)
@@ -44,7 +49,6 @@ class Furnisher:
             return
         self._count("catalogue_model" if stand_in else "default_model")
         placed = replace_in_wall(item, stand_in) if stand_in and item.tag == "doorOrWindow" else item
-        semantic = class_of(item)
         corners, normals = place(model, placed, base=base)
         materials = self._materials(item, model, swapped=stand_in is not None)
         material, uv = model.material, model.uv
@@ -77,7 +81,9 @@ class Furnisher:
             color = m.color
             if not swapped:
                 color = item.materials.get(m.name) or item.color or color
-            if self.libraries:
+            if self.libraries and max(color) < 0.06 and item.tag == "doorOrWindow" and m.texture is None:
+                color = tuple(paint(rng, value=(0.3, 0.8), saturation=(0.1, 0.5), hues=((0.03, 0.12),)))  # a pitch-black door
+            elif self.libraries:
                 color = _tint(color, hue, saturation, value)
             shines = glow and min(color) > 0.55 and m.texture is None
             made.append(replace(m, color=color, glow=LAMP_GLOW if shines else 0.0))
@@ -89,7 +95,7 @@ class Furnisher:
 
 def _tint(color, hue: float, saturation: float, value: float):
     h, s, v = colorsys.rgb_to_hsv(*color)
-    return colorsys.hsv_to_rgb((h + hue) % 1.0, min(s * saturation, 1.0), min(v * value, 1.0))
+    return colorsys.hsv_to_rgb((h + hue) % 1.0, min(s * saturation, 1.0), min(max(v * value, 0.10), 1.0))
 
 
 def replace_in_wall(item: Item, model: CatalogueModel) -> Item:

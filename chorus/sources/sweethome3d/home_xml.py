@@ -87,6 +87,8 @@ class Item:
     materials: dict[str, Color]
     cut_out: str  # SVG path in the unit square, of doors and windows
     wall_depth: tuple[float, float]  # distance and thickness of the wall part, as fractions of the depth
+    group: str = ""  # name of the group it belongs to, if any
+    group_id: int = 0  # position of that group, 0 for none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +143,7 @@ def parse_home(text: bytes, name: str) -> Home:
             levels=levels,
             walls=tuple(_wall(e, first, default_height) for e in root.findall("wall")),
             rooms=tuple(_room(e, i, first) for i, e in enumerate(root.findall("room"))),
-            items=tuple(_items(root, first)),
+            items=tuple(_all_items(root, first)),
         )
     except ElementTree.ParseError as error:
         raise InputError(f"{name}.xml", expected="a whole home file", got=error, fix="Fetch the packages again.") from error
@@ -184,16 +186,20 @@ def _room(e, index: int, level: str) -> Room:
     )
 
 
-def _items(parent, level: str):
+def _all_items(root, level: str):
     """Every placed piece, groups opened (their children carry absolute positions)."""
+    yield from _items(root, level, group="", group_id=0)
+    for number, e in enumerate(root.iter("furnitureGroup"), start=1):
+        yield from _items(e, e.get("level", level), group=e.get("name", ""), group_id=number)
+
+
+def _items(parent, level: str, *, group: str, group_id: int):
     for e in parent:
-        if e.tag == "furnitureGroup":
-            yield from _items(e, e.get("level", level))
-        elif e.tag in ("pieceOfFurniture", "light", "doorOrWindow") and e.get("visible", "true") == "true":
-            yield _item(e, level)
+        if e.tag in ("pieceOfFurniture", "light", "doorOrWindow") and e.get("visible", "true") == "true":
+            yield _item(e, level, group, group_id)
 
 
-def _item(e, level: str) -> Item:
+def _item(e, level: str, group: str, group_id: int) -> Item:
     size = np.array([_metres(e, k, None) for k in ("width", "depth", "height")])
     rotation = e.get("modelRotation")
     return Item(
@@ -215,6 +221,8 @@ def _item(e, level: str) -> Item:
         materials={m.get("name"): c for m in e.findall("material") if (c := _color(m.get("color"))) is not None},
         cut_out=e.get("cutOutShape") or "M0,0 v1 h1 v-1 z",
         wall_depth=(float(e.get("wallDistance", 0.0)), float(e.get("wallThickness", 1.0))),
+        group=group,
+        group_id=group_id,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 MIDDLE = 0.30  # linear brightness the mean of a scene is exposed to
+ADAPTATION = 0.75  # 1: every scene equally bright; less: dark rooms stay darker
 EXPOSURE_SPREAD = 0.03  # from view to view, relative
 NOISE = 0.006  # standard deviation in sRGB units at mid grey
 
 
 def develop(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """[V, H, W, 3] uint8 sRGB from linear radiance [V, H, W, 3]; one exposure for the scene, a little variation a view."""
-    gain = MIDDLE / max(float(np.minimum(radiance, 1.5).mean()), 1e-4)
+    gain = (MIDDLE / max(float(np.minimum(radiance, 1.5).mean()), 1e-4)) ** ADAPTATION
     images = np.empty(radiance.shape, np.uint8)
     for i, frame in enumerate(radiance):
         exposed = frame * np.float32(gain * (1.0 + EXPOSURE_SPREAD * rng.uniform(-1, 1)))

@@ -26,7 +26,7 @@ class TextureBank:
 
     def color(self, material: np.ndarray, uv: np.ndarray, level: np.ndarray) -> np.ndarray:
         """[R, 3] linear colour, bilinear on the nearest mip level; uv repeats."""
-        level = np.clip(np.rint(level), 0, _LEVELS - 1).astype(np.int64)
+        level = np.clip(np.rint(level + 0.2), 0, _LEVELS - 1).astype(np.int64)
         w, h, first = self.width[material, level], self.height[material, level], self.first[material, level]
         x, y = uv[:, 0] * w - 0.5, (1.0 - uv[:, 1]) * h - 0.5
         x0, y0 = np.floor(x), np.floor(y)

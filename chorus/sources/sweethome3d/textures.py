@@ -36,24 +36,25 @@ def planks(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     return _shade(color, tone + grain + np.minimum(seam, ends)), float(rng.uniform(1.2, 2.0))
 
 
-def tiles(rng: np.random.Generator, color, *, count: int | None = None) -> tuple[np.ndarray, float]:
-    """Square tiles with grout; (texture, metres a repeat)."""
+def tiles(rng: np.random.Generator, color, *, count: int | None = None, side: tuple[float, float] = (0.22, 0.42)) -> tuple[np.ndarray, float]:
+    """Square tiles with grout, ``side`` metres wide; (texture, metres a repeat). A given count draws no chequers."""
+    chequers = count is None and rng.random() < 0.25
     count = count or int(rng.integers(3, 6))
     cell = np.arange(SIZE) * count // SIZE
     tone = rng.normal(0, 0.05, (count, count))
-    if rng.random() < 0.25:
+    if chequers:
         tone = tone + 0.35 * ((np.arange(count)[:, None] + np.arange(count)) % 2 - 0.5) * (count % 2 == 0)
     phase = np.arange(SIZE) * count % SIZE
     grout = (phase < 3 * count)[:, None] | (phase < 3 * count)[None]
-    amount = tone[cell[:, None], cell[None]] + 0.03 * _cloud(rng, sigma=10)
+    amount = tone[cell[:, None], cell[None]] + 0.012 * _cloud(rng, sigma=10)
     texture = _shade(color, amount)
     texture[grout] = _shade(np.full(3, np.mean(color) * 0.45 + 0.3), np.zeros(1))[0]
-    return texture, float(count * rng.uniform(0.22, 0.42))
+    return texture, float(count * rng.uniform(*side))
 
 
 def carpet(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     """Soft pile; (texture, metres a repeat)."""
-    return _shade(color, 0.05 * _cloud(rng, sigma=1.5) + 0.05 * _cloud(rng, sigma=12)), 1.5
+    return _shade(color, 0.04 * _cloud(rng, sigma=2) + 0.03 * _cloud(rng, sigma=12)), 1.5
 
 
 def plaster(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
