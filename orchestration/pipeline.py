@@ -1,0 +1,63 @@
+"""Write dvc.yaml from data/scenes.yaml: one DVC stage an asset, one output a scene (DVC has no wildcards for outputs).
+
+    python -m orchestration.pipeline        after a change of the scene list; a test holds that the two agree
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from chorus.store import Store
+from orchestration.scene_list import specs
+
+HEADER = """\
+# The chain for DVC: each stage materializes one Dagster asset, in process, in the instance the UI shows.
+# Written by `python -m orchestration.pipeline` from data/scenes.yaml; change it there.
+# Outputs persist: a killed stage goes on where it was, and what is up to date is not made again.
+stages:
+"""
+SCENES = "data/scenes.yaml"
+EMBEDDED = "data/teachers/embedded"
+ENCODER, ADAPTED, REPORTS = "data/models/encoder", "data/models/adapted", "data/reports"
+
+
+def text(store: Store) -> str:
+    """The content of dvc.yaml."""
+    listed = specs(store)
+    every = list(listed)
+    main_train = [name for name in every if listed[name].split == "train" and listed[name].domain == "main"]
+    stages = [
+        _stage("capture", "scenes/capture", params="capture", deps=[SCENES, "chorus/sources"], outs=_parts(store, every, "capture")),
+        _stage("gaussians", "scenes/gaussians", params="seed fit", deps=[*_parts(store, every, "capture"), "chorus/splat"], outs=_parts(store, every, "gaussians")),
+        _stage("embedded", "teachers/embedded --retrain", params="seed teachers", deps=[*_parts(store, main_train, "capture"), "chorus/teachers"], outs=[EMBEDDED]),
+        _stage(
+            "teacher_views", "scenes/teacher_views", params="teachers.family", deps=[*_parts(store, every, "gaussians"), EMBEDDED, "chorus/teachers"],
+            outs=_parts(store, every, "teacher_views"),
+        ),
+        _stage("targets", "scenes/targets", params="targets", deps=_parts(store, every, "teacher_views"), outs=_parts(store, every, "targets")),
+        _stage("encoder", "models/encoder", params="seed encoder distill", deps=[*_parts(store, every, "targets"), "chorus/encoder", "chorus/distill"], outs=[ENCODER]),
+        _stage("adapted_encoder", "models/adapted_encoder", params="seed adapt", deps=[ENCODER, "chorus/adapt"], outs=[ADAPTED]),
+        _stage("evaluation", "reports/evaluation", params="seed evaluate", deps=[ENCODER, ADAPTED, "chorus/evaluate"], outs=[REPORTS]),
+        _stage("registry", "registry/chorus_encoder", params="", deps=[ENCODER, ADAPTED, REPORTS, "mlflow/scene_encoder.py"], outs=[]),
+    ]  # fmt: skip
+    return HEADER + "\n".join(stages)
+
+
+def _parts(store: Store, scenes: Iterable[str], part: str) -> list[str]:
+    return [store.scene(scene, part).relative_to(store.root).as_posix() for scene in scenes]
+
+
+def _stage(name: str, asset: str, *, params: str, deps: list[str], outs: list[str]) -> str:
+    lines = [f"  {name}:", f"    cmd: python -m orchestration.materialize {asset}"]
+    lines += [f"    params: [{', '.join(params.split())}]"] if params else []
+    lines += ["    deps:", *(f"      - {path}" for path in deps)]
+    lines += ["    outs:", *(f"      - {path}: {{persist: true}}" for path in outs)] if outs else []
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write dvc.yaml in the working directory."""
+    Path("dvc.yaml").write_text(text(Store(Path.cwd())))
+
+
+if __name__ == "__main__":
+    main()
