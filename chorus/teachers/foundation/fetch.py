@@ -76,9 +76,12 @@ def _download(url: str, part: Path) -> None:
         if error.code == 416:  # nothing missing
             return
         raise
+    missing = int(response.headers.get("Content-Length", 0))
     with response, open(part, "ab" if response.status == 206 else "wb") as out:
         while block := response.read(_BLOCK):
-            out.write(block)
+            missing -= out.write(block)
+    if missing > 0:  # a closed connection ends the stream without a word
+        raise OSError(f"the connection broke with {missing} bytes to go")
 
 
 def _unreachable(source: Source, place: Path, error: Exception) -> MissingError:
