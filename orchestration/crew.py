@@ -36,7 +36,7 @@ class Crew:
         if self.workers == 1:
             yield from (run(assets, scene, **options) for assets, scene in jobs)
             return
-        self._pool = self._pool or ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _begin)
+        self._pool = self._pool or ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), begin_worker)
         futures = {self._pool.submit(run, assets, scene, **options): (assets, scene) for assets, scene in jobs}
         for future in as_completed(futures):
             try:
@@ -46,7 +46,7 @@ class Crew:
                 yield Outcome(assets=assets, scene=scene, error="a worker process was killed, most often for want of memory; try --jobs 1", foreseen=False)
 
 
-def _begin() -> None:
+def begin_worker() -> None:
     """In a new worker, before anything heavy is imported: one thread, and no life beyond the parent's."""
     os.environ.update(THREADS)
     threading.Thread(target=_follow_parent, daemon=True).start()

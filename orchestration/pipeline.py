@@ -28,7 +28,7 @@ def text(store: Store) -> str:
     stages = [
         _stage("capture", "scenes/capture", params="capture", deps=[SCENES, "chorus/sources"], outs=_parts(store, every, "capture")),
         _stage("gaussians", "scenes/gaussians", params="seed fit", deps=[*_parts(store, every, "capture"), "chorus/splat"], outs=_parts(store, every, "gaussians")),
-        _stage("embedded", "teachers/embedded --retrain", params="seed teachers", deps=[*_parts(store, main_train, "capture"), "chorus/teachers"], outs=[EMBEDDED]),
+        _stage("embedded", "teachers/embedded --retrain", params="seed teachers.withheld teachers.train_steps teachers.lr", deps=[*_parts(store, main_train, "capture"), "chorus/teachers"], outs=[EMBEDDED]),
         _stage(
             "teacher_views", "scenes/teacher_views", params="teachers.family", deps=[*_parts(store, every, "gaussians"), EMBEDDED, "chorus/teachers"],
             outs=_parts(store, every, "teacher_views"),

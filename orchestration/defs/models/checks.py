@@ -1,5 +1,7 @@
 """What must hold of a training before its model is used."""
 
+import math
+
 import dagster as dg
 
 from chorus.store import manifest_of
@@ -24,18 +26,19 @@ def adapted_curves(workspace: Workspace) -> dg.AssetCheckResult:
 
 
 def _check(workspace: Workspace, variants: dict, folder) -> dg.AssetCheckResult:
-    table = []
-    for name, path in variants.items():
-        steps = tables.curves(path / "curves.csv")
-        table += [{"model": name, "loss": row.get("loss"), "ratio": _ratio(steps) if row is steps[-1] else None} for row in steps]
-    result = check(table, [rows(2, "logged steps"), known("loss"), between("ratio", 0, 1.0)])
+    table = [row for name, path in variants.items() for row in progress(name, tables.curves(path / "curves.csv"))]
+    result = check(table, [rows(1, "losses"), known("last"), between("finite", 1, 1), between("ratio", 0, 1)])
     for name in variants:
         tracking.log_check(workspace.store, name=name, content=manifest_of(folder)["hash"], result=result)
     return result
 
 
-def _ratio(steps: list[dict]) -> float | None:
-    """Mean loss of the last tenth over that of the first."""
-    losses = [row["loss"] for row in steps if row.get("loss") is not None]
-    part = max(1, len(losses) // 10)
-    return (sum(losses[-part:]) / part) / max(sum(losses[:part]) / part, 1e-12) if losses else None
+def progress(model: str, steps: list[dict]) -> list[dict]:
+    """A row a loss (the total aside, to which teachers are added on the way): the last value, its ratio to the first, the share that is finite."""
+    found = []
+    for name in (key for key in steps[0] if key not in ("step", "lr", "loss")):
+        values = [row[name] for row in steps if row.get(name) is not None]
+        if values:
+            finite = sum(math.isfinite(value) for value in values) / len(values)
+            found.append({"model": model, "loss": name, "last": values[-1], "ratio": values[-1] / values[0] if values[0] else None, "finite": finite})
+    return found

@@ -27,9 +27,11 @@ def gaussians(store: Store, params: Params, scene: str) -> Plan:
 def teacher_views(store: Store, params: Params, scene: str) -> Plan:
     """Views rendered from the Gaussians, as every teacher sees them."""
     inputs = {part: part_hash(store, scene, part) for part in ("capture", "gaussians")}
+    request: object = params.teachers
     if params.teachers.family == "embedded":
         inputs["teachers"] = hash_of(store.embedded_teacher, "teachers/embedded")
-    return _plan(store, scene, "teacher_views", lambda out: _teacher_views(store, scene, params, out), {"family": params.teachers.family}, inputs)
+        request = {"family": "embedded"}
+    return _plan(store, scene, "teacher_views", lambda out: _teacher_views(store, scene, params, out), request, inputs)
 
 
 def targets(store: Store, params: Params, scene: str) -> Plan:

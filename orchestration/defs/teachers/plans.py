@@ -24,7 +24,8 @@ def embedded(store: Store, params: Params, *, retrain: bool = False) -> Plan:
 def _trained(store: Store, params: Params) -> Plan:
     names = rooms(store, split="train", domain="main")
     inputs = {name: part_hash(store, name, "capture") for name in names}
-    request = {"teachers": params.teachers, "seed": params.seed}
+    wanted = params.teachers
+    request = {"withheld": wanted.withheld, "train_steps": wanted.train_steps, "lr": wanted.lr, "seed": params.seed}
     return Plan(path=store.embedded_teacher, stage="teachers/embedded", make=lambda out: _train(store, names, params, out), params=request, inputs=inputs)
 
 

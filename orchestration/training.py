@@ -1,0 +1,79 @@
+"""The trainings: each input variant of the encoder in a process of its own, one thread each."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from chorus.params import Params
+from chorus.store import Store
+from orchestration.crew import begin_worker
+
+VARIANTS = ("splats", "points")
+
+
+def in_parallel(work: Callable, jobs: Sequence[tuple]) -> None:
+    """Call ``work(*job)`` for every job, each in a new process. The first error is raised here."""
+    with ProcessPoolExecutor(len(jobs), multiprocessing.get_context("spawn"), begin_worker) as pool:
+        for future in [pool.submit(work, *job) for job in jobs]:
+            future.result()
+
+
+def train_variant(root: Path, params: Params, variant: str, names: Sequence[str], out: Path) -> None:
+    """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its checkpoint."""
+    from chorus.distill.train import train_encoder
+    from chorus.encoder.inputs import CHANNELS, InputConfig
+    from chorus.encoder.model import preset
+
+    store = Store(root)
+    scenes, phi_s, teachers = training_scenes(store, names)
+    train_encoder(
+        scenes,
+        encoder_config=preset(params.encoder.preset, in_channels=CHANNELS[variant]),
+        inputs=InputConfig(variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel),
+        params=params.distill,
+        out=out,
+        seed=params.seed,
+        spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in phi_s.items()},
+        teachers=teachers,
+        text=params.teachers.family,
+        state=checkpoints(store, f"encoder-{variant}"),
+    )
+
+
+def training_scenes(store: Store, names: Sequence[str], phi_s: dict | None = None) -> tuple[list, dict, dict[str, str]]:
+    """Rooms with standardised targets, the PHI-S of every role (fitted on these rooms when None), and the teachers' names."""
+    from chorus.distill.batches import TrainingScene
+    from chorus.io import read_scene
+    from chorus.teachers.lift import fit_phi_s, load_targets
+
+    targets = [load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views")) for name in names]
+    phi_s = phi_s or fit_phi_s(targets)
+    scenes = [
+        TrainingScene(
+            name=name,
+            scene=read_scene(store.scene(name, "gaussians")),
+            targets={role: found.with_phi_s(phi_s).standardised(role).half() for role in found.roles},
+            valid={role: found.valid(role) for role in found.roles},
+        )
+        for name, found in zip(names, targets, strict=True)
+    ]
+    return scenes, phi_s, _teacher_names(store.scene(names[0], "teacher_views"))
+
+
+def _teacher_names(folder: Path) -> dict[str, str]:
+    """role -> the teacher's name, as its feature file says."""
+    from safetensors import safe_open
+
+    names = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            names[path.stem] = (file.metadata() or {}).get("teacher", "")
+    return names
+
+
+def checkpoints(store: Store, name: str) -> Path:
+    """Where a running training keeps its checkpoint: outside the artifact, which appears whole or not at all."""
+    folder = store.state / "checkpoints" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
