@@ -27,7 +27,8 @@ def between(column: str, low: float | None = None, high: float | None = None, *,
     """Every value (or the share ``mostly`` of them) lies in [low, high]; empty cells are passed over."""
     bounds = " and ".join(f"{sign} {value:g}" for sign, value in (("at least", low), ("at most", high)) if value is not None)
     share = f" in {mostly:.0%} of rows" if mostly < 1 else ""
-    return Expect("ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high, "mostly": mostly}, f"{column} {bounds}{share}", severity)
+    arguments = {"column": column, "min_value": low, "max_value": high, "mostly": mostly}
+    return Expect("ExpectColumnValuesToBeBetween", arguments, f"{column} {bounds}{share}", severity)
 
 
 def known(column: str, *, severity: str = "critical") -> Expect:

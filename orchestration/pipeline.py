@@ -25,20 +25,19 @@ def text(store: Store) -> str:
     listed = specs(store)
     every = list(listed)
     main_train = [name for name in every if listed[name].split == "train" and listed[name].domain == "main"]
+    parts = {part: _parts(store, every, part) for part in ("capture", "gaussians", "teacher_views", "targets")}
+    heads = "seed teachers.withheld teachers.train_steps teachers.lr"
     stages = [
-        _stage("capture", "scenes/capture", params="capture", deps=[SCENES, "chorus/sources"], outs=_parts(store, every, "capture")),
-        _stage("gaussians", "scenes/gaussians", params="seed fit", deps=[*_parts(store, every, "capture"), "chorus/splat"], outs=_parts(store, every, "gaussians")),
-        _stage("embedded", "teachers/embedded --retrain", params="seed teachers.withheld teachers.train_steps teachers.lr", deps=[*_parts(store, main_train, "capture"), "chorus/teachers"], outs=[EMBEDDED]),
-        _stage(
-            "teacher_views", "scenes/teacher_views", params="teachers.family", deps=[*_parts(store, every, "gaussians"), EMBEDDED, "chorus/teachers"],
-            outs=_parts(store, every, "teacher_views"),
-        ),
-        _stage("targets", "scenes/targets", params="targets", deps=_parts(store, every, "teacher_views"), outs=_parts(store, every, "targets")),
-        _stage("encoder", "models/encoder", params="seed encoder distill", deps=[*_parts(store, every, "targets"), "chorus/encoder", "chorus/distill"], outs=[ENCODER]),
-        _stage("adapted_encoder", "models/adapted_encoder", params="seed adapt", deps=[ENCODER, "chorus/adapt"], outs=[ADAPTED]),
-        _stage("evaluation", "reports/evaluation", params="seed evaluate", deps=[ENCODER, ADAPTED, "chorus/evaluate"], outs=[REPORTS]),
-        _stage("registry", "registry/chorus_encoder", params="", deps=[ENCODER, ADAPTED, REPORTS, "mlflow/scene_encoder.py"], outs=[]),
-    ]  # fmt: skip
+        _stage("capture", "scenes/capture", "capture", [SCENES, "chorus/sources"], parts["capture"]),
+        _stage("gaussians", "scenes/gaussians", "seed fit", [*parts["capture"], "chorus/splat"], parts["gaussians"]),
+        _stage("embedded", "teachers/embedded --retrain", heads, [*_parts(store, main_train, "capture"), "chorus/teachers"], [EMBEDDED]),
+        _stage("teacher_views", "scenes/teacher_views", "teachers.family", [*parts["gaussians"], EMBEDDED, "chorus/teachers"], parts["teacher_views"]),
+        _stage("targets", "scenes/targets", "targets", parts["teacher_views"], parts["targets"]),
+        _stage("encoder", "models/encoder", "seed encoder distill", [*parts["targets"], "chorus/encoder", "chorus/distill"], [ENCODER]),
+        _stage("adapted_encoder", "models/adapted_encoder", "seed adapt", [ENCODER, "chorus/adapt"], [ADAPTED]),
+        _stage("evaluation", "reports/evaluation", "seed evaluate", [ENCODER, ADAPTED, "chorus/evaluate"], [REPORTS]),
+        _stage("registry", "registry/chorus_encoder", "", [ENCODER, ADAPTED, REPORTS, "mlflow/scene_encoder.py"], []),
+    ]
     return HEADER + "\n".join(stages)
 
 
@@ -46,7 +45,7 @@ def _parts(store: Store, scenes: Iterable[str], part: str) -> list[str]:
     return [store.scene(scene, part).relative_to(store.root).as_posix() for scene in scenes]
 
 
-def _stage(name: str, asset: str, *, params: str, deps: list[str], outs: list[str]) -> str:
+def _stage(name: str, asset: str, params: str, deps: list[str], outs: list[str]) -> str:
     lines = [f"  {name}:", f"    cmd: python -m orchestration.materialize {asset}"]
     lines += [f"    params: [{', '.join(params.split())}]"] if params else []
     lines += ["    deps:", *(f"      - {path}" for path in deps)]

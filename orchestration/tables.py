@@ -88,7 +88,8 @@ def features(artifact: Artifact) -> list[dict]:
         maps = teacher_views.maps(role).float()
         finite = torch.isfinite(maps)
         spread = torch.where(finite, maps, 0.0).flatten(0, 2).std(dim=0).mean()
-        rows.append({"teacher": role, "patches": "x".join(map(str, maps.shape[:3])), "channels": maps.shape[3], "finite": float(finite.float().mean()), "spread": float(spread)})
+        shape = {"patches": "x".join(map(str, maps.shape[:3])), "channels": maps.shape[3]}
+        rows.append({"teacher": role, **shape, "finite": float(finite.float().mean()), "spread": float(spread)})
     return rows
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from chorus.params import Params
 from chorus.store import Store, hash_file, plain
 
-EXPERIMENT = "chorus"
+EXPERIMENT, MODEL = "chorus", "chorus_encoder"
 UI = "http://127.0.0.1:5000"
 BATCH = 1000  # metrics MLflow takes in one call
 

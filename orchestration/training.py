@@ -72,6 +72,26 @@ def _teacher_names(folder: Path) -> dict[str, str]:
     return names
 
 
+def adapt_on(store: Store, params: Params, names: Sequence[str], out: Path) -> None:
+    """Adapt the splats variant to these rooms: its predictions, rendered with the cached weights, against the teachers' maps."""
+    import torch
+
+    from chorus.adapt.train import AdaptScene, adapt_encoder
+    from chorus.encoder.checkpoint import load_model
+    from chorus.io import read_scene
+    from chorus.teachers.lift import load_targets
+
+    model = load_model(store.model("encoder") / "splats")
+    back = {role: (torch.linalg.inv(space.matrix.double()).float(), space.mean) for role, space in model.spaces.items()}
+    scenes = []
+    for name in names:
+        found = load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views"))
+        maps = {role: (found.maps(role).flatten(0, 2).float() - mean) @ matrix for role, (matrix, mean) in back.items()}
+        weights = {role: found.weights(role) for role in back}
+        scenes.append(AdaptScene(name=name, scene=read_scene(store.scene(name, "gaussians")), weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
+    adapt_encoder(model, scenes, params=params.adapt, out=out, seed=params.seed)
+
+
 def checkpoints(store: Store, name: str) -> Path:
     """Where a running training keeps its checkpoint: outside the artifact, which appears whole or not at all."""
     folder = store.state / "checkpoints" / name

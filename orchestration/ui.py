@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare_state(store)
         for name, port, command in (
             ("Dagster", options.dagster_port, [*_tool("dagster"), "dev", "-m", "orchestration.definitions", "-h", HOST, "-p"]),
-            ("MLflow", options.mlflow_port, [*_tool("mlflow"), "server", "--backend-store-uri", tracking.uri(store), "--workers", "1", *_artifacts(store), "--host", HOST, "--port"]),
+            ("MLflow", options.mlflow_port, [*_tool("mlflow"), "server", *_storage(store), "--workers", "1", "--host", HOST, "--port"]),
         ):
             servers.append(_start(store, name, port, [*command, str(port)]))
         for server in servers:
@@ -79,8 +79,8 @@ def _tool(name: str) -> list[str]:
     return [str(path)]
 
 
-def _artifacts(store: Store) -> list[str]:
-    return ["--default-artifact-root", (store.state / "mlflow" / "artifacts").as_uri()]
+def _storage(store: Store) -> list[str]:
+    return ["--backend-store-uri", tracking.uri(store), "--default-artifact-root", (store.state / "mlflow" / "artifacts").as_uri()]
 
 
 def _start(store: Store, name: str, port: int, command: list[str]) -> Server:

@@ -26,6 +26,8 @@ def adapted_encoder(context: dg.AssetExecutionContext, workspace: Workspace) -> 
 def _result(workspace: Workspace, artifact: Artifact, variants: dict) -> dg.MaterializeResult:
     """Metadata with the last line of every curve, and one MLflow run a training."""
     last = [{"model": name, **tables.curves(folder / "curves.csv")[-1]} for name, folder in variants.items()]
-    runs = {name: tracking.log_training(workspace.store, workspace.params, name=name, folder=folder, content=artifact.hash) for name, folder in variants.items()}
-    links = {f"mlflow_{name}": tracking.link(workspace.store, run) for name, run in runs.items()}
+    store, links = workspace.store, {}
+    for name, folder in variants.items():
+        run = tracking.log_training(store, workspace.params, name=name, folder=folder, content=artifact.hash)
+        links[f"mlflow_{name}"] = dg.MetadataValue.url(tracking.link(store, run))
     return metadata.result(artifact, losses=metadata.table(last), **links)

@@ -61,4 +61,6 @@ def adapted_encoder(store: Store, params: Params) -> Plan:
 
 
 def _adapt(store: Store, params: Params, names: list[str], out: Path) -> None:
-    raise NotImplementedError
+    from orchestration.training import adapt_on
+
+    adapt_on(store, params, names, out)

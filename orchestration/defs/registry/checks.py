@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from orchestration import tracking
 from orchestration.defs.registry.assets import chorus_encoder
+from orchestration.registration import try_challenger
 from orchestration.resources import Workspace, red_asset
 
 
@@ -11,5 +11,5 @@ from orchestration.resources import Workspace, red_asset
 def loads_and_answers(workspace: Workspace) -> dg.AssetCheckResult:
     """The challenger loads from the registry and encodes a small cloud of Gaussians into finite features."""
     with red_asset():
-        shape, finite = tracking.try_challenger(workspace.store)
+        shape, finite = try_challenger(workspace.store)
     return dg.AssetCheckResult(passed=finite, description=f"features of shape {list(shape)}, {'all finite' if finite else 'not all finite'}")

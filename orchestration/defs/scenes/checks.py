@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from chorus.store import Artifact, Store, manifest_of
+from chorus.store import Artifact, manifest_of
 from orchestration import tables
 from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
 from orchestration.expectations import Expect, between, check, includes, known, rows

@@ -1,0 +1,80 @@
+"""Make the challenger the champion, if its evaluation is not worse.
+
+    python mlflow/promote.py [--tolerance 0.0]
+
+Both versions must have been evaluated on the same held-out scenes with the same settings; a version's figures are its tags, written
+when it was registered. The alias @champion moves, @previous stays with the one before. Exit code 2 and one line when it refuses.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project beside this folder, when it is not installed
+
+from chorus.errors import ChorusError, StoreError
+from chorus.store import Store
+from orchestration import tracking
+from orchestration.resources import QUIET, root_folder
+
+MODEL = tracking.MODEL
+FIGURES = ("zero_shot.student.f_miou", "zero_shot.student.f_macc")  # percent; the first decides, the second breaks a tie
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: promoted, or the challenger is the champion already; 2: refused."""
+    parser = argparse.ArgumentParser(prog="python mlflow/promote.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tolerance", type=float, default=0.0, help="percent points of f-mIoU the challenger may lose (default: %(default)s)")
+    options = parser.parse_args(argv)
+    import os
+
+    os.environ.update(QUIET)
+    try:
+        print(promote(Store(root_folder()), tolerance=options.tolerance))
+    except ChorusError as error:
+        print(f"chorus: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def promote(store: Store, *, tolerance: float = 0.0) -> str:
+    """One line saying what moved. Raises StoreError when nothing may move."""
+    client = tracking.client(store)
+    challenger, champion = (version(client, alias) for alias in ("challenger", "champion"))
+    if challenger is None:
+        raise StoreError(f"{MODEL}@challenger", expected="a registered version", got="none", fix="Materialize registry/chorus_encoder first.")
+    if champion is not None and champion.version == challenger.version:
+        return f"{MODEL} version {champion.version} is the champion already"
+    said = compare(challenger.tags, champion.tags, tolerance=tolerance) if champion is not None else "the first champion"
+    if champion is not None:
+        client.set_registered_model_alias(MODEL, "previous", champion.version)
+    client.set_registered_model_alias(MODEL, "champion", challenger.version)
+    return f"{MODEL} version {challenger.version} is the champion: {said}"
+
+
+def version(client, alias: str):
+    """The version that bears an alias, None when none does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(MODEL, alias)
+    except MlflowException:
+        return None
+
+
+def compare(challenger: dict, champion: dict, *, tolerance: float) -> str:
+    """What speaks for the challenger. Raises StoreError when it is worse or the two cannot be compared."""
+    if challenger.get("evaluation.scenes") != champion.get("evaluation.scenes"):
+        raise StoreError(
+            f"{MODEL}@challenger", expected="figures of the champion's held-out scenes", got="figures of other scenes or settings",
+            fix="Evaluate and register the champion's model on today's scenes first.",
+        )  # fmt: skip
+    name = FIGURES[0]
+    new, old = (float(tags[name]) for tags in (challenger, champion))
+    if new < old - tolerance:
+        raise StoreError(f"{MODEL}@challenger", expected=f"{name} of at least {old - tolerance:.2f}", got=f"{new:.2f}", fix="The champion stays.")
+    return f"{name} {new:.2f}, was {old:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
