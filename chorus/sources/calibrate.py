@@ -23,7 +23,8 @@ _FAR = 8.0  # pixels beyond which a match is taken for wrong before anything is 
 _PIXEL = 0.5  # scale of the robust (Cauchy) loss
 _SHARED_PRIOR = np.array([0.15, 0.03, 0.03, 0.02, 0.02, 0.02, 0.03, 0.03, 0.03])  # ln f, centre / f, rotation (rad), offset (m)
 _FRAME_PRIOR = np.array([0.01, 0.01, 0.01, 0.015, 0.015, 0.015])  # rotation (rad), position (m) of one frame
-_MIN_GAIN = 0.15  # the median residual must fall by this share, or the given calibration stands
+_GOOD = 0.4  # pixels of median residual with which the given calibration stands
+_MIN_GAIN = 0.15  # the median residual must fall by this share, or it stands too
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def calibrate(images: np.ndarray, cameras: Cameras) -> Calibration:
         return Calibration(cameras, cameras, 0.0, 0.0)
     shared, frames = np.zeros(len(_SHARED_PRIOR)), np.zeros((len(cameras), len(_FRAME_PRIOR)))
     before = _median(_residuals(cameras, matches, shared, frames))
+    if before < _GOOD:
+        return Calibration(cameras, cameras, before, before)
     shared = _fit_shared(cameras, matches, shared, frames)
     frames = _fit_frames(cameras, matches, shared, frames)
     shared = _fit_shared(cameras, matches, shared, frames)

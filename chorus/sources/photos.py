@@ -33,7 +33,7 @@ class _Frame:
 
 
 def read_photos(folder: Path, params: CaptureParams) -> Capture:
-    """A capture from a folder with transforms.json: distortion undone, scaled to ``photo_long_side``, z up.
+    """A capture from a folder with transforms.json: distortion undone, scaled to ``photo_long_side``, z up, ``max_views`` at most.
 
     Photos named there that are absent or unreadable are skipped and counted in ``info["skipped"]``; when fewer than
     3 views or less than half remain, or poses are not rigid, raises InputError.
@@ -41,6 +41,7 @@ def read_photos(folder: Path, params: CaptureParams) -> Capture:
     folder = Path(folder)
     spec = _read_spec(folder / "transforms.json")
     frames, missing = _frames(folder, spec)
+    frames = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), params.max_views)).round().astype(int))] if frames else []
     images, kept, unreadable = [], [], []
     for frame in frames:
         try:
@@ -49,7 +50,7 @@ def read_photos(folder: Path, params: CaptureParams) -> Capture:
         except OSError:
             unreadable.append(frame.path.name)
     skipped = {"photos absent": len(missing), "photos unreadable": len(unreadable)}
-    _check_enough(folder, kept, missing + unreadable)
+    _check_enough(folder, kept, unreadable + missing)
     if len({image.shape for image, _ in images}) > 1:
         sizes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image, _ in images})
         raise InputError(folder, expected="photos of one size", got=", ".join(sizes), fix="Keep the photos of one orientation in transforms.json.")

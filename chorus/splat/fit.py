@@ -23,11 +23,11 @@ from chorus.splat.seeds import spacing, to_gaussians
 from chorus.splat.start import starting_seeds
 
 _SSIM_WEIGHT, _DEPTH_WEIGHT = 0.2, 0.2
-_OPACITY_WEIGHT, _SCALE_WEIGHT = 0.002, 0.01  # pull towards few, small Gaussians (Kheradmand et al. 2024)
+_SCALE_WEIGHT = 0.01  # pull towards small Gaussians (Kheradmand et al. 2024), and away from needles
 _MAX_STRETCH = 8.0  # a disk's longer over its shorter radius, beyond which it is a needle
-_RATES = {"means": 0.03, "quats": 0.01, "log_scales": 0.02, "opacity_logits": 0.05, "sh": 0.02}  # means: in units of the median spacing
+_RATES = {"means": 0.03, "quats": 0.01, "log_scales": 0.03, "opacity_logits": 0.07, "sh": 0.02}  # means: in units of the median spacing
 _LAST_RATE = 0.1  # of the first, cosine between
-_FIRST_SHARE = 0.6  # of the Gaussians are there from the start, the rest go where the error is
+_FIRST_SHARE = 0.8  # of the Gaussians are there from the start, the rest go where the error is
 _REFINE_FROM, _REFINE_UNTIL, _REFINEMENTS = 0.12, 0.75, 7  # shares of all iterations, and how often
 
 
@@ -72,7 +72,7 @@ def fit_scene(capture: Capture, params: FitParams, *, seed: int, progress: Calla
     rng = np.random.default_rng(seed)
     views = _views(capture)
     adam, exposure, unit = _start(capture, views, budget, rng)
-    state = _State(views, adam, exposure, unit, {})
+    state = _State(views, adam, exposure, unit, rng, {})
     refine_at = set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int)) if iterations > 40 else set()
     for iteration, view in enumerate(_order(views.train, iterations, rng)):
         state.step(view, rate=_rate(iteration / iterations))
@@ -93,11 +93,14 @@ class _State:
     adam: RowAdam
     exposure: Exposure
     unit: float  # m, median spacing of the Gaussians: the yardstick of movements and sizes
+    rng: np.random.Generator
     renders: dict  # view -> (absolute error [H, W], rendered depth [H, W]) of its last step
 
     def step(self, view: int, rate: float) -> None:
         scene, image = _scene(self.adam), self.views.image(view)
-        out = rasterize(scene, self.views.viewmats[view][None], self.views.Ks[view][None], width=image.shape[1], height=image.shape[0])
+        background = torch.from_numpy(self.rng.random(3, np.float32))  # a new one each step, or dark surfaces would be fitted as holes
+        camera = self.views.viewmats[view][None], self.views.Ks[view][None]
+        out = rasterize(scene, *camera, width=image.shape[1], height=image.shape[0], background=background)
         shown = self.exposure.apply(out.colors[0], view)
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
@@ -122,10 +125,10 @@ def _photometric(shown: Tensor, image: Tensor) -> Tensor:
 
 
 def _shape_loss(scene: GaussianScene, unit: float) -> Tensor:
-    """Few and small Gaussians, and no needles: what renders the same should also read well as geometry."""
+    """Small Gaussians and no needles: what renders the same should also read well as geometry."""
     ordered = scene.log_scales.sort(dim=1).values  # [N, 3]
     needle = (ordered[:, 2] - ordered[:, 1] - math.log(_MAX_STRETCH)).clamp_min(0).mean()
-    return _OPACITY_WEIGHT * scene.opacities.mean() + _SCALE_WEIGHT * (scene.scales.mean() / unit) * 0.1 + _SCALE_WEIGHT * needle
+    return _SCALE_WEIGHT * (scene.scales.mean() / unit) * 0.1 + _SCALE_WEIGHT * needle
 
 
 def _views(capture: Capture) -> Views:

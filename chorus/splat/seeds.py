@@ -12,7 +12,7 @@ from torch import Tensor
 from chorus.cameras import Cameras
 from chorus.scene import SH_C0
 
-_OPACITY = 0.7  # of a new Gaussian
+_OPACITY = 0.9  # of a new Gaussian
 _THICKNESS = 0.2  # of a disk, relative to its radius
 
 
