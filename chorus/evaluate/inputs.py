@@ -34,7 +34,7 @@ class Field:
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """A labelled room. truth: class ids of ReportInputs.names. fields by method: student, points, lifted, random, colour_only,
-    before and after (adaptation), clean and noisy (retrieval)."""
+    before and after (adaptation), noisy (the student's of a perturbed scene)."""
 
     name: str
     truth: TruthPoints

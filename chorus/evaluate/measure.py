@@ -10,6 +10,7 @@ from chorus.evaluate import metrics, zero_shot
 from chorus.evaluate.inputs import METHODS, PROBED, Field, ReportInputs, Room
 from chorus.evaluate.points import truth_of
 from chorus.evaluate.tasks import ABSENT, REACH, instance_table, linear_probe, retrieval_recall
+from chorus.evaluate.voting import Voting
 from chorus.params import EvaluateParams
 
 
@@ -18,16 +19,18 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
 
     Truth enters in two places only: as what predictions are compared with, and as the probe's labels on training rooms.
     """
-    matrices = {method: _matrices(inputs.held_out, method, inputs, params) for method in METHODS}
+    voting = Voting(params.neighbours)
+    matrices = {method: _matrices(inputs.held_out, method, inputs, voting) for method in METHODS}
     seen = [name for name in inputs.names if name not in inputs.withheld]
     report = {
-        "zero_shot": _zero_shot(matrices, inputs, params, seen),
+        "zero_shot": _zero_shot(matrices, inputs, params, seen) | _intervals(matrices, inputs, params, seen),
         "zero_shot_withheld": _zero_shot(matrices, inputs, params, inputs.withheld),
         "zero_shot_all": _zero_shot(matrices, inputs, params, inputs.names),
+        "zero_shot_ceiling": _ceiling(inputs, voting, seen),
         "zero_shot_raw": {method: _raw(inputs, method, seen) for method in METHODS},
-        "linear_probe": {method: linear_probe(inputs, method, params) for method in PROBED},
-        "adaptation": _adaptation(inputs, params),
-        "instances": {method: instance_table(inputs, method) for method in METHODS},
+        "linear_probe": {method: linear_probe(inputs, method, params, voting) for method in PROBED},
+        "adaptation": _adaptation(inputs, params, voting),
+        "instances": {method: instance_table(inputs, method, voting) for method in METHODS},
         "retrieval": {"student": {"r1": retrieval_recall(inputs)}},
         "fit": _fit(inputs),
         "storage": dict(inputs.storage),
@@ -36,7 +39,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
         "data": _data(inputs),
     }
     if params.instance_vote:
-        report["zero_shot_dishonest_instance_vote"] = {method: _dishonest(inputs, method, params, seen) for method in METHODS}
+        report["zero_shot_dishonest_instance_vote"] = {method: _dishonest(inputs, method, voting, seen) for method in METHODS}
     return rounded(report)
 
 
@@ -51,37 +54,39 @@ def rounded(value: object) -> object:
     return value
 
 
-def predict(field: Field, room: Room, text: np.ndarray, *, neighbours: int) -> np.ndarray:
-    """[P] zero-shot class of each ground-truth point: the vote of the nearest splats that speak."""
-    labels = zero_shot.classify(field.lang, text, field.speaks)
-    rows = zero_shot.nearest(field.positions, room.truth.positions, field.speaks, neighbours=neighbours)
-    return zero_shot.vote(labels, rows, len(text))
-
-
-def _matrices(rooms: Iterable[Room], method: str, inputs: ReportInputs, params: EvaluateParams) -> list[np.ndarray]:
+def _matrices(rooms: Iterable[Room], method: str, inputs: ReportInputs, voting: Voting) -> list[np.ndarray]:
     """One confusion matrix for each room that has the method's language features."""
     return [
-        metrics.confusion(room.truth.semantic, predict(room.fields[method], room, inputs.text, neighbours=params.neighbours), len(inputs.names))
+        metrics.confusion(room.truth.semantic, voting.zero_shot(room.fields[method], room, inputs.text), len(inputs.names))
         for room in rooms
         if method in room.fields and room.fields[method].lang is not None
     ]
 
 
 def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
-    table = {}
-    for method, rooms in matrices.items():
-        if rooms:
-            table[method] = metrics.summary(sum(rooms), inputs.names, only=only)
-            table[method]["f_miou_interval"] = _interval([rooms], inputs, params, only)
-        else:
-            table[method] = dict(ABSENT)
+    table = {method: metrics.summary(sum(rooms), inputs.names, only=only) if rooms else dict(ABSENT) for method, rooms in matrices.items()}
+    guesses = metrics.chance(_counts(inputs), seeds=params.chance_seeds, seed=inputs.seed)
+    draws = [metrics.summary(matrix, inputs.names, only=only) for matrix in guesses]
+    return table | {"chance": {key: float(np.mean([draw[key] for draw in draws])) for key in draws[0]}}
+
+
+def _intervals(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
+    """How sure the f-mIoU of each method is, and the student's lead over points."""
+    table = {f"{method}_interval": _interval([rooms], inputs, params, only) for method, rooms in matrices.items() if rooms}
     if matrices["student"] and matrices["points"]:
-        pair = [matrices["student"], matrices["points"]]
-        table["student_minus_points"] = {"f_miou_interval": _interval(pair, inputs, params, only)}
-    counts = sum((_counts(room, len(inputs.names)) for room in inputs.held_out), np.zeros(len(inputs.names), np.int64))
-    draws = [metrics.summary(matrix, inputs.names, only=only) for matrix in metrics.chance(counts, seeds=params.chance_seeds, seed=inputs.seed)]
-    table["chance"] = {key: float(np.mean([draw[key] for draw in draws])) for key in draws[0]}
+        table["student_minus_points_interval"] = _interval([matrices["student"], matrices["points"]], inputs, params, only)
     return table
+
+
+def _ceiling(inputs: ReportInputs, voting: Voting, only: Collection[str]) -> dict:
+    """What the vote makes of the true names on the very same Gaussians: the most to be expected of any model."""
+    total = 0
+    for room in inputs.held_out:
+        field = room.fields["student"] if "student" in room.fields else next(iter(room.fields.values()))
+        truth, _ = truth_of(field.positions, room.truth, reach=REACH)
+        named = Field(positions=field.positions, valid=truth >= 0)
+        total = total + metrics.confusion(room.truth.semantic, voting.spread(truth, named, room, classes=len(inputs.names)), len(inputs.names))
+    return metrics.summary(total, inputs.names, only=only)
 
 
 def _interval(rooms: Sequence, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> list[float]:
@@ -94,8 +99,10 @@ def _interval(rooms: Sequence, inputs: ReportInputs, params: EvaluateParams, onl
     return list(metrics.bootstrap(statistic, rooms, draws=params.bootstrap, seed=inputs.seed))
 
 
-def _counts(room: Room, classes: int) -> np.ndarray:
-    return np.bincount(room.truth.semantic[room.truth.semantic >= 0], minlength=classes)
+def _counts(inputs: ReportInputs) -> np.ndarray:
+    """[C] ground-truth points of each class in the held-out rooms."""
+    labels = np.concatenate([room.truth.semantic for room in inputs.held_out])
+    return np.bincount(labels[labels >= 0], minlength=len(inputs.names))
 
 
 def _raw(inputs: ReportInputs, method: str, only: Collection[str]) -> dict:
@@ -110,19 +117,19 @@ def _raw(inputs: ReportInputs, method: str, only: Collection[str]) -> dict:
     return metrics.summary(total, inputs.names, only=only)
 
 
-def _dishonest(inputs: ReportInputs, method: str, params: EvaluateParams, only: Collection[str]) -> dict:
+def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collection[str]) -> dict:
     classes, total = len(inputs.names), 0
     for room in inputs.held_out:
         field = room.fields.get(method)
         if field is None or field.lang is None:
             return dict(ABSENT)
-        guess = predict(field, room, inputs.text, neighbours=params.neighbours)
+        guess = voting.zero_shot(field, room, inputs.text)
         total = total + metrics.confusion(room.truth.semantic, zero_shot.instance_vote(guess, room.truth.instance, classes), classes)
     return metrics.summary(total, inputs.names, only=only)
 
 
-def _adaptation(inputs: ReportInputs, params: EvaluateParams) -> dict:
-    sides = {side: _matrices(inputs.adaptation, side, inputs, params) for side in ("before", "after")}
+def _adaptation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
+    sides = {side: _matrices(inputs.adaptation, side, inputs, voting) for side in ("before", "after")}
     table = {side: metrics.summary(sum(rooms), inputs.names) if rooms else dict(ABSENT) for side, rooms in sides.items()}
     if sides["before"] and len(sides["before"]) == len(sides["after"]):
         pair = [sides["after"], sides["before"]]
@@ -140,11 +147,11 @@ def _fit(inputs: ReportInputs) -> dict:
 
 
 def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
-    """name -> points in the truth and IoU of every method (NaN where the truth does not hold the class)."""
+    """name -> count of points in the truth, and IoU of every method (NaN where the truth does not hold the class)."""
     sums = {method: metrics.iou(sum(rooms)) * 100 for method, rooms in matrices.items() if rooms}
-    counts = sum((_counts(room, len(inputs.names)) for room in inputs.held_out), np.zeros(len(inputs.names), np.int64))
+    counts = _counts(inputs)
     return {
-        name: {"points": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}} for i, name in enumerate(inputs.names)
+        name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}} for i, name in enumerate(inputs.names)
     }
 
 

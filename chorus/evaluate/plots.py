@@ -31,7 +31,7 @@ def _pyplot():
 def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[str, ...], withheld: tuple[str, ...]):
     """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names starred."""
     plt = _pyplot()
-    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["points"]) if row["points"]]
+    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"]) if row["count"]]
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.3 * len(names)))
     height = 0.8 / max(1, len(methods))
     for m, method in enumerate(methods):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chorus.errors import InputError
 
-BATCH = 4096  # rows a step
+BATCH = 2048  # rows a step
 RATE, DECAY = 0.02, 1e-4
 
 

@@ -56,9 +56,9 @@ def figure(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def interval(row: dict) -> str:
-    """Brackets around the interval of a row that has one, else nothing."""
-    low, high = row.get("f_miou_interval") or (None, None)
+def interval(bounds: list[float | None] | None) -> str:
+    """Brackets around an interval; nothing where there is none."""
+    low, high = bounds or (None, None)
     return "" if low is None else f"[{low:.1f}, {high:.1f}]"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from chorus.evaluate import instances, metrics, probe, retrieval, zero_shot
 from chorus.evaluate.inputs import Field, ReportInputs, Room
 from chorus.evaluate.points import truth_of
+from chorus.evaluate.voting import Voting
 from chorus.params import EvaluateParams
 
 REACH = 0.1  # m from a Gaussian's centre to the ground-truth point that names it
@@ -14,7 +15,7 @@ TEMPERATURE = 0.05  # of the softmax over names that ranks object proposals
 ABSENT = {key: float("nan") for key in ("miou", "macc", "f_miou", "f_macc", "overall")}  # of a method without features
 
 
-def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams) -> dict:
+def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams, voting: Voting) -> dict:
     """A probe trained on labels of ``probe_train`` and scored, by the same vote, on ``held_out``."""
     train = [room for room in inputs.probe_train if _probed(room, method)]
     rooms = [room for room in inputs.held_out if _probed(room, method)]
@@ -26,9 +27,9 @@ def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams) -> d
     total = 0
     for room in rooms:
         field = room.fields[method]
-        everywhere = np.ones(len(field.positions), bool)
-        near = zero_shot.nearest(field.positions, room.truth.positions, everywhere, neighbours=params.neighbours)
-        total = total + metrics.confusion(room.truth.semantic, zero_shot.vote(fitted.classify(field.probe), near, len(inputs.names)), len(inputs.names))
+        everywhere = Field(positions=field.positions)
+        guess = voting.spread(fitted.classify(field.probe), everywhere, room, classes=len(inputs.names))
+        total = total + metrics.confusion(room.truth.semantic, guess, len(inputs.names))
     return metrics.summary(total, inputs.names)
 
 
@@ -43,7 +44,7 @@ def _probe_rows(room: Room, field: Field, params: EvaluateParams, *, seed: int) 
     return field.probe[rows], labels[rows]
 
 
-def instance_table(inputs: ReportInputs, method: str) -> dict:
+def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
     """AP of objects grown from the method's own predictions (no ground-truth mask anywhere)."""
     things = np.array([name not in metrics.BACKGROUND for name in inputs.names])
     rooms = []
@@ -51,7 +52,7 @@ def instance_table(inputs: ReportInputs, method: str) -> dict:
         field = room.fields.get(method)
         if field is None or field.lang is None or not field.speaks.any():
             return {"ap25": float("nan"), "ap50": float("nan"), "map": float("nan")}
-        near = zero_shot.nearest(field.positions, room.truth.positions, field.speaks, neighbours=1)[:, 0]
+        near = voting.rows(field, room)[:, 0]
         logits = zero_shot.similarity(field.lang, inputs.text) / TEMPERATURE
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances = (chances / chances.sum(axis=1, keepdims=True))[near]
@@ -65,9 +66,9 @@ def retrieval_recall(inputs: ReportInputs) -> float:
     """Recall@1 from perturbed to clean objects of all held-out rooms together."""
     clean, noisy = [], []
     for room in inputs.held_out:
-        if "clean" not in room.fields or "noisy" not in room.fields:
+        if "student" not in room.fields or "noisy" not in room.fields:
             return float("nan")
-        field = room.fields["clean"]
+        field = room.fields["student"]
         semantic, instance = truth_of(field.positions, room.truth, reach=REACH)
         instance = np.where(semantic >= 0, instance, 0)
         clean.append(retrieval.pool(field.probe, instance)[0])

@@ -41,7 +41,7 @@ def nearest(positions: np.ndarray, points: np.ndarray, valid: np.ndarray, *, nei
         return np.zeros((len(points), 0), np.int64)
     count = min(neighbours, len(rows))
     _, index = cKDTree(positions[rows]).query(points, k=count)
-    return rows[index.reshape(len(points), count)]
+    return rows[index.reshape(len(points), count)].astype(np.int32)
 
 
 def vote(labels: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:

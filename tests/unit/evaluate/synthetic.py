@@ -42,7 +42,7 @@ def room(name, seed, *, noise=None, pictures=True):
     positions, semantic = _cloud(rng)
     truth = TruthPoints(positions=positions + 0.001, semantic=semantic, instance=np.where(semantic > 1, semantic, 0))
     clean = text()[semantic]
-    noise = noise or {"lifted": 0.15, "student": 0.3, "points": 0.35, "before": 0.6, "after": 0.3, "clean": 0.1, "noisy": 0.2}
+    noise = noise or {"lifted": 0.15, "student": 0.3, "points": 0.35, "before": 0.6, "after": 0.3, "noisy": 0.2}
     fields = {}
     for method, sigma in noise.items():
         features = clean + sigma * rng.normal(size=clean.shape)

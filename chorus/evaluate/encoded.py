@@ -1,0 +1,88 @@
+"""Features of a scene from every method the report compares, as plain fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import chorus
+from chorus.encoder.checkpoint import SceneModel
+from chorus.encoder.encode import SceneEncoder
+from chorus.errors import InputError
+from chorus.evaluate import probe, retrieval
+from chorus.evaluate.inputs import Field
+from chorus.scene import GaussianScene
+from chorus.teachers.lift import load_targets
+
+NOISE = 0.02  # m, of the perturbed scenes that objects are retrieved from
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The models a report compares. points and adapted may be absent."""
+
+    student: SceneEncoder
+    points: SceneEncoder | None
+    random: SceneEncoder  # the student's architecture with fresh weights
+    adapted: SceneEncoder | None
+    seed: int
+
+    @classmethod
+    def load(cls, encoder: Path, adapted: Path | None, *, seed: int) -> Encoders:
+        """From model folders. Raises ChorusError when the encoder is absent or speaks no words."""
+        student = chorus.load(encoder)
+        if "lang" not in student.available:
+            raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))
+        points = chorus.load(encoder, variant="points")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            untrained = SceneEncoder(SceneModel(student.config))
+        return cls(
+            student=student,
+            points=points if points.config.inputs.variant == "points" else None,
+            random=untrained,
+            adapted=chorus.load(adapted) if adapted is not None else None,
+            seed=seed,
+        )
+
+    def fields(self, scene: GaussianScene) -> dict[str, Field]:
+        """student, points and random."""
+        found = {"student": _field(self.student, scene), "random": _field(self.random, scene, words=False)}
+        return found | ({"points": _field(self.points, scene)} if self.points is not None else {})
+
+    def adaptation(self, scene: GaussianScene) -> dict[str, Field]:
+        """before and after."""
+        return {"before": _field(self.student, scene), "after": _field(self.adapted, scene)}
+
+    def robustness(self, scene: GaussianScene) -> dict[str, Field]:
+        """noisy: the student's features of the scene with its centres moved at random, at the places of the true centres."""
+        moved = _field(self.student, retrieval.perturbed(scene, sigma=NOISE, seed=self.seed), words=False)
+        return {"noisy": Field(positions=scene.means.numpy(), probe=moved.probe)}
+
+
+def _field(encoder: SceneEncoder, scene: GaussianScene, *, words: bool = True) -> Field:
+    out = encoder.encode(scene, outputs=("lang", "upcast") if words else ("upcast",), progress=False)
+    return Field(positions=scene.means.numpy(), lang=out.lang.numpy() if words else None, probe=out.upcast.numpy())
+
+
+def lifted_field(scene: GaussianScene, targets: Path, views: Path) -> Field:
+    """The language teacher's own features, lifted to the Gaussians."""
+    lifted = load_targets(targets, views)
+    features = lifted.features("lang").numpy()
+    return Field(positions=scene.means.numpy(), lang=features, valid=lifted.valid("lang").numpy(), probe=features)
+
+
+def colour_field(scene: GaussianScene) -> Field:
+    """Base colour and nothing else."""
+    return Field(positions=scene.means.numpy(), probe=scene.rgb.numpy())
+
+
+def thinned(fields: Mapping[str, Field], keep: np.ndarray, *, rows: int, seed: int) -> dict[str, Field]:
+    """At most ``rows`` of the rows to keep [N] bool, the same of every method, with probe features only."""
+    chosen = np.flatnonzero(keep)
+    chosen = chosen[probe.sample(len(chosen), rows, seed=seed)]
+    return {method: Field(positions=field.positions[chosen], probe=field.probe[chosen]) for method, field in fields.items()}
