@@ -1,9 +1,9 @@
 """Chorus: several 2D foundation models coach one feed-forward encoder of 3D Gaussian-splat scenes.
 
-    encoder = chorus.load("data/models/encoder")
-    scene = chorus.read("scene.ply")
-    out = encoder.encode(scene, outputs=("lang",))
-    scores = out.query(["a chair", "a lamp"])  # [N, 2]
+encoder = chorus.load("data/models/encoder")
+scene = chorus.read("scene.ply")
+out = encoder.encode(scene, outputs=("lang",))
+scores = out.query(["a chair", "a lamp"])  # [N, 2]
 """
 
 from __future__ import annotations
@@ -30,15 +30,23 @@ def read(path):
 
 
 def _text_encoder(source: str):
-    """prompts -> [T, C], read when first asked."""
-    teacher = None
+    """prompts -> [T, C], the tower read when first asked. source: as the model's config names it."""
+    tower = None
 
     def embed(prompts: list[str]):
-        nonlocal teacher
-        if teacher is None:
-            from chorus.teachers import text_encoder
-
-            teacher = text_encoder(source)
-        return teacher(list(prompts))
+        nonlocal tower
+        if tower is None:
+            tower = _tower(source)
+        return tower(list(prompts))
 
     return embed
+
+
+def _tower(source: str):
+    from chorus.errors import MissingError
+
+    if source == "embedded":
+        from chorus.teachers.embedded.text import TextTower
+
+        return TextTower()
+    raise MissingError("text", expected="a text tower this version can load: embedded", got=repr(source), fix="Give SceneEncoder your own text=.")

@@ -98,7 +98,9 @@ class _Run:
 
     def __init__(self, scenes: list[TrainingScene], *, encoder_config, inputs, params: DistillParams, seed: int, text: str, teachers):
         self.scenes, self.params, self.seed, self.step, self.curves, self._sums = scenes, params, seed, 0, [], {}
-        heads = {role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())}
+        heads = {
+            role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())
+        }
         notes = {"scenes": [scene.name for scene in scenes], "labels_read": [], "params": plain(params), "seed": seed}
         self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
         torch.manual_seed(seed)
@@ -129,7 +131,7 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), params.clip)
         self.optimizer.step()
         self.step += 1
-        return self._log({"loss": float(total), **{role: float(loss) for role, loss in losses.items()}})
+        return self._log({"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}})
 
     def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """role -> L_match on a drawn sample of an augmented room."""
@@ -211,4 +213,6 @@ def _check(scenes: list[TrainingScene]) -> None:
     for scene in scenes:
         scene.check()
         if {r: t.shape[1] for r, t in scene.targets.items()} != {r: t.shape[1] for r, t in scenes[0].targets.items()}:
-            raise InputError(f"training scene {scene.name}", expected=f"the roles and widths of {scenes[0].name}", got={r: t.shape[1] for r, t in scene.targets.items()})
+            raise InputError(
+                f"training scene {scene.name}", expected=f"the roles and widths of {scenes[0].name}", got={r: t.shape[1] for r, t in scene.targets.items()}
+            )

@@ -115,7 +115,9 @@ def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
     unexpected = sorted(set(state) - set(own))
     shapes = sorted(name for name in set(own) & set(state) if own[name].shape != state[name].shape)
     if missing or unexpected or shapes:
-        got = "; ".join(f"{len(names)} {what} (first {names[0]})" for what, names in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes)) if names)
+        got = "; ".join(
+            f"{len(names)} {what} (first {names[0]})" for what, names in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes)) if names
+        )
         raise InputError(where, expected=f"the {len(own)} tensors of this config", got=got, fix="Keep model.safetensors and config.json of one model together.")
     model.load_state_dict(state)
 

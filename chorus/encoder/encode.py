@@ -63,7 +63,9 @@ class SceneEncoder:
         """Names that may be asked for."""
         return (*self.model.heads, "upcast", "tokens")
 
-    def encode(self, scene: GaussianScene | Iterable[GaussianScene], outputs: Sequence[str] = ("lang",), *, normals: Tensor | None = None, progress: bool | None = None):
+    def encode(
+        self, scene: GaussianScene | Iterable[GaussianScene], outputs: Sequence[str] = ("lang",), *, normals: Tensor | None = None, progress: bool | None = None
+    ):
         """SceneFeatures of a scene, or a list of them for several.
 
         outputs: names among :attr:`available`; normals: [N, 3] for the point variant, estimated from the Gaussians when None;

@@ -53,30 +53,30 @@ class Voxels:
         return len(self.grid)
 
 
-def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | None = None, weight: Tensor | None = None) -> Voxels:
+def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | None = None) -> Voxels:
     """One row per occupied voxel, sorted along the z-order curve; the same bits for any order of the Gaussians.
 
-    normals: [N, 3] for the point variant, estimated by :func:`splat_normals` when None; weight: [N] instead of opacity.
+    normals: [N, 3] for the point variant, estimated by :func:`splat_normals` when None.
     Raises InputError for an empty scene, NaN, or an extent no grid of this size can hold; warns where metres look like millimetres.
     """
     check_scene(scene, config.grid_size)
-    features = splat_features(scene) if config.variant == "splats" else point_features(scene, normals)
     cells = torch.div(scene.means - scene.means.amin(dim=0), config.grid_size, rounding_mode="floor").int()
-    depth = max(1, int(cells.max()).bit_length())
-    codes = curve_codes(cells, cells.new_zeros(len(cells)), "z", depth)
-    order = _content_key(scene).argsort(stable=True)  # rows of equal key are equal, so their order does not matter
+    codes = curve_codes(cells, cells.new_zeros(len(cells)), "z", max(1, int(cells.max()).bit_length()))
+    order = _content_key(scene).argsort(stable=True)  # Gaussians of equal key are equal, so their order does not matter
     order = order[codes[order].argsort(stable=True)]
-    codes = codes[order]
-    _, runs, counts = torch.unique_consecutive(codes, return_inverse=True, return_counts=True)
+    _, runs, counts = torch.unique_consecutive(codes[order], return_inverse=True, return_counts=True)
     indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    first = order[indptr[:-1]]
     index = torch.empty_like(order)
     index[order] = runs
-    grid = cells[first]
+    # What is computed below is computed in sorted order: vectorised exp and sigmoid round by position in memory.
+    scene = scene.select(order)
+    normals = None if normals is None else normals[order]
+    features = splat_features(scene) if config.variant == "splats" else point_features(scene, normals)
+    grid = cells[order[indptr[:-1]]]
     if config.voxel == "first":
-        return Voxels(grid, features[first], index)
-    weight = (scene.opacities if weight is None else weight)[order, None].clamp_min(1e-4)
-    sums = segment_reduce(torch.cat([features[order] * weight, weight], dim=1), indptr, "sum")
+        return Voxels(grid, features[indptr[:-1]], index)
+    weight = scene.opacities[:, None].clamp_min(1e-4)
+    sums = segment_reduce(torch.cat([features * weight, weight], dim=1), indptr, "sum")
     return Voxels(grid, _unit(sums[:, :-1] / sums[:, -1:], config.variant), index)
 
 

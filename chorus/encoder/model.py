@@ -144,7 +144,7 @@ class Encoder(nn.Module):
         self.config = config
         stem = nn.ModuleDict({"linear": nn.Linear(config.in_channels, config.channels[0]), "norm": nn.LayerNorm(config.channels[0])})
         self.embedding = nn.ModuleDict({"stem": stem})
-        drop = torch.linspace(0, config.drop_path, max(1, sum(config.depths))).tolist()
+        drop = [config.drop_path * i / max(1, sum(config.depths) - 1) for i in range(sum(config.depths))]
         self.enc = nn.ModuleDict()
         for s, (channels, depth, heads) in enumerate(zip(config.channels, config.depths, config.heads, strict=True)):
             stage = nn.ModuleDict()
@@ -169,7 +169,9 @@ class Encoder(nn.Module):
     def run(self, pyramid: Pyramid, feat: Tensor, *, rows: Tensor | None = None) -> EncoderOutput:
         """Encode over prepared geometry. rows: [R] the given rows whose up-cast is wanted, all when None."""
         if feat.ndim != 2 or feat.shape[1] != self.config.in_channels:
-            raise InputError("encoder", expected=f"features [N, {self.config.in_channels}]", got=list(feat.shape), fix="Use the checkpoint of this input variant.")
+            raise InputError(
+                "encoder", expected=f"features [N, {self.config.in_channels}]", got=list(feat.shape), fix="Use the checkpoint of this input variant."
+            )
         features = self.level_features(pyramid, feat)
         upcast = torch.cat([x.index_select(0, index) for x, index in zip(features, pyramid.ancestors(rows), strict=True)], dim=1)
         last = pyramid.levels[-1]

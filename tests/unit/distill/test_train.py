@@ -1,0 +1,121 @@
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+
+from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, scene_of_step
+from chorus.distill.train import train_encoder
+from chorus.encoder.inputs import InputConfig
+from chorus.encoder.model import EncoderConfig
+from chorus.errors import InputError
+from chorus.params import DistillParams
+
+PARAMS = DistillParams(
+    steps=12, lr=2e-3, weight_decay=0.05, warmup=0.1, clip=1.0, points=256, head_width=32, log_every=2, checkpoint_every=3
+)  # fmt: skip
+
+
+@pytest.fixture
+def scenes(make_room):
+    """Targets a network can learn from colour and shape."""
+    mix = {"lang": torch.randn(6, 16, generator=torch.Generator().manual_seed(1)), "object": torch.randn(6, 8, generator=torch.Generator().manual_seed(2))}
+    found = []
+    for i in range(3):
+        room = make_room(1200, seed=i)
+        x = torch.cat([room.rgb * 2 - 1, room.scales * 20 - 1], dim=1)
+        targets = {role: torch.sin(x @ m) for role, m in mix.items()}
+        valid = {role: torch.arange(1200) % 10 > 0 for role in mix}
+        found.append(TrainingScene(name=f"room{i}", scene=room, targets=targets, valid=valid))
+    return found
+
+
+def setup(variant="splats", **changes):
+    inputs = InputConfig(variant=variant, grid_size=0.1)
+    config = EncoderConfig(in_channels=inputs.channels, channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.1)
+    return {"inputs": inputs, "encoder_config": config, "params": replace(PARAMS, **changes)}
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
+    def kill(step, steps, losses):
+        if step == 8:
+            raise Killed
+
+    train_encoder(scenes, **setup(), out=tmp_path / "straight")
+    with pytest.raises(Killed):
+        train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=kill)
+    assert (tmp_path / "state" / "training.pt").exists()
+    first = []
+    train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=lambda step, *_: first.append(step))
+    assert first[0] == 7  # after the checkpoint of step 6
+    assert files(tmp_path / "straight") == files(tmp_path / "resumed")
+    assert not (tmp_path / "state" / "training.pt").exists()
+
+
+def test_a_checkpoint_of_another_run_is_ignored(scenes, tmp_path):
+    def kill(step, steps, losses):
+        if step == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_encoder(scenes, **setup(), out=tmp_path, progress=kill)
+    first = []
+    train_encoder(scenes, **setup(lr=1e-3), out=tmp_path, progress=lambda step, *_: first.append(step))
+    assert first[0] == 1
+
+
+@pytest.mark.parametrize("variant", ["splats", "points"])
+def test_training_lowers_the_loss_and_the_object_teacher_joins_late(scenes, tmp_path, variant):
+    result = train_encoder(scenes, **setup(variant, steps=60, log_every=10), out=tmp_path)
+    rows = list(csv.DictReader((tmp_path / "curves.csv").open()))
+    assert [row["object"] == "" for row in rows] == [True] * 3 + [False] * 3
+    assert float(rows[2]["lang"]) < 0.9 * float(rows[0]["lang"])
+    assert result.model.config.notes["labels_read"] == []
+
+
+def test_other_seed_other_bytes(scenes, tmp_path):
+    for seed in (0, 1):
+        train_encoder(scenes, **setup(steps=2), out=tmp_path / str(seed), seed=seed)
+    assert (tmp_path / "0" / "model.safetensors").read_bytes() != (tmp_path / "1" / "model.safetensors").read_bytes()
+
+
+def test_every_scene_once_an_epoch():
+    for epoch in range(3):
+        assert sorted(scene_of_step(epoch * 5 + i, 5, seed=0) for i in range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_rare_clusters_are_drawn_more_often_than_they_occur(scenes):
+    clusters = torch.tensor([-1] * 100 + [0] * 900 + [1] * 100)
+    drawn = clusters[draw_rows(clusters, 20000, torch.Generator().manual_seed(0))]
+    assert int(drawn.min()) == 0
+    assert abs(float((drawn == 1).float().mean()) - 10 / (30 + 10)) < 0.02
+    ids = cluster_targets(scenes, clusters=8)
+    assert all(torch.equal(c < 0, ~s.valid["lang"]) for c, s in zip(ids, scenes, strict=True))
+
+
+def test_scenes_that_do_not_fit(scenes, tmp_path):
+    def run(found):
+        train_encoder(found, **setup(), out=tmp_path)
+
+    with pytest.raises(InputError, match="at least one training scene"):
+        run([])
+    with pytest.raises(InputError, match="lang targets for 1200 Gaussians"):
+        run([replace(scenes[0], targets={"lang": torch.zeros(5, 16)})])
+    with pytest.raises(InputError, match="valid lang target"):
+        run([replace(scenes[0], valid={role: torch.zeros(1200, dtype=torch.bool) for role in ("lang", "object")})])
+    with pytest.raises(InputError, match="roles and widths of room0"):
+        run([scenes[0], replace(scenes[1], targets={"lang": scenes[1].targets["lang"]})])
+    bad = {role: t.clone().index_fill(0, torch.tensor([5]), float("nan")) for role, t in scenes[0].targets.items()}
+    with pytest.raises(InputError, match="NaN or infinity"):
+        run([replace(scenes[0], targets=bad)])
+    (tmp_path / "training.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="training checkpoint"):
+        run(scenes)

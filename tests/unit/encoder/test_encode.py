@@ -1,0 +1,116 @@
+import json
+
+import pytest
+import torch
+
+import chorus
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_model, save_model
+from chorus.encoder.encode import SceneEncoder
+from chorus.encoder.inputs import InputConfig, voxelise
+from chorus.encoder.model import EncoderConfig
+from chorus.encoder.tiling import cut, encode_voxels
+from chorus.errors import ChorusError, InputError
+
+INPUTS = InputConfig(grid_size=0.1)
+SIZE = EncoderConfig(channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.0)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    heads = {"lang": HeadConfig(channels=12, width=24, teacher="words"), "object": HeadConfig(channels=8, width=24)}
+    model = SceneModel(ModelConfig(encoder=SIZE, inputs=INPUTS, heads=heads, text="embedded")).eval()
+    model.spaces["lang"].set(torch.linalg.qr(torch.randn(12, 12))[0] * 0.3, torch.randn(12))
+    return model
+
+
+def test_a_saved_model_comes_back_whole_and_in_the_same_bytes(model, tmp_path):
+    save_model(model, tmp_path / "a")
+    again = load_model(tmp_path / "a")
+    save_model(again, tmp_path / "b")
+    assert again.config == model.config
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_four_lines(model, tmp_path, make_room, monkeypatch):
+    model.save_pretrained(tmp_path / "splats")
+    chorus_encoder = chorus.load(tmp_path)  # finds the variant's subfolder
+    monkeypatch.setattr(chorus_encoder, "text", lambda prompts: torch.eye(len(prompts), 12))
+    out = chorus_encoder.encode(make_room(500), outputs=("lang", "object", "upcast", "tokens"))
+    assert out.lang.shape == (500, 12)
+    assert out["object"].shape == (500, 8)
+    assert out.upcast.shape == (500, 64)
+    assert len(out.tokens) == len(out.tokens_xyz)
+    scores = out.query(["a chair", "a lamp"])
+    assert scores.shape == (500, 2)
+    assert float(scores.abs().max()) <= 1.00001
+
+
+def test_features_leave_the_standardised_space(model, make_room):
+    room = make_room(300)
+    encoder = SceneEncoder(model)
+    out = encoder.encode(room, outputs=("lang", "upcast"))
+    with torch.no_grad():
+        expected = model.heads["lang"](out.upcast) @ model.spaces["lang"].matrix + model.spaces["lang"].mean
+    torch.testing.assert_close(out.lang, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_permuting_gaussians_permutes_features_bit_for_bit(model, make_room):
+    room, encoder = make_room(1500), SceneEncoder(model)
+    order = torch.randperm(1500, generator=torch.Generator().manual_seed(5))
+    plain, mixed = encoder.encode(room, outputs=("lang",)), encoder.encode(room.select(order), outputs=("lang",))
+    assert torch.equal(plain.lang[order], mixed.lang)
+
+
+def test_several_scenes(model, make_room):
+    rooms = [make_room(200, seed=i) for i in range(2)]
+    out = SceneEncoder(model).encode(rooms)
+    assert torch.equal(out[1].lang, SceneEncoder(model).encode(rooms[1]).lang)
+
+
+def test_names_that_cannot_be_asked_for(model, make_room):
+    with pytest.raises(InputError, match="lang, object, upcast, tokens"):
+        SceneEncoder(model).encode(make_room(10), outputs=("dino",))
+    with pytest.raises(InputError, match="model with words"):
+        SceneEncoder(model).encode(make_room(10), outputs=("upcast",)).query(["a chair"])
+
+
+def test_tiles_own_every_row_once(make_room):
+    voxels = voxelise(make_room(6000, size=(12.0, 5.0, 2.5)), INPUTS)
+    tiles = cut(voxels.grid, max_rows=1500, cell=4, halo=10)
+    assert len(tiles) > 2
+    owned = torch.cat([rows[core] for rows, core in tiles])
+    assert torch.equal(owned.sort().values, torch.arange(len(voxels)))
+    assert max(int(core.sum()) for _, core in tiles) <= 1500
+
+
+def test_tiled_and_untiled_features_agree(model, make_room):
+    voxels = voxelise(make_room(6000, size=(12.0, 5.0, 2.5)), INPUTS)
+    seen = []
+    whole = encode_voxels(model.encoder, voxels, max_rows=10**6, halo=20)
+    tiled = encode_voxels(model.encoder, voxels, max_rows=1500, halo=20, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1][0] == seen[-1][1] > 2
+    cosine = torch.nn.functional.cosine_similarity(whole.upcast, tiled.upcast, dim=1)
+    assert float(cosine.mean()) >= 0.98
+    assert sorted(map(tuple, tiled.tokens_grid.tolist())) == sorted(map(tuple, whole.tokens_grid.tolist()))
+
+
+def test_damaged_models(model, tmp_path):
+    with pytest.raises(ChorusError, match="config.json"):
+        load_model(tmp_path)
+    save_model(model, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["encoder"]["channels"] = [16, 16, 48]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="of other shape"):
+        load_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(InputError, match="model's weights"):
+        load_model(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="config of a scene encoder"):
+        load_model(tmp_path)
+    with pytest.raises(InputError, match="9 input channels"):
+        ModelConfig(encoder=SIZE, inputs=InputConfig(variant="points", grid_size=0.1))
