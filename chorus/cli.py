@@ -190,6 +190,8 @@ def _encoder(folder: Path | None):
         if not there:
             raise MissingError(store.model("encoder"), expected="a trained encoder", got="nothing there", fix="Run make demo, or give --model DIR.")
         folder = there[0]
+    if not folder.is_dir():
+        raise MissingError(folder, expected="a model's folder", got="nothing there", fix="Give --model DIR, as data/models/encoder.")
     return chorus.load(folder)
 
 

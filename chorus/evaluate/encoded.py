@@ -12,7 +12,7 @@ import torch
 import chorus
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.encode import SceneEncoder
-from chorus.errors import InputError
+from chorus.errors import InputError, MissingError
 from chorus.evaluate import probe, retrieval
 from chorus.evaluate.inputs import Field
 from chorus.scene import GaussianScene
@@ -34,6 +34,8 @@ class Encoders:
     @classmethod
     def load(cls, encoder: Path, adapted: Path | None, *, seed: int) -> Encoders:
         """From model folders. Raises ChorusError when the encoder is absent or speaks no words."""
+        if not Path(encoder).is_dir():
+            raise MissingError(encoder, expected="a trained encoder's folder", got="nothing there", fix="Materialize models/encoder first.")
         student = chorus.load(encoder)
         if "lang" not in student.available:
             raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))

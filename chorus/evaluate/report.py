@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import jinja2
+import numpy as np
 
 from chorus.evaluate import limits, pictures, plots
-from chorus.evaluate.inputs import METHODS, PROBED, ReportInputs
+from chorus.evaluate.inputs import METHODS, PROBED, ReportInputs, Room
 from chorus.evaluate.measure import measure
 from chorus.params import EvaluateParams
 
@@ -35,7 +36,7 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
     charts = _charts(folder / "plots", inputs, report)
-    rooms = [_room(folder / "plots", room, inputs) for room in inputs.held_out if room.gaussians is not None][:ROOMS_SHOWN]
+    rooms = [_room(folder / "plots", room, inputs) for room in _richest(inputs)]
     page = _environment().from_string(TEMPLATE.read_text()).render(
         report=report, charts=charts, rooms=rooms, limits=limits.sentences(report), titles=TITLES, methods=METHODS, probed=PROBED,
         sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],
@@ -86,7 +87,13 @@ def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
     return charts
 
 
-def _room(folder: Path, room, inputs: ReportInputs) -> dict:
+def _richest(inputs: ReportInputs) -> list[Room]:
+    """The rooms to show: those with the most classes."""
+    shown = [room for room in inputs.held_out if room.gaussians is not None]
+    return sorted(shown, key=lambda room: (-len(np.unique(room.truth.semantic)), room.name))[:ROOMS_SHOWN]
+
+
+def _room(folder: Path, room: Room, inputs: ReportInputs) -> dict:
     rows = []
     for caption, above, inside in pictures.room_pictures(room, inputs):
         stem = f"{room.name}_{re.sub('[^a-z]+', '_', caption.lower()).strip('_')}"

@@ -1,0 +1,133 @@
+"""From a store to a report: two tiny rooms with everything in its place, and what is said when something is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import chorus
+from chorus.cameras import Cameras, look_at
+from chorus.capture import Capture
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
+from chorus.encoder.inputs import CHANNELS, InputConfig
+from chorus.encoder.model import EncoderConfig
+from chorus.errors import ChorusError, StoreError
+from chorus.evaluate.collect import Rooms, collect
+from chorus.evaluate.measure import measure
+from chorus.io import read_scene, write_scene
+from chorus.params import load_params
+from chorus.scene import scene_from_colors
+from chorus.splat.labels import label_gaussians, save_labels
+from chorus.store import Store, build
+from chorus.teachers.lift import make_targets
+from chorus.teachers.views import make_teacher_views
+
+NAMES = ("unlabelled", "floor", "chair", "piano")
+DIM = 8
+PARAMS = load_params(Path(__file__).parents[3] / "params.yaml")
+
+
+class Teacher:
+    """Sees the red part of a picture as one thing and the rest as another."""
+
+    name, role, dim = "tiny", "lang", DIM
+
+    def features(self, images):
+        small = torch.nn.functional.interpolate(images.permute(0, 3, 1, 2), (6, 8)).permute(0, 2, 3, 1)
+        return torch.nn.functional.pad(small, (0, DIM - 3))
+
+
+def _capture():
+    """Three views, 2 m above a floor whose right half is a red chair."""
+    K = np.array([[[40.0, 0, 20], [0, 40, 15], [0, 0, 1]]] * 3)
+    poses = np.stack([look_at([x, 0.0, 2], [x, 0.0, 0]) for x in (-0.2, 0.0, 0.2)])
+    cameras = Cameras(K=K, cam_from_world=poses, width=40, height=30)
+    sign = np.sign(cameras.world_from_cam[:, 0, 0])
+    world_x = np.array([[-0.2], [0.0], [0.2]]) + (np.arange(40) + 0.5 - 20) / 20 * sign[:, None]
+    semantic = np.repeat(np.where(world_x < 0, 1, 2)[:, None], 30, axis=1).astype(np.uint8)
+    images = np.where(semantic[..., None] == 2, [200, 20, 20], [90, 90, 90]).astype(np.uint8)
+    depth = np.full(semantic.shape, 2.0, np.float32)
+    labels = {"semantic": semantic, "instance": semantic.astype(np.uint16), "class_names": NAMES}
+    return Capture(images=images, cameras=cameras, depth=depth, info={"home": "drawn"}, **labels)
+
+
+def _scene():
+    flat = np.stack(np.meshgrid(np.linspace(-1, 1, 25), np.linspace(-0.7, 0.7, 18)), -1).reshape(-1, 2)
+    means = torch.tensor(np.concatenate([flat, 1e-3 * np.random.default_rng(0).random((len(flat), 1))], 1), dtype=torch.float32)
+    n = len(means)
+    rgb = torch.where(means[:, :1] < 0, torch.tensor([[0.35, 0.35, 0.35]]), torch.tensor([[0.8, 0.1, 0.1]]))
+    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.04), torch.full((n,), 0.95), rgb)
+
+
+def _save_models(folder):
+    for variant in ("points", "splats"):
+        torch.manual_seed(0)
+        encoder = EncoderConfig(in_channels=CHANNELS[variant], channels=(8, 16), depths=(0, 1), heads=(1, 2), window=32, drop_path=0.0)
+        heads = {"lang": HeadConfig(channels=DIM, width=16)}
+        model = SceneModel(ModelConfig(encoder=encoder, inputs=InputConfig(variant=variant, grid_size=0.08), heads=heads, text="drawn"))
+        save_model(model, folder / variant)
+    (folder / "splats" / "curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
+
+
+def _put(path, make):
+    build(path, stage="drawn", recipe=1, params={}, inputs={}, make=make)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("workspace"))
+    capture, scene = _capture(), _scene()
+    for name in ("room-a", "room-b"):
+        _put(store.scene(name, "capture"), capture.save)
+
+        def gaussians(out):
+            write_scene(out / "scene.ply", scene)
+            (out / "metrics.json").write_text('{"psnr_heldout": 25.5}')
+            save_labels(out / "labels.npz", label_gaussians(scene, capture))
+
+        _put(store.scene(name, "gaussians"), gaussians)
+        _put(store.scene(name, "teacher_views"), lambda out: make_teacher_views(scene, capture.cameras, {"lang": Teacher()}, out=out))
+        views = store.scene(name, "teacher_views")
+        _put(store.scene(name, "targets"), lambda out, views=views: make_targets(scene, views, PARAMS.targets, out=out))
+    _put(store.model("encoder"), _save_models)
+    return store
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch):
+    """Floor is grey, a chair is red, a piano is nothing seen here."""
+
+    def embed(prompts):
+        table = {"this is a floor": [0.35, 0.35, 0.35], "this is a chair": [0.8, 0.1, 0.1]}
+        return torch.nn.functional.pad(torch.tensor([table.get(p, [0.0, 0.0, -1.0]) for p in prompts]), (0, DIM - 3))
+
+    monkeypatch.setattr(chorus, "_text_encoder", lambda source: embed)
+
+
+def test_a_store_becomes_a_report(store):
+    inputs = collect(store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0})
+    assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",)
+    assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "colour_only", "noisy"}
+    assert set(inputs.curves) == {"encoder/splats"} and inputs.storage["naive_bytes"] > 0
+    assert "gaussians of room-a" in inputs.provenance and inputs.held_out[0].info["home"] == "drawn"
+    report = measure(inputs, PARAMS.evaluate)
+    assert report["zero_shot"]["lifted"]["f_miou"] > 80  # one class in front: the chair
+    assert report["linear_probe"]["colour_only"]["miou"] > 80
+    assert report["fit"]["psnr_heldout_median"] == 25.5 and report["adaptation"]["before"]["f_miou"] is None
+
+
+def test_adaptation_is_measured_where_there_is_an_adapted_model(store):
+    rooms = Rooms(held_out=["room-a"], adaptation=["room-b"])
+    inputs = collect(store, PARAMS, rooms, adapted=store.model("encoder"))
+    assert set(inputs.adaptation[0].fields) == {"before", "after"}
+    report = measure(inputs, PARAMS.evaluate)
+    assert report["adaptation"]["gain"]["f_miou"] == 0.0  # the same model twice
+
+
+def test_a_room_without_labels_or_artifacts_is_named(store):
+    with pytest.raises(StoreError, match="a labelled capture"):
+        collect(store, PARAMS, Rooms(held_out=["nowhere"]))
+    with pytest.raises(ChorusError, match="model"):
+        collect(store, PARAMS, Rooms(held_out=["room-a"]), encoder=store.root / "absent")
+    assert len(read_scene(store.scene("room-a", "gaussians"))) == 450
