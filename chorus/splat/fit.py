@@ -105,7 +105,7 @@ class _State:
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
         self.adam.step(rate)
-        self.exposure.step()
+        self.exposure.step(rate)
         with torch.no_grad():
             self.renders[view] = ((shown - image).abs().mean(dim=-1), out.depth[0].detach())
 
@@ -168,5 +168,5 @@ def _result(capture: Capture, views: Views, scene: GaussianScene, exposure: Expo
     metrics = {f"{name}_train": value for name, value in train.summary().items()}
     metrics |= {f"{name}_heldout": value for name, value in held_out.summary().items()} if len(held) else {}
     metrics |= {"gaussians": len(scene), "iterations": iterations, "views_train": len(views.train), "views_heldout": len(held)}
-    metrics["exposure"] = "psnr and ssim after one gain and one bias a view fitted to the render; psnr_raw without"
+    metrics["exposure"] = "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_raw without"
     return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)

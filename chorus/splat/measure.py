@@ -27,7 +27,9 @@ class Exposure:
         gain, bias = self.values[view]
         return colors * gain.exp() + bias
 
-    def step(self) -> None:
+    def step(self, rate: float) -> None:
+        """One update at ``rate`` times the first learning rate."""
+        self._adam.param_groups[0]["lr"] = _EXPOSURE_RATE * rate
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
         with torch.no_grad():
@@ -66,7 +68,7 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray) -> Measur
         out = render(scene, capture.cameras.select([view]))
         truth = torch.from_numpy(capture.images[view]).float() / 255.0
         raw = out.colors[0].clamp(0, 1)
-        shown = match_exposure(raw, truth)
+        shown = match_exposure(raw, truth, covered=out.alpha[0] > 0.5)
         columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
         columns["psnr"].append(psnr(shown, truth))
         columns["psnr_raw"].append(psnr(raw, truth))
@@ -75,9 +77,13 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray) -> Measur
     return Measured(views=np.asarray(views), truth=capture.images[views], **{name: np.array(values) for name, values in columns.items()})
 
 
-def match_exposure(colors: Tensor, truth: Tensor) -> Tensor:
-    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0, 1]."""
-    x, y = colors.flatten(), truth.flatten()
+def match_exposure(colors: Tensor, truth: Tensor, *, covered: Tensor | None = None) -> Tensor:
+    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0, 1].
+
+    covered: [H, W] bool, the pixels that take part in the fit (all when None, or when none is): holes say nothing of exposure.
+    """
+    covered = torch.ones_like(colors[..., 0], dtype=torch.bool) if covered is None or not covered.any() else covered
+    x, y = colors[covered].flatten(), truth[covered].flatten()
     gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean().clamp_min(1e-8)
     gain = gain.clamp(0.5, 2.0)
     return (colors * gain + (y.mean() - gain * x.mean())).clamp(0, 1)

@@ -9,7 +9,7 @@ from chorus.errors import InputError
 from chorus.splat.seeds import Seeds, join, seeds_at, seeds_of_points, thin
 
 _CANDIDATES = 6  # for every Gaussian wanted
-_DETAIL_SHARE = 0.5  # of the Gaussians follow image detail, the rest cover surfaces evenly
+_DETAIL_SHARE = 0.3  # of the Gaussians follow image detail, the rest cover surfaces evenly
 
 
 def starting_seeds(capture: Capture, train: np.ndarray, count: int, rng: np.random.Generator) -> Seeds:

@@ -10,12 +10,12 @@ SIZE = np.array([4.0, 3.0, 2.4])  # metres; the floor at z = 0, x and y centred
 NAMES = ("unlabelled", "wall", "floor", "ceiling")
 
 
-def box_room(views: int = 16, width: int = 64, height: int = 48, texture: float = 3.0) -> Capture:
+def box_room(views: int = 24, width: int = 64, height: int = 48, texture: float = 3.0) -> Capture:
     """A capture from inside an empty room with patterned surfaces."""
     angles = np.linspace(0, 2 * np.pi, views, endpoint=False)
     eyes = np.stack([0.7 * np.cos(angles), 0.5 * np.sin(angles), np.full(views, 1.3)], axis=1)
-    targets = np.stack([3 * np.cos(angles + 0.6), 3 * np.sin(angles + 0.6), 0.4 + 1.2 * (np.arange(views) % 3) / 2], axis=1)
-    K = np.array([[0.55 * width, 0, width / 2], [0, 0.55 * width, height / 2], [0, 0, 1]])
+    targets = np.stack([3 * np.cos(angles + 0.6), 3 * np.sin(angles + 0.6), 0.7 + 0.6 * (np.arange(views) % 3) / 2], axis=1)
+    K = np.array([[0.4 * width, 0, width / 2], [0, 0.4 * width, height / 2], [0, 0, 1]])
     poses = np.stack([look_at(eye, target) for eye, target in zip(eyes, targets, strict=True)])
     cameras = Cameras(K=np.repeat(K[None], views, axis=0), cam_from_world=poses, width=width, height=height)
     layers = [_cast(cameras, view, texture) for view in range(views)]

@@ -15,7 +15,7 @@ def test_triangulated_points_lie_on_the_walls(sharp_room):
     points, colors = triangulate(sharp_room.images, sharp_room.cameras)
     assert len(points) == len(colors) > 100
     distance = np.stack([2 - np.abs(points[:, 0]), 1.5 - np.abs(points[:, 1]), np.abs(points[:, 2]), 2.4 - points[:, 2]])
-    assert np.median(np.abs(distance).min(axis=0)) < 0.03
+    assert np.median(np.abs(distance).min(axis=0)) < 0.05
 
 
 def test_nothing_to_match(sharp_room):

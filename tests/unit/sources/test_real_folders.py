@@ -104,7 +104,7 @@ def test_distortion_is_undone(sharp_room, tmp_path):
 
 def test_photos_are_scaled_down(photos):
     capture = ingest_folder(photos, dataclasses.replace(PARAMS, photo_long_side=80))
-    assert capture.images.shape[1:3] == (60, 80) and abs(capture.cameras.K[0, 0, 0] - 0.55 * 80) < 1e-6
+    assert capture.images.shape[1:3] == (60, 80) and abs(capture.cameras.K[0, 0, 0] - 0.4 * 80) < 1e-6
 
 
 def test_many_frames_are_thinned(rgbd, photos):

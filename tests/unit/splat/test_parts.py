@@ -78,9 +78,9 @@ def test_disks_turn_to_their_normals(room):
 def test_depth_and_alpha_of_a_render(room):
     scene = wall(room, 3000)
     out = render(scene, room.cameras.select([0]))
-    known = out.alpha[0] > 0.9
+    known = out.alpha[0] > 0.7
     assert known.float().mean() > 0.8
-    assert (out.depth[0] - torch.from_numpy(room.depth[0])).abs()[known].median() < 0.03
+    assert (out.depth[0] - torch.from_numpy(room.depth[0])).abs()[known].median() < 0.05
     assert (render(scene, room.cameras.select([0]), background=torch.ones(3)).colors >= out.colors - 1e-5).all()
 
 
