@@ -87,7 +87,7 @@ void splat_sums(FrameStore& store, const Scene& scene, const BlendOutput& out, c
   const int64_t* first = nullptr;
   const int64_t* slots = threads > 1 && geometry ? store.pair_slots(&first) : nullptr;
   float* into = slots ? array_in<float>(slot_memory, (f.pairs + 1) * SUM_STRIDE) : sums;
-  if (!slots) memset(sums, 0, sizeof(float) * SUM_STRIDE * f.n);
+  memset(into, 0, sizeof(float) * SUM_STRIDE * (slots ? f.pairs : f.n));
   if (scene.channels == 3) ops().blend_backward(f, out, grad, into, absolute, (int64_t*)slots, threads);
   else ops().blend_features_backward(f, scene, out, grad, color_grads, geometry ? into : nullptr, absolute, (int64_t*)slots, threads);
   if (slots) reduce_slots(into, first, f.n, sums, threads);

@@ -12,16 +12,16 @@ struct BlockState {
   uint32_t alive;
 };
 
-// Blends splats entries[list[0..count)] onto the block. Updates the state; stops when every pixel is done.
-void blend_block(const Splat* splats, const uint32_t* entries, const uint16_t* list, int count, const BlockPixels& px, BlockState& state) {
+// Blends the block's splats of a chunk onto it. Updates the state; stops when every pixel is done.
+void blend_block(const Chunk& chunk, int block, const BlockPixels& px, BlockState& state) {
   vf T[NV], r[NV], g[NV], b[NV], z[NV];
   vm alive[NV];
   for (int s = 0; s < NV; ++s) {
     T[s] = state.T.v[s]; r[s] = state.r.v[s]; g[s] = state.g.v[s]; b[s] = state.b.v[s]; z[s] = state.z.v[s];
     alive[s] = mask_from(part(state.alive, s));
   }
-  for (int i = 0; i < count; ++i) {
-    const Splat& q = splats[entries[list[i]]];
+  for (int i = 0; i < chunk.count[block]; ++i) {
+    const Splat& q = chunk.splats[chunk.list[block][i]];
     bool ended = false;
     for (int s = 0; s < NV; ++s) {
       Alpha a = alpha_at(q, px.x.v[s], px.y.v[s], alive[s]);
@@ -69,7 +69,6 @@ void write_block(const Frame& f, const BlendOutput& out, int tile, int block, co
 
 void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
   const int64_t n = f.tile_start[tile + 1] - f.tile_start[tile];
-  const uint32_t* entries = f.entries + f.tile_start[tile];
   BlockPixels px[16];
   BlockState state[16];
   for (int b = 0; b < 16; ++b) {
@@ -81,13 +80,13 @@ void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
     state[b].alive = px[b].inside;
   }
   int64_t done = 0;
-  BlockLists lists;
+  Chunk chunk;
   while (done < n) {
     const int64_t next = done + CHUNK < n ? done + CHUNK : n;
-    list_blocks(f, tile, done, next, lists);
+    list_chunk(f, tile, done, next, chunk);
     uint32_t living = 0;
     for (int b = 0; b < 16; ++b) {
-      if (state[b].alive) blend_block(f.splats, entries + done, lists.list[b], lists.count[b], px[b], state[b]);
+      if (state[b].alive) blend_block(chunk, b, px[b], state[b]);
       living |= state[b].alive;
     }
     done = next;

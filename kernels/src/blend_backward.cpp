@@ -37,12 +37,11 @@ BlockGradient block_gradient(const Frame& f, const BlendGradient& grad, const fl
 }
 
 template <bool ABS>
-void reverse_block(const Frame& f, const uint32_t* entries, const BlockPixels& px, const Trace& trace, int count, const BlockGradient& g,
-                   float* tile_sums) {
+void reverse_block(const TileWork& work, const BlockPixels& px, const Trace& trace, int count, const BlockGradient& g, float* tile_sums) {
   vf R[NV];
   for (int s = 0; s < NV; ++s) R[s] = g.behind.v[s];
   for (int i = count - 1; i >= 0; --i) {
-    const Splat& q = f.splats[entries[trace.position[i]]];
+    const Splat& q = work.splats[trace.splat[i]];
     vf sums[ABS ? 12 : 10][NV];
     for (int s = 0; s < NV; ++s) {
       vf alpha = load(trace.alpha + 16 * (int64_t)i + s * L), T = load(trace.before + 16 * (int64_t)i + s * L);
@@ -52,7 +51,7 @@ void reverse_block(const Frame& f, const uint32_t* entries, const BlockPixels& p
       shape_sums<ABS>(q, px.x.v[s], px.y.v[s], v, s, sums);
       for (int c = 0; c < 4; ++c) sums[S_R + c][s] = weight * g.c[c].v[s];
     }
-    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)trace.position[i], sums);
+    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)trace.splat[i], sums);
   }
 }
 
@@ -63,22 +62,20 @@ void blend_backward(const Frame& f, const BlendOutput& out, const BlendGradient&
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {
-    const int64_t used = f.tile_used[tile];
-    const uint32_t* entries = f.entries + f.tile_start[tile];
-    float* tile_sums = (float*)thread_scratch(0, (size_t)(used + 1) * SUM_STRIDE * sizeof(float));
-    memset(tile_sums, 0, (size_t)used * SUM_STRIDE * sizeof(float));
-    TileLists lists = list_tile(f, tile, 1);
+    const TileWork work = list_tile(f, tile, true);
+    const size_t bytes = (size_t)work.n * SUM_STRIDE * sizeof(float);
+    float* tile_sums = (float*)thread_scratch(3, bytes + 64);
+    memset(tile_sums, 0, bytes);
     for (int b = 0; b < 16; ++b) {
-      if (!lists.count[b]) continue;
-      BlockPixels px = block_pixels(f, tile, b);
-      if (!px.inside) continue;
-      Trace trace = trace_scratch(lists.count[b], 2);
-      const int count = trace_block(f, tile, px, lists.list[b], lists.count[b], trace);
-      BlockGradient g = block_gradient(f, grad, out.background, tile, b);
-      if (absolute) reverse_block<true>(f, entries, px, trace, count, g, tile_sums);
-      else reverse_block<false>(f, entries, px, trace, count, g, tile_sums);
+      if (!work.count[b]) continue;
+      const BlockPixels px = block_pixels(f, tile, b);
+      const Trace trace = trace_scratch(work.count[b]);
+      const int count = trace_block(work, b, px, trace);
+      const BlockGradient g = block_gradient(f, grad, out.background, tile, b);
+      if (absolute) reverse_block<true>(work, px, trace, count, g, tile_sums);
+      else reverse_block<false>(work, px, trace, count, g, tile_sums);
     }
-    flush_tile(f, tile, tile_sums, sums, slots);
+    flush_tile(f, tile, work, tile_sums, sums, slots);
   }
 }
 

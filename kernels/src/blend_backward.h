@@ -30,18 +30,15 @@ static inline void shape_sums(const Splat& q, vf x, vf y, vf v, int s, vf (*sums
 
 // Adds a tile's sums to the splats' sums: directly when one thread walks the tiles in order, else into one slot per (splat, tile)
 // pair that reduce_slots (frame.cpp) adds in the same order, so that the bits do not depend on the number of threads.
-static inline void flush_tile(const Frame& f, int tile, const float* tile_sums, float* sums, const int64_t* slots) {
-  const int64_t start = f.tile_start[tile], used = f.tile_used[tile], n = f.tile_start[tile + 1] - start;
-  for (int64_t i = 0; i < n; ++i) {
+// A splat that reached no block has no slot written: all slots are zeroed first.
+static inline void flush_tile(const Frame& f, int tile, const TileWork& work, const float* tile_sums, float* sums, const int64_t* slots) {
+  const int64_t start = f.tile_start[tile];
+  for (int i = 0; i < work.n; ++i) {
     const float* from = tile_sums + SUM_STRIDE * i;
-    if (slots) {
-      float* to = sums + SUM_STRIDE * slots[start + i];
-      if (i < used) memcpy(to, from, SUM_STRIDE * sizeof(float));
-      else memset(to, 0, SUM_STRIDE * sizeof(float));
-    } else if (i < used) {
-      float* to = sums + SUM_STRIDE * (int64_t)f.entries[start + i];
-      for (int j = 0; j < SUM_STRIDE; ++j) to[j] += from[j];
-    }
+    const int64_t at = start + work.entry[i];
+    float* to = sums + SUM_STRIDE * (slots ? slots[at] : (int64_t)f.entries[at]);
+    if (!slots && i + AHEAD < work.n) __builtin_prefetch(sums + SUM_STRIDE * (int64_t)f.entries[start + work.entry[i + AHEAD]], 1);
+    for (int j = 0; j < SUM_STRIDE; j += L) store(to + j, slots ? load(from + j) : load(to + j) + load(from + j));
   }
 }
 

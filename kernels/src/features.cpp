@@ -1,6 +1,7 @@
 // Blending of any number of channels: per block of 16 pixels the weights are traced once, and the channels are a small matrix product.
 #include "blend_backward.h"
 #include "ops.h"
+#include "tile_extent.h"
 
 namespace chorus {
 namespace CHORUS_ISA {
@@ -51,10 +52,12 @@ void product_channels(const float* left, int64_t left_stride, const float* const
 
 struct BlockWork {
   BlockPixels px;
-  Trace trace;             // alpha holds T * alpha after weigh()
+  const Splat* splats;     // of the tile
+  Trace trace;
   int count;
   Px last;
   const float** rows;      // colours of the kept splats
+  const Splat& splat(int i) const { return splats[trace.splat[i]]; }
 };
 
 int64_t pixel_index(const Frame& f, int tile, int block, int k) {
@@ -62,24 +65,23 @@ int64_t pixel_index(const Frame& f, int tile, int block, int k) {
   return x < f.camera.width && y < f.camera.height ? (int64_t)y * f.camera.width + x : -1;
 }
 
-bool trace_into(const Frame& f, const Scene& s, const TileLists& lists, int tile, int block, BlockWork& w) {
+bool trace_into(const Frame& f, const Scene& s, const TileWork& work, int tile, int block, BlockWork& w) {
   w.px = block_pixels(f, tile, block);
   if (!w.px.inside) return false;
-  w.trace = trace_scratch(lists.count[block], 2);
-  w.count = trace_block(f, tile, w.px, lists.list[block], lists.count[block], w.trace, &w.last);
-  w.rows = (const float**)thread_scratch(3, ((size_t)w.count + ROWS) * sizeof(float*));
-  const uint32_t* entries = f.entries + f.tile_start[tile];
-  for (int i = 0; i < w.count; ++i) w.rows[i] = s.colors + (int64_t)f.splats[entries[w.trace.position[i]]].id * s.channels;
+  w.splats = work.splats;
+  w.trace = trace_scratch(work.count[block]);
+  w.count = trace_block(work, block, w.px, w.trace, &w.last);
+  w.rows = (const float**)thread_scratch(4, ((size_t)w.count + ROWS) * sizeof(float*));
+  for (int i = 0; i < w.count; ++i) w.rows[i] = s.colors + (int64_t)w.splat(i).id * s.channels;
   return true;
 }
 
 void forward_block(const Frame& f, const Scene& s, const BlendOutput& out, int tile, int block, BlockWork& w) {
-  const uint32_t* entries = f.entries + f.tile_start[tile];
   float* weights = w.trace.alpha;
   float depth[16] = {}, last[16];
   for (int v = 0; v < NV; ++v) store(last + v * L, w.last.v[v]);
   for (int i = 0; i < w.count; ++i) {
-    const float z = f.splats[entries[w.trace.position[i]]].z;
+    const float z = w.splat(i).z;
     for (int k = 0; k < 16; ++k) {
       weights[16 * i + k] *= w.trace.before[16 * i + k];
       depth[k] += weights[16 * i + k] * z;
@@ -104,7 +106,7 @@ void forward_block(const Frame& f, const Scene& s, const BlendOutput& out, int t
 struct GradientBlock { float* rows; float* columns; };
 
 GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, int tile, int block, bool transposed) {
-  float* rows = (float*)thread_scratch(4, (size_t)2 * 16 * C * sizeof(float));
+  float* rows = (float*)thread_scratch(5, (size_t)2 * 16 * C * sizeof(float));
   float* columns = rows + 16 * (int64_t)C;
   for (int k = 0; k < 16; ++k) {
     const int64_t p = pixel_index(f, tile, block, k);
@@ -133,8 +135,7 @@ void contract(const float* const* rows, int C, const float* columns, float* valu
 template <bool ABS>
 void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, const GradientBlock& g, int tile,
                     int block, const BlockWork& w, float* tile_sums) {
-  const uint32_t* entries = f.entries + f.tile_start[tile];
-  float* value = (float*)thread_scratch(5, ((size_t)w.count + 8) * 64);
+  float* value = (float*)thread_scratch(6, ((size_t)w.count + 8) * 64);
   int i = 0;
   for (; i + 8 / NV <= w.count; i += 8 / NV) contract<8 / NV>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
   for (; i < w.count; ++i) contract<1>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
@@ -150,7 +151,7 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
   vf R[NV];
   for (int v = 0; v < NV; ++v) R[v] = load(behind + v * L);
   for (i = w.count - 1; i >= 0; --i) {
-    const Splat& q = f.splats[entries[w.trace.position[i]]];
+    const Splat& q = w.splat(i);
     vf sums[ABS ? 12 : 10][NV];
     for (int v = 0; v < NV; ++v) {
       vf alpha = load(w.trace.alpha + 16 * (int64_t)i + v * L), weight = load(w.trace.before + 16 * (int64_t)i + v * L) * alpha;
@@ -159,19 +160,18 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
       sums[S_R][v] = sums[S_G][v] = sums[S_B][v] = vf{};
       sums[S_Z][v] = weight * load(gz + v * L);
     }
-    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)w.trace.position[i], sums);
+    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)w.trace.splat[i], sums);
   }
 }
 
 // colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1)
-void color_block(const Frame& f, const Scene& s, const GradientBlock& g, int tile, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
-  const uint32_t* entries = f.entries + f.tile_start[tile];
+void color_block(const Scene& s, const GradientBlock& g, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
   const float* pixels[16];
   for (int k = 0; k < 16; ++k) pixels[k] = g.rows + (int64_t)k * s.channels;
   for (int i = 0; i < w.count; i += ROWS) {
     float transposed[16 * ROWS] = {}, *to[ROWS] = {};
     for (int r = 0; r < ROWS && i + r < w.count; ++r) {
-      to[r] = grads + (int64_t)f.splats[entries[w.trace.position[i + r]]].id * s.channels;
+      to[r] = grads + (int64_t)w.splat(i + r).id * s.channels;
       const float* a = w.trace.alpha + 16 * (int64_t)(i + r), *t = w.trace.before + 16 * (int64_t)(i + r);
       for (int k = 0; k < 16; ++k) transposed[k * ROWS + r] = a[k] * t[k];
     }
@@ -179,26 +179,26 @@ void color_block(const Frame& f, const Scene& s, const GradientBlock& g, int til
   }
 }
 
-void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
-                   int64_t c0, int64_t c1, float* tile_sums, bool absolute) {
-  TileLists lists = list_tile(f, tile, 1);
+void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, const TileWork& work,
+                   float* color_grads, int64_t c0, int64_t c1, float* tile_sums, bool absolute) {
   BlockWork w;
   for (int b = 0; b < 16; ++b) {
-    if (!lists.count[b] || !trace_into(f, s, lists, tile, b, w)) continue;
+    if (!work.count[b] || !trace_into(f, s, work, tile, b, w)) continue;
     GradientBlock g = stage_gradient(f, grad, s.channels, tile, b, tile_sums != nullptr);
     if (tile_sums && absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums);
     else if (tile_sums) geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums);
-    if (color_grads && grad.colors) color_block(f, s, g, tile, w, color_grads, c0, c1);
+    if (color_grads && grad.colors) color_block(s, g, w, color_grads, c0, c1);
   }
 }
 
 void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
                    float* sums, bool absolute, const int64_t* slots) {
-  const size_t bytes = (size_t)f.tile_used[tile] * SUM_STRIDE * sizeof(float);
-  float* tile_sums = (float*)thread_scratch(0, bytes + 64);
+  const TileWork work = list_tile(f, tile, true);
+  const size_t bytes = (size_t)work.n * SUM_STRIDE * sizeof(float);
+  float* tile_sums = (float*)thread_scratch(3, bytes + 64);
   memset(tile_sums, 0, bytes);
-  backward_tile(f, s, out, grad, tile, color_grads, 0, s.channels, tile_sums, absolute);
-  flush_tile(f, tile, tile_sums, sums, slots);
+  backward_tile(f, s, out, grad, tile, work, color_grads, 0, s.channels, tile_sums, absolute);
+  flush_tile(f, tile, work, tile_sums, sums, slots);
 }
 
 }  // namespace
@@ -207,11 +207,11 @@ void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int 
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {
-    f.tile_used[tile] = (uint32_t)(f.tile_start[tile + 1] - f.tile_start[tile]);
-    TileLists lists = list_tile(f, tile, 1);
+    f.tile_used[tile] = (uint32_t)tile_extent(f, tile);
+    const TileWork work = list_tile(f, tile, false);
     BlockWork w;
     for (int b = 0; b < 16; ++b)
-      if (trace_into(f, s, lists, tile, b, w)) forward_block(f, s, out, tile, b, w);
+      if (trace_into(f, s, work, tile, b, w)) forward_block(f, s, out, tile, b, w);
   }
 }
 
@@ -232,7 +232,8 @@ void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& 
   for (int64_t k = 0; k < slices; ++k) {
     const int64_t c0 = k * step, c1 = c0 + step < s.channels ? c0 + step : s.channels;
     if (c0 >= c1) continue;
-    for (int tile = 0; tile < tiles; ++tile) backward_tile(f, s, out, grad, tile, color_grads, c0, c1, nullptr, false);
+    for (int tile = 0; tile < tiles; ++tile)
+      backward_tile(f, s, out, grad, tile, list_tile(f, tile, true), color_grads, c0, c1, nullptr, false);
   }
 }
 

@@ -47,6 +47,7 @@ void fill_tiles(Frame& f, Block* blocks) {
     throw std::invalid_argument("rasterize: " + std::to_string(f.pairs) + " pairs of splat and tile, at most " +
                                 std::to_string(PAIR_LIMIT) + "; render a smaller image or smaller splats");
   f.entries = array_in<uint32_t>(blocks[4], f.pairs + 1);
+  f.reached = array_in<uint16_t>(blocks[9], f.pairs + 1);
   int64_t* cursor = array_in<int64_t>(blocks[5], tiles + 1);
   std::memcpy(cursor, f.tile_start, sizeof(int64_t) * tiles);
   for (int64_t i = 0; i < f.n; ++i) {

@@ -56,6 +56,7 @@ struct Frame {
   int64_t* tile_start;   // [tiles + 1]
   uint32_t* entries;     // [pairs] index into splats, ascending inside a tile
   uint32_t* tile_used;   // [tiles] entries after which every pixel of the tile was done
+  uint16_t* reached;     // [pairs] blocks of the tile that the splat reaches, a bit each; filled by the first pass over a tile
 };
 
 // Sums over pixels that the blend's backward pass leaves per splat; v = dLoss / d(log alpha).
@@ -68,7 +69,7 @@ struct Gradients {       // any may be null; all are added to
   float *mean2d;         // [n, 2] dLoss / d mean2d
 };
 
-// A reusable block of memory of the calling thread; contents are undefined; slot < 8. See memory.cpp.
+// A reusable block of memory of the calling thread, 64-byte aligned; contents are undefined; slot < 8. See memory.cpp.
 void* thread_scratch(int slot, size_t bytes);
 
 }  // namespace chorus

@@ -9,7 +9,7 @@ constexpr int64_t PAIR_LIMIT = (int64_t)1 << 31;
 
 struct FrameStore {
   Frame frame = {};
-  Block blocks[9];
+  Block blocks[10];
   // Projects and sorts; fills radii[scene.n] (0: not visible). Throws std::invalid_argument past PAIR_LIMIT.
   void build(const Scene&, const Camera&, int32_t* radii, int threads);
   // For every entry, its place when pairs are grouped by splat; first[i]: where splat i's begin. Valid until the next call.

@@ -56,6 +56,7 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
   const int64_t* first = nullptr;
   const int64_t* slots = store_.pair_slots(&first);
   float* values = array_in<float>(values_, (size_t)(f.pairs + 1) * merger.stride);
+  std::memset(values, 0, sizeof(float) * (size_t)f.pairs * merger.stride);
   ops().tile_patch_weights(f, grid_, merger.stride, slots, values, threads);
   views_.emplace_back();
   View& view = views_.back();

@@ -2,7 +2,7 @@
 // With B the upsampling of a patch map to the image (torch's bilinear, align_corners=False; or nearest), the values are W^T B.
 #include "ops.h"
 #include "patch_window.h"
-#include "tile.h"
+#include "tile_extent.h"
 
 namespace chorus {
 namespace CHORUS_ISA {
@@ -43,7 +43,7 @@ BlockFootprint footprint_of(const Frame& f, const PatchGrid& grid, int tile, int
   return b;
 }
 
-// Adds the block's weights into values[position * window + patch]; `at` maps the block's patches to the tile's window.
+// Adds the block's weights into values[splat * window + patch]; `at` maps the block's patches to the tile's window.
 template <int Q>
 void add_patches(const Trace& trace, int count, const float* footprint, const int* at, int patches, float* values, int window) {
   for (int i = 0; i < count; ++i) {
@@ -54,18 +54,18 @@ void add_patches(const Trace& trace, int count, const float* footprint, const in
     }
     float sums[16] = {};
     add_sums<Q>(sums, q);
-    float* to = values + (int64_t)trace.position[i] * window;
+    float* to = values + (int64_t)trace.splat[i] * window;
     for (int k = 0; k < patches; ++k) to[at[k]] += sums[k];
   }
 }
 
-void block_patches(const Frame& f, const PatchGrid& grid, const TileLists& lists, const PatchWindow& window, int tile, int block,
+void block_patches(const Frame& f, const PatchGrid& grid, const TileWork& work, const PatchWindow& window, int tile, int block,
                    int stride, float* values) {
-  if (!lists.count[block]) return;
+  if (!work.count[block]) return;
   const BlockPixels px = block_pixels(f, tile, block);
   if (!px.inside) return;
-  const Trace trace = trace_scratch(lists.count[block], 2);
-  const int count = trace_block(f, tile, px, lists.list[block], lists.count[block], trace);
+  const Trace trace = trace_scratch(work.count[block]);
+  const int count = trace_block(work, block, px, trace);
   const BlockFootprint b = footprint_of(f, grid, tile, block);
   const int patches = b.rows * b.cols;
   for (int k = 0; k < patches; k += 16) {
@@ -82,21 +82,21 @@ void block_patches(const Frame& f, const PatchGrid& grid, const TileLists& lists
 
 }  // namespace
 
-// values[slots[entry] * stride + patch in the tile's window]; stride is the largest window.
+// values[slots[entry] * stride + patch in the tile's window]; stride is the largest window; zero on entry.
 void tile_patch_weights(const Frame& f, const PatchGrid& grid, int stride, const int64_t* slots, float* values, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {
     const int64_t start = f.tile_start[tile], n = f.tile_start[tile + 1] - start;
     if (!n) continue;
-    f.tile_used[tile] = (uint32_t)n;
-    const size_t bytes = (size_t)n * stride * sizeof(float);
-    float* local = (float*)thread_scratch(0, bytes);
+    f.tile_used[tile] = (uint32_t)tile_extent(f, tile);
+    const TileWork work = list_tile(f, tile, false);
+    const size_t bytes = (size_t)work.n * stride * sizeof(float);
+    float* local = (float*)thread_scratch(4, bytes + 64);
     memset(local, 0, bytes);
-    const TileLists lists = list_tile(f, tile, 1);
     const PatchWindow window = patch_window(f, grid, tile % f.tiles_x, tile / f.tiles_x);
-    for (int b = 0; b < 16; ++b) block_patches(f, grid, lists, window, tile, b, stride, local);
-    for (int64_t i = 0; i < n; ++i) memcpy(values + slots[start + i] * stride, local + i * stride, stride * sizeof(float));
+    for (int b = 0; b < 16; ++b) block_patches(f, grid, work, window, tile, b, stride, local);
+    for (int i = 0; i < work.n; ++i) memcpy(values + slots[start + work.entry[i]] * stride, local + (int64_t)i * stride, stride * sizeof(float));
   }
 }
 

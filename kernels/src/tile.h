@@ -71,58 +71,88 @@ static inline Alpha alpha_at(const Splat& g, vf x, vf y, vm alive) {
   return {vmin(exp2v(p), set1(ALPHA_MAX)), valid};
 }
 
-// The lists of a tile's entries [first, last): list[b][0..count[b]) are positions inside the tile.
-struct BlockLists { int count[16]; uint16_t list[16][CHUNK]; };
+static inline float tile_left(const Frame& f, int tile) { return tile % f.tiles_x * TILE + 0.5f; }
+static inline float tile_top(const Frame& f, int tile) { return tile / f.tiles_x * TILE + 0.5f; }
 
-static inline void list_blocks(const Frame& f, int tile, int64_t first, int64_t last, BlockLists& lists) {
-  const float left = tile % f.tiles_x * TILE + 0.5f, top = tile / f.tiles_x * TILE + 0.5f;
+constexpr int AHEAD = 8;  // entries of a tile lie scattered over the frame's splats: ask for them this early
+static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
+  if (i + AHEAD < n) __builtin_prefetch(&f.splats[entries[i + AHEAD]]);
+}
+
+// A chunk of a tile's splats, copied side by side, and for every block the ones that reach it.
+struct Chunk {
+  Splat splats[CHUNK];
+  int count[16];
+  uint16_t list[16][CHUNK];
+};
+
+// Lists the tile's entries [first, last) and remembers in f.reached which blocks they reach.
+static inline void list_chunk(const Frame& f, int tile, int64_t first, int64_t last, Chunk& chunk) {
+  const float left = tile_left(f, tile), top = tile_top(f, tile);
   const uint32_t* entries = f.entries + f.tile_start[tile] + first;
-  for (int b = 0; b < 16; ++b) lists.count[b] = 0;
+  uint16_t* remembered = f.reached + f.tile_start[tile] + first;
+  for (int b = 0; b < 16; ++b) chunk.count[b] = 0;
   for (int i = 0; i < (int)(last - first); ++i) {
-    uint32_t reached = blocks_reached(f.splats[entries[i]], left, top);
-    while (reached) {
+    prefetch(f, entries, i, last - first);
+    chunk.splats[i] = f.splats[entries[i]];
+    uint32_t reached = blocks_reached(chunk.splats[i], left, top);
+    remembered[i] = (uint16_t)reached;
+    for (; reached; reached &= reached - 1) {
       const int b = __builtin_ctz(reached);
-      reached &= reached - 1;
-      lists.list[b][lists.count[b]++] = (uint16_t)i;
+      chunk.list[b][chunk.count[b]++] = (uint16_t)i;
     }
   }
 }
 
-// For every splat that touches the block, in depth order: its position inside the tile and its pixels' alpha and transmittance
-// before it; alpha is 0 where the splat does not count. Exactly the forward pass again.
-struct Trace { int32_t* position; float* alpha; float* before; };
+// The splats of a tile that reach any block, as far as the forward pass went; in thread scratch slots 0 and 1.
+struct TileWork {
+  int n;
+  Splat* splats;           // [n] copied side by side
+  uint32_t* entry;         // [n] position in the tile
+  int count[16];
+  uint32_t* list[16];      // [count] indices into splats, for every block
+};
 
-// Lists of the whole of a tile for all its blocks, as far as the forward pass went; in thread scratch.
-struct TileLists { int count[16]; uint32_t* list[16]; };
-
-static inline TileLists list_tile(const Frame& f, int tile, int slot) {
+// `known`: f.reached was filled by an earlier pass over this tile; else it is filled here.
+static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   const int64_t used = f.tile_used[tile];
-  uint32_t* all = (uint32_t*)thread_scratch(slot, (size_t)(16 * used + 16) * sizeof(uint32_t));
-  TileLists t;
-  for (int b = 0; b < 16; ++b) { t.count[b] = 0; t.list[b] = all + b * used; }
-  const float left = tile % f.tiles_x * TILE + 0.5f, top = tile / f.tiles_x * TILE + 0.5f;
+  TileWork t;
+  t.n = 0;
+  t.splats = (Splat*)thread_scratch(0, (size_t)(used + 1) * sizeof(Splat));
+  t.entry = (uint32_t*)thread_scratch(1, (size_t)(17 * used + 1) * sizeof(uint32_t));
+  for (int b = 0; b < 16; ++b) { t.count[b] = 0; t.list[b] = t.entry + (b + 1) * used; }
+  const float left = tile_left(f, tile), top = tile_top(f, tile);
   const uint32_t* entries = f.entries + f.tile_start[tile];
+  uint16_t* remembered = f.reached + f.tile_start[tile];
   for (int64_t i = 0; i < used; ++i) {
-    uint32_t reached = blocks_reached(f.splats[entries[i]], left, top);
-    while (reached) {
+    prefetch(f, entries, i, used);
+    if (!known) remembered[i] = (uint16_t)blocks_reached(f.splats[entries[i]], left, top);
+    uint32_t reached = remembered[i];
+    if (!reached) continue;
+    t.splats[t.n] = f.splats[entries[i]];
+    t.entry[t.n] = (uint32_t)i;
+    for (; reached; reached &= reached - 1) {
       const int b = __builtin_ctz(reached);
-      reached &= reached - 1;
-      t.list[b][t.count[b]++] = (uint32_t)i;
+      t.list[b][t.count[b]++] = (uint32_t)t.n;
     }
+    ++t.n;
   }
   return t;
 }
 
+// For every splat that touches a block, in depth order: its index in TileWork and its pixels' alpha and transmittance before it;
+// alpha is 0 where the splat does not count. Exactly the forward pass again.
+struct Trace { int32_t* splat; float* alpha; float* before; };
+
 // Returns how many splats touched the block; last: transmittance behind them all.
-static inline int trace_block(const Frame& f, int tile, const BlockPixels& px, const uint32_t* list, int count, const Trace& out,
-                              Px* last = nullptr) {
-  const uint32_t* entries = f.entries + f.tile_start[tile];
+static inline int trace_block(const TileWork& t, int block, const BlockPixels& px, const Trace& out, Px* last = nullptr) {
   vf T[NV];
   vm alive[NV];
   for (int s = 0; s < NV; ++s) { T[s] = set1(1.0f); alive[s] = mask_from(part(px.inside, s)); }
   int kept = 0;
-  for (int i = 0; i < count; ++i) {
-    const Splat& g = f.splats[entries[list[i]]];
+  for (int i = 0; i < t.count[block]; ++i) {
+    const uint32_t index = t.list[block][i];
+    const Splat& g = t.splats[index];
     uint32_t touched = 0, living = 0;
     for (int s = 0; s < NV; ++s) {
       Alpha a = alpha_at(g, px.x.v[s], px.y.v[s], alive[s]);
@@ -136,7 +166,7 @@ static inline int trace_block(const Frame& f, int tile, const BlockPixels& px, c
       touched |= bits(a.valid);
       living |= bits(alive[s]);
     }
-    out.position[kept] = (int32_t)list[i];
+    out.splat[kept] = (int32_t)index;
     kept += touched != 0;
     if (!living) break;
   }
@@ -145,9 +175,9 @@ static inline int trace_block(const Frame& f, int tile, const BlockPixels& px, c
   return kept;
 }
 
-static inline Trace trace_scratch(int count, int slot) {
+static inline Trace trace_scratch(int count) {  // thread scratch slot 2
   const size_t n = (size_t)count + 1;
-  char* p = (char*)thread_scratch(slot, n * (2 * 64 + 4) + 64);
+  char* p = (char*)thread_scratch(2, n * (2 * 64 + 4) + 64);
   return {(int32_t*)(p + n * 128), (float*)p, (float*)(p + n * 64)};
 }
 

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds the native ops with the address and undefined-behaviour sanitizers and runs their tests on that build.
+# Usage: kernels/sanitize.sh [pytest arguments]. PYTHON chooses the interpreter; it needs nanobind, torch, pytest and hypothesis.
+set -euo pipefail
+python=$(realpath -s "$(command -v "${PYTHON:-python}")")
+cd "$(dirname "$0")/.."
+build=build/sanitize
+mkdir -p build
+cmake -S kernels -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCHORUS_SANITIZE=ON -DPython_EXECUTABLE="$python"
+cmake --build "$build" --parallel "${JOBS:-2}"
+mkdir -p "$build/python/chorus_kernels"
+cp kernels/chorus_kernels/*.py "$build/python/chorus_kernels/"
+cp "$build"/_native*.so "$build/python/chorus_kernels/"
+# Python itself is not instrumented: the runtime must come first, and what the interpreter keeps is not a leak of ours.
+export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)"
+export ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1
+PYTHONPATH="$build/python" "$python" -m pytest tests/kernels -p no:cacheprovider "$@"
