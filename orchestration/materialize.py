@@ -54,7 +54,7 @@ def _phases(options: argparse.Namespace) -> tuple[tuple[str, ...], ...]:
     if options.jobs < 1:
         raise InputError("--jobs", expected="at least 1", got=options.jobs)
     if options.all:
-        return tuple(phase for phase in stages.PHASES if not options.scenes or phase[0] in stages.PER_SCENE)
+        return tuple(phase for phase in stages.PHASES if not options.scenes or phase[0] in (*stages.PER_SCENE, stages.EMBEDDED))
     if not options.names:
         raise InputError("materialize", expected="an asset or --all", got="neither", fix=f"Assets: {', '.join(stages.PLANS)}.")
     asset = one_of(options.names[0], stages.PLANS, "asset")

@@ -35,7 +35,7 @@ class Progress:
         for outcome in outcomes:
             seconds += outcome.seconds
             for line in (*outcome.warnings, *([f"FAILED {outcome.error}"] if outcome.error else [])):
-                self.console.print(f"  {outcome.scene or phase[0]}: {line}", markup=False, soft_wrap=True)
+                self.console.print(f"  {_named(outcome, line)}", markup=False, soft_wrap=True)
             self._bars.advance(bar)
             yield outcome
         if not self.console.is_terminal:
@@ -44,10 +44,14 @@ class Progress:
     def conclude(self, runs: int, failed: Mapping[str | None, Outcome], seconds: float) -> int:
         """Print the last lines; return the exit code."""
         if not failed:
-            self.console.print(f"done: {runs} runs in {seconds:.0f} s" if runs else "nothing to do: everything is up to date")
+            self.console.print(f"done: {runs} run{'s' if runs > 1 else ''} in {seconds:.0f} s" if runs else "nothing to do: everything is up to date")
             return 0
-        for scene, outcome in failed.items():
-            self.console.print(f"chorus: {scene or 'failed'}: {outcome.error}", markup=False, soft_wrap=True)
+        for outcome in failed.values():
+            self.console.print(f"chorus: {_named(outcome, outcome.error)}", markup=False, soft_wrap=True)
         others = f"; {runs - len(failed)} other runs are done" if runs > len(failed) else ""
         self.console.print(f"{len(failed)} failed{others}", markup=False)
         return 2 if all(outcome.foreseen for outcome in failed.values()) else 1
+
+
+def _named(outcome: Outcome, line: str) -> str:
+    return f"{outcome.scene}: {line}" if outcome.scene else line

@@ -88,7 +88,8 @@ def adapt_on(store: Store, params: Params, names: Sequence[str], out: Path) -> N
         found = load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views"))
         maps = {role: (found.maps(role).flatten(0, 2).float() - mean) @ matrix for role, (matrix, mean) in back.items()}
         weights = {role: found.weights(role) for role in back}
-        scenes.append(AdaptScene(name=name, scene=read_scene(store.scene(name, "gaussians")), weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
+        room = read_scene(store.scene(name, "gaussians"))
+        scenes.append(AdaptScene(name=name, scene=room, weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
     adapt_encoder(model, scenes, params=params.adapt, out=out, seed=params.seed)
 
 

@@ -1,0 +1,88 @@
+"""MLflow: runs found again by content, promotion that refuses a worse model, and a folder that shadows no package."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chorus.errors import StoreError
+from chorus.params import load_params
+from chorus.store import Store
+from orchestration import tracking
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(name: str):
+    """A module of the mlflow/ folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "mlflow" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def store(workspace):
+    return Store(workspace)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "curves.csv").write_text("step,loss,lang\n10,2.0,1.5\n20,1.0,0.5\n")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_one_run_a_training_with_params_curves_and_tags(store, trained):
+    params = load_params(store.root / "params.yaml")
+    run = tracking.log_training(store, params, name="splats", folder=trained, content="abc")
+    assert tracking.log_training(store, params, name="splats", folder=trained, content="abc") == run
+    found = tracking.client(store).get_run(run)
+    assert found.data.metrics["lang"] == 0.5 and found.data.tags["chorus.hash"] == "abc" and found.info.status == "FINISHED"
+    assert found.data.params["distill.steps"] == str(params.distill.steps)
+    assert [m.value for m in tracking.client(store).get_metric_history(run, "loss")] == [2.0, 1.0]
+    assert tracking.log_training(store, params, name="splats", folder=trained, content="new") != run
+
+
+def version(store: Store, f_miou: float, scenes: str = "same") -> None:
+    """A registered version with these figures and no model behind it, alias @challenger."""
+    api = tracking.client(store)
+    if not api.search_registered_models():
+        api.create_registered_model(tracking.MODEL)
+    tags = {"zero_shot.student.f_miou": str(f_miou), "zero_shot.student.f_macc": "50.0", "evaluation.scenes": scenes}
+    made = api.create_model_version(tracking.MODEL, source="none", tags=tags)
+    api.set_registered_model_alias(tracking.MODEL, "challenger", made.version)
+
+
+def aliases(store: Store) -> dict:
+    return {alias: int(number) for alias, number in tracking.client(store).get_registered_model(tracking.MODEL).aliases.items()}
+
+
+def test_promotion_moves_champion_and_previous_and_refuses_worse(store, capsys):
+    promote = load("promote")
+    with pytest.raises(StoreError, match="Materialize registry/chorus_encoder"):
+        promote.promote(store)
+    version(store, 20.0)
+    assert "the first champion" in promote.promote(store)
+    assert "already" in promote.promote(store)
+    version(store, 21.0)
+    assert promote.main([]) == 0
+    assert aliases(store) == {"challenger": 2, "champion": 2, "previous": 1}
+    version(store, 20.5)
+    assert promote.main([]) == 2
+    assert "expected zero_shot.student.f_miou of at least 21.00, got 20.50. The champion stays." in capsys.readouterr().err
+    assert promote.main(["--tolerance", "1"]) == 0
+    version(store, 30.0, scenes="other")
+    with pytest.raises(StoreError, match="other scenes"):
+        promote.promote(store)
+    assert aliases(store) == {"challenger": 4, "champion": 3, "previous": 2}
+
+
+@pytest.mark.parametrize("command", [["-c", "import mlflow; print(mlflow.__file__)"], ["-m", "mlflow", "--version"]])
+def test_the_folder_mlflow_does_not_shadow_the_package(command):
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and ("site-packages" in done.stdout or "version" in done.stdout), done.stderr
