@@ -189,7 +189,7 @@ def _visible_items(home: Home, room: Room, shell: Soup) -> list[Item]:
         ray = targets[todo] - eye
         near = np.linalg.norm(ray, axis=2).min(1) < 14.0
         hidden = tracer.blocked(np.broadcast_to(eye, ray.shape).reshape(-1, 3), ray.reshape(-1, 3) * 0.98, reach=1.0)
-        seen[todo] |= near & ~hidden.reshape(len(todo), -1).all(1)
+        seen[todo] |= near & ~hidden.reshape(len(todo), targets.shape[1]).all(1)
     return [item for item, mine, other in zip(home.items, own, seen, strict=True) if mine or other]
 
 

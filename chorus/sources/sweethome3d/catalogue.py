@@ -37,7 +37,7 @@ STAND_INS = {
     "electricRadiator": "BlendSwap-CC-BY/modernRadiator BlendSwap-CC-BY/bathroomRadiator BlendSwap-CC-0/radiator2 BlendSwap-CC-0/radiator3",
     "hotWaterRadiator": "BlendSwap-CC-BY/modernRadiator BlendSwap-CC-BY/radiatorAndTowels BlendSwap-CC-0/radiator BlendSwap-CC-0/radiator3",
     "flatTV": "Scopia/wall-flat-tv Scopia/tv BlendSwap-CC-0/led_tv",
-    "flowers": "BlendSwap-CC-BY/tulip BlendSwap-CC-BY/tulips Scopia/calla_lily_with_roses BlendSwap-CC-0/orchids BlendSwap-CC-0/littlePlant",
+    "flowers": "BlendSwap-CC-BY/tulip BlendSwap-CC-BY/tulips BlendSwap-CC-0/orchids BlendSwap-CC-0/littlePlant",
     "fridgeFreezer": "KatorLegaz/fridge BlendSwap-CC-0/refrigerator BlendSwap-CC-0/largeFridge",
     "kitchenCabinet": "BlendSwap-CC-BY/kitchenLowerCabinet BlendSwap-CC-BY/kitchenSmallLowerCabinet BlendSwap-CC-BY/kitchenDrawersCabinet "
     "BlendSwap-CC-0/lowerCabinet BlendSwap-CC-0/drawersCabinet",

@@ -17,8 +17,8 @@ from chorus.errors import InputError
 from chorus.sources.sweethome3d.mesh import Material, face_normals
 from chorus.sources.sweethome3d.obj import read_obj
 
-MAX_TRIANGLES = 10000
-_VERSION = 4  # of the cache
+MAX_TRIANGLES = 16000
+_VERSION = 6  # of the cache
 
 
 @dataclass(frozen=True, kw_only=True)

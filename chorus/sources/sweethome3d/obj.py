@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 from PIL import Image
 
+from chorus.sources.sweethome3d.geometry import triangulate
 from chorus.sources.sweethome3d.mesh import Material, face_normals
 
 MAX_TEXTURE = 256  # pixels; a view is about as wide, so more is never seen
@@ -44,8 +45,8 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
             libraries.append(rest.strip())
     if not names:
         names["default"] = 0
-    iv, it, inn, material, is_pane = _triangles(faces)
     v = np.array(v, np.float64).reshape(-1, 3)
+    iv, it, inn, material, is_pane = _triangles(faces, v)
     corners = v[iv]
     uv = np.array(vt, np.float64).reshape(-1, 2)[it] if len(vt) and (it >= 0).all() else _uv(vt, it)
     normals = _normals(corners, iv, np.array(vn, np.float64).reshape(-1, 3), inn, len(v))
@@ -58,30 +59,61 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
     return corners, normals, uv, material, materials, is_pane | is_clear[material]
 
 
-def _triangles(faces):
-    """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of fan-triangulated faces."""
-    out_v, out_t, out_n, material, panes = [], [], [], [], []
+def _triangles(faces, vertices: np.ndarray):
+    """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of the faces cut into triangles."""
+    by_size: dict[int, tuple[list, list]] = {}
     for rest, current, pane, nv, nt, nn in faces:
-        corners = []
-        for word in rest.split():
-            a = (word.split("/") + ["", ""])[:3]
-            corners.append(tuple(_index(s, n) for s, n in zip(a, (nv, nt, nn), strict=True)))
-        for i in range(1, len(corners) - 1):
-            fan = (corners[0], corners[i], corners[i + 1])
-            out_v.append([c[0] for c in fan])
-            out_t.append([c[1] for c in fan])
-            out_n.append([c[2] for c in fan])
-            material.append(current)
-            panes.append(pane)
-    as_index = lambda a: np.array(a, np.int64).reshape(-1, 3)  # noqa: E731
-    return as_index(out_v), as_index(out_t), as_index(out_n), np.array(material, np.int32), np.array(panes, bool)
+        corners = [_corner(word, nv, nt, nn) for word in rest.split()]
+        if len(corners) >= 3:
+            rows, about = by_size.setdefault(len(corners), ([], []))
+            rows.append(corners)
+            about.append((current, pane))
+    index, about = [np.zeros((0, 3, 3), np.int64)], [np.zeros((0, 2), np.int64)]
+    for size in sorted(by_size):
+        rows, flags = np.array(by_size[size][0], np.int64), np.array(by_size[size][1], np.int64)  # [F, size, 3], [F, 2]
+        convex = _convex(vertices[rows[..., 0]])
+        for i in range(1, size - 1):
+            index.append(rows[convex][:, [0, i, i + 1]])
+            about.append(flags[convex])
+        for face, flag in zip(rows[~convex], flags[~convex], strict=True):
+            cut = np.array(_ears(vertices[face[:, 0]]))
+            index.append(face[cut])
+            about.append(np.repeat(flag[None], len(cut), axis=0))
+    index, about = np.concatenate(index), np.concatenate(about)
+    return index[..., 0], index[..., 1], index[..., 2], about[:, 0].astype(np.int32), about[:, 1].astype(bool)
 
 
-def _index(text: str, count: int) -> int:
-    if not text:
-        return -1
-    i = int(text)
-    return i - 1 if i > 0 else count + i
+def _corner(word: str, nv: int, nt: int, nn: int) -> tuple[int, int, int]:
+    """Zero-based vertex, texture and normal index of ``v/vt/vn``; -1 where left out, negative ones counted from the last read."""
+    parts = word.split("/")
+    found = [-1, -1, -1]
+    for k, count in zip(range(len(parts)), (nv, nt, nn), strict=False):
+        if parts[k]:
+            i = int(parts[k])
+            found[k] = i - 1 if i > 0 else count + i
+    return tuple(found)
+
+
+def _convex(polygons: np.ndarray) -> np.ndarray:
+    """[F] bool: flat faces [F, P, 3] without a corner that turns the other way (and faces without an area)."""
+    if polygons.shape[1] == 3:
+        return np.ones(len(polygons), bool)
+    edges = np.roll(polygons, -1, axis=1) - polygons
+    turns = np.cross(edges, np.roll(edges, -1, axis=1))
+    origin = polygons[:, :1]
+    normal = np.cross(polygons - origin, np.roll(polygons, -1, axis=1) - origin).sum(1)
+    size = np.einsum("fc,fc->f", normal, normal)
+    return (np.einsum("fpc,fc->fp", turns, normal) >= -1e-6 * size[:, None]).all(1) | (size < 1e-30)
+
+
+def _ears(polygon: np.ndarray) -> list:
+    """Index triples of a flat, not convex face [P, 3] (window frames are often drawn as one such face)."""
+    normal = np.cross(polygon - polygon[0], np.roll(polygon, -1, axis=0) - polygon[0]).sum(0)
+    axis = int(np.abs(normal).argmax())
+    flat = np.delete(polygon, axis, axis=1)
+    flat = (flat - flat.min(0)) / max(float(np.ptp(flat, axis=0).max()), 1e-20)
+    cut = triangulate(flat)
+    return cut[:, ::-1] if (normal[axis] > 0) == (axis == 1) else cut  # keep the face's own side
 
 
 def _uv(vt, index) -> np.ndarray:

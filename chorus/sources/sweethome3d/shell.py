@@ -98,7 +98,7 @@ def _add_reveals(builder, piece: WallPiece, base: float, surface: Surface) -> No
         s0, s1, z0 = max(s0, s_min), min(s1, s_max), max(z0, 0.0)
         z1 = min(z1, piece.top((s0 + s1) / 2))
         for s in (s0, s1):
-            for low, high in _uncovered(piece, s, z0, z1):
+            for low, high in _uncovered(piece, (s0 + s1) / 2, s, z0, z1):
                 faces.append(_strip(piece, (s, s), (h, -h), (low, low), (high, high)))
         for z in (z0, z1):
             if z > 0.02:  # a door stands on the floor, which is there already
@@ -111,11 +111,11 @@ def _add_reveals(builder, piece: WallPiece, base: float, surface: Surface) -> No
     builder.add(triangles, uv=np.zeros((len(triangles), 3, 2)), material=surface.material, semantic=CLASS_ID["wall"])
 
 
-def _uncovered(piece: WallPiece, s: float, z0: float, z1: float) -> list[tuple[float, float]]:
-    """The parts of z0..z1 at s where no neighbouring opening goes on (slices of one round opening touch)."""
+def _uncovered(piece: WallPiece, middle: float, s: float, z0: float, z1: float) -> list[tuple[float, float]]:
+    """The parts of z0..z1 at s, an end of the opening around ``middle``, where no other opening goes on (slices of a round one touch)."""
     parts = [(z0, z1)]
     for a, b, low, high in piece.openings:
-        if (abs(a - s) < 1e-6 or abs(b - s) < 1e-6) and (low, high) != (z0, z1):
+        if min(abs(a - s), abs(b - s)) < 1e-6 and (a + b) / 2 * np.sign(s - middle) > s * np.sign(s - middle):
             parts = [p for q0, q1 in parts for p in ((q0, min(q1, low)), (max(q0, high), q1)) if p[1] - p[0] > 1e-4]
     return parts
 
