@@ -43,7 +43,7 @@ def scene(make_room):
     )
     colour = colour / weights.coverage[:, None].clamp_min(1e-6)
     maps = {role: torch.sin((colour * 4 - 2) @ m) for role, m in mix.items()}
-    return AdaptScene(name="room", scene=room, weights={role: weights for role in maps}, teacher_maps=maps, views=VIEWS)
+    return AdaptScene(name="room", scene=room, weights=dict.fromkeys(maps, weights), teacher_maps=maps, views=VIEWS)
 
 
 def dense(weights):
@@ -59,7 +59,7 @@ def test_a_step_is_that_of_the_dense_render(model, scene, role):
     pyramid = model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
     weights, head = scene.weights[role], model.heads[role]
     patches = covered_patches(weights, torch.tensor([0, 2]), per_view=ROWS * COLS, min_coverage=0.3)
-    parameters = [p for p in model.parameters()]
+    parameters = list(model.parameters())
 
     def gradients(predicted):
         loss = match_loss(predicted, scene.teacher_maps[role][patches.rows])
@@ -92,7 +92,12 @@ def test_adaptation_lowers_the_loss_and_leaves_the_model_alone(model, scene, tmp
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert result.model.state_dict().keys() == before.keys()
     changed = {name for name, tensor in result.model.state_dict().items() if not torch.equal(tensor, before[name])}
-    parts = {"heads": ("heads.",), "last": ("heads.", "encoder.enc.enc1.", "encoder.enc.enc2."), "all": ("heads.", "encoder."), "lora": ("heads.", "encoder.enc.")}
+    parts = {
+        "heads": ("heads.",),
+        "last": ("heads.", "encoder.enc.enc1.", "encoder.enc.enc2."),
+        "all": ("heads.", "encoder."),
+        "lora": ("heads.", "encoder.enc."),
+    }
     assert changed and all(name.startswith(parts[tune]) for name in changed)
     if tune == "lora":
         assert {name for name in changed if name.startswith("encoder.")} == {name for name in before if name.endswith("qkv.weight")}

@@ -55,7 +55,7 @@ def test_noise_moves_only_what_is_unseen_and_along_its_covariance(make_room):
     assert float(moves[seen].abs().max()) < 1e-6
     local = torch.einsum("nji,nj->ni", rotation_matrices(room.unit_quats), moves)[unseen]
     gate = torch.sigmoid(100 * ((1 - opacities[unseen]) - 0.995))
-    expected = (10.0 * gate[:, None] * room.scales[unseen].square())  # the standard deviation along each axis
+    expected = 10.0 * gate[:, None] * room.scales[unseen].square()  # the standard deviation along each axis
     assert 0.95 < float((local / expected).square().mean().sqrt()) < 1.05
 
 
