@@ -67,7 +67,7 @@ class FoundationParams:
     trust_remote_code: bool  # C-RADIO runs code from its repository: read it first
     cache: str  # folder of the feature cache; empty: none
     storage: str  # half | int8
-    storage_rank: int  # principal components kept by int8
+    storage_error: float  # of int8: mean squared, as a share of the features' variance
     mask: MaskParams
 
 
@@ -78,7 +78,8 @@ class TeacherParams:
     family: str  # embedded | foundation
     dir: str  # where foundation weights lie; never looked at by the embedded family
     withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
-    train_steps: int  # 8 views each, over two decoders
+    train_pairs: int  # pairs of neighbouring views drawn, augmented and shown to the trunk once
+    train_steps: int  # 4 pairs each, over two decoders
     lr: float
     foundation: FoundationParams
 

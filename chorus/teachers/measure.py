@@ -1,0 +1,154 @@
+"""The tables of this folder's README: ``python -m chorus.teachers.measure nms | storage CAPTURE``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chorus.cameras import Cameras
+from chorus.capture import Capture
+from chorus.scene import GaussianScene, scene_from_colors
+from chorus.teachers.compress import compress
+from chorus.teachers.nms import mask_nms, pack
+
+PAPER = {"lang (SigLIP2)": (32 * 32, 1152), "dino (DINOv3)": (30 * 40, 1024), "object (PE-Spatial)": (34 * 46, 1024)}  # patches of a 640 x 480 view, channels
+VIEWS, GAUSSIANS = 300, 965_000
+
+
+def nms(counts: tuple[int, ...] = (500, 1000, 3000), loop_up_to: int = 500) -> None:
+    """Mask suppression at IoU 0.7 on 480 x 640 images: packed and vectorised, against a loop over pairs. CPU seconds, best of three.
+
+    loop_up_to: the loop is timed up to so many masks; beyond, its time is scaled with the square of their number.
+    """
+    print(f"{'masks':>6} {'kept':>6} {'pack s':>8} {'suppress s':>11} {'loop over pairs s':>18}")
+    per_pair = 0.0
+    for count in counts:
+        masks, scores = _blobs(count), np.random.default_rng(1).random(count)
+        packing = _best(lambda masks=masks: pack(masks))
+        packed = pack(masks)
+        suppress = _best(lambda packed=packed, scores=scores: mask_nms(packed, scores, 0.7))
+        if count <= loop_up_to:
+            begin = time.process_time()
+            _loop_over_pairs(masks, scores, 0.7)
+            slow = time.process_time() - begin
+            per_pair = slow / count**2
+        note = "" if count <= loop_up_to else " (scaled)"
+        print(f"{count:6d} {len(mask_nms(packed, scores, 0.7)):6d} {packing:8.2f} {suppress:11.3f} {per_pair * count**2:18.1f}{note}")
+
+
+def storage(capture: Path, gaussians: int = 40_000) -> None:
+    """Size against error of stored patch features, on the 1280-channel map of an ImageNet network over the capture's images, lifted with the real weights.
+
+    capture: a folder with depth; its pixels become the Gaussians. Sizes are the bits a value measured here, times the values of the paper's three
+    teachers at 300 views of 640 x 480, as a share of three N x C half arrays for 965 000 Gaussians. The matrix of weights that all teachers
+    share comes on top either way, stored or made again.
+    """
+    from chorus.splat.weights import scene_weights
+    from chorus_kernels import lift
+
+    views = Capture.load(capture)
+    scene = _scene_of_depth(views, gaussians)
+    maps = _network_maps(views)
+    rows, cols, channels = maps.shape[1:]
+    weights = scene_weights(scene, views.cameras, rows=rows, columns=cols)
+    seen = weights.total > 1e-3
+    flat, total = maps.flatten(0, 2), weights.total[seen][:, None]
+    exact = lift(weights, flat)[seen] / total
+    naive = GAUSSIANS * sum(c for _, c in PAPER.values()) * 2
+    print(f"{len(views)} views, {rows} x {cols} patches of {channels} channels, {int(seen.sum())} Gaussians; naive {naive / 1e9:.2f} GB")
+    print(f"{'stored as':>16} {'MB':>6} {'of naive':>9} {'patch cosine: mean, 1 %':>24} {'lifted: mean, 1 %':>18} {'centred, lifted: mean, 1 %':>27}")
+    values = VIEWS * sum(p * c for p, c in PAPER.values())
+    mean = flat.mean(dim=0)
+    for label, error in (("half", 0.0), *((f"int8, error {e}", e) for e in (0.01, 0.02, 0.04, 0.06, 0.1))):
+        small = compress(flat, error=error) if error else None
+        back = small.expand() if small else flat.half().float()
+        bits = 8 * sum(map(len, small.streams)) / flat.numel() if small else 16
+        axes = sum(c * c * 2 for _, c in PAPER.values()) if small else 0  # a basis each, at most
+        lifted = lift(weights, back.half())[seen] / total
+        size = values * bits / 8 + axes
+        columns = [_cosines(back, flat), _cosines(lifted, exact), _cosines(lifted - mean, exact - mean)]
+        print(f"{label:>16} {size / 1e6:6.0f} {size / naive:9.1%} " + " ".join(f"{m:12.5f} {low:9.5f}" for m, low in columns))
+
+
+def _blobs(count: int, height: int = 480, width: int = 640) -> np.ndarray:
+    """[M, H, W] ellipses, four near-copies of each: what a grid of points finds before suppression."""
+    rng = np.random.default_rng(0)
+    kinds = max(1, count // 4)
+    centre, radius = rng.random((kinds, 2)) * (height, width), np.maximum(rng.random((kinds, 2)) ** 2 * 0.25 * (height, width), 3.0)
+    y, x = np.ogrid[:height, :width]
+    masks = np.zeros((count, height, width), bool)
+    for i in range(count):
+        c, r = centre[i % kinds] + rng.normal(size=2), radius[i % kinds] * (1 + 0.05 * rng.normal(size=2))
+        masks[i] = ((y - c[0]) / r[0]) ** 2 + ((x - c[1]) / r[1]) ** 2 < 1
+    return masks
+
+
+def _loop_over_pairs(masks: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """The usual way: all pairs of intersections and unions, one after another."""
+    order = np.argsort(-scores)
+    kept = np.ones(len(masks), bool)
+    for a, i in enumerate(order):
+        for j in order[a + 1 :]:
+            union = np.logical_or(masks[i], masks[j]).sum()
+            if np.logical_and(masks[i], masks[j]).sum() > threshold * union:
+                kept[j] = False
+    return np.flatnonzero(kept)
+
+
+def _best(run, repeats: int = 3) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        run()
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
+    """Small round Gaussians on what the depth maps saw."""
+    cameras: Cameras = views.cameras
+    v, y, x = np.nonzero(views.depth > 0)
+    pick = np.random.default_rng(0).choice(len(v), min(count, len(v)), replace=False)
+    v, y, x = v[pick], y[pick], x[pick]
+    rays = np.stack([x + 0.5, y + 0.5, np.ones(len(x))], axis=1)
+    local = np.einsum("nij,nj->ni", np.linalg.inv(cameras.K)[v], rays) * views.depth[v, y, x][:, None]
+    pose = cameras.world_from_cam[v]
+    means = torch.from_numpy(np.einsum("nij,nj->ni", pose[:, :3, :3], local) + pose[:, :3, 3]).float()
+    size = torch.from_numpy(1.5 * views.depth[v, y, x] / cameras.K[v, 0, 0]).float()  # about three pixels across
+    quats = torch.tensor([1.0, 0, 0, 0]).expand(len(means), 4)
+    return scene_from_colors(means, quats, size[:, None].expand(-1, 3), torch.full((len(means),), 0.9), torch.from_numpy(views.images[v, y, x] / 255.0).float())
+
+
+def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
+    """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they are deep."""
+    from chorus.teachers.embedded.trunk import weights_file
+    from chorus.teachers.foundation.pixels import HALF_MEAN, HALF_STD, to_pixels, whole_patches
+
+    import timm  # isort: skip - after the shim that makes torchvision importable
+
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))  # the same arrays in the same order
+    size = whole_patches(*views.images.shape[1:3], patch=32, long_side=long_side)
+    maps = []
+    for image in views.images:
+        with torch.no_grad():
+            pixels = to_pixels(torch.from_numpy(image)[None] / 255, size, mean=HALF_MEAN, std=HALF_STD)
+            maps.append(network.forward_features(pixels)[0].permute(1, 2, 0))
+    return torch.stack(maps)
+
+
+def _cosines(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """Mean and first percentile."""
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).double().numpy()
+    return float(cosine.mean()), float(np.percentile(cosine, 1))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.extras.subcommand_cli_from_dict({"nms": nms, "storage": storage})
