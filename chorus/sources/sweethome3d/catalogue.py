@@ -18,8 +18,7 @@ STAND_INS = {
     "KatorLegaz/mid-century-chair",
     "bath": "BlendSwap-CC-BY/bath_jay_hardy",
     "fittedBath": "BlendSwap-CC-BY/bath_jay_hardy",
-    "bed": "Scopia/bed1 Scopia/iron_bed BlendSwap-CC-BY/lettoCloud BlendSwap-CC-0/bed1 BlendSwap-CC-0/bed2 BlendSwap-CC-0/bedWithTexture "
-    "BlendSwap-CC-0/bed3",
+    "bed": "Scopia/bed1 Scopia/iron_bed BlendSwap-CC-BY/lettoCloud BlendSwap-CC-0/bed1 BlendSwap-CC-0/bed2 BlendSwap-CC-0/bedWithTexture BlendSwap-CC-0/bed3",
     "bed140x190": "Scopia/bed1 Scopia/iron_bed BlendSwap-CC-BY/lettoCloud BlendSwap-CC-0/bed1 BlendSwap-CC-0/bed2 BlendSwap-CC-0/bedWithTexture "
     "BlendSwap-CC-0/bed3",
     "bed90x190": "Scopia/children_bed Scopia/captains-bed BlendSwap-CC-BY/juniorBed",

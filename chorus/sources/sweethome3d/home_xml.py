@@ -133,9 +133,7 @@ def parse_home(text: bytes, name: str) -> Home:
     try:
         root = ElementTree.fromstring(text)
         default_height = _metres(root, "wallHeight", 250.0)
-        levels = {e.get("id"): _level(e) for e in root.findall("level")} or {
-            "": Level(id="", elevation=0.0, height=default_height)
-        }
+        levels = {e.get("id"): _level(e) for e in root.findall("level")} or {"": Level(id="", elevation=0.0, height=default_height)}
         first = next(iter(levels))
         return Home(
             name=name,

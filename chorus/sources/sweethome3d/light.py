@@ -56,7 +56,9 @@ class LightCache:
         return np.einsum("rk,rkc->rc", weight, self.light[index]).astype(np.float32)
 
 
-def light_cache(room: RoomScene, tracer: Tracer, albedo: np.ndarray, glow: np.ndarray, points: np.ndarray, normals: np.ndarray, *, preset: LightPreset) -> LightCache:
+def light_cache(
+    room: RoomScene, tracer: Tracer, albedo: np.ndarray, glow: np.ndarray, points: np.ndarray, normals: np.ndarray, *, preset: LightPreset
+) -> LightCache:
     """Light the cells that surface points [R, 3] with normals [R, 3] fall into.
 
     albedo [T, 3] and glow [T, 3]: mean linear colour and self-lighting of the triangles.

@@ -159,8 +159,7 @@ def _read_cache(path: Path) -> Model:
     with np.load(path, allow_pickle=False) as data:
         about = json.loads(data["about"].tobytes())
         materials = tuple(
-            Material(color=tuple(m["color"]), name=m["name"], texture=data[f"texture_{i}"] if f"texture_{i}" in data else None)
-            for i, m in enumerate(about)
+            Material(color=tuple(m["color"]), name=m["name"], texture=data[f"texture_{i}"] if f"texture_{i}" in data else None) for i, m in enumerate(about)
         )
         arrays = {k: data[k] for k in ("corners", "normals", "proportions", "uv", "material", "pane")}
     return Model(materials=materials, **arrays)

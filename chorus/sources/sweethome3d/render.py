@@ -161,5 +161,3 @@ def _sky(direction: np.ndarray, preset: LightPreset) -> np.ndarray:
     """[R, 3] paler towards the horizon."""
     up = np.clip(direction[:, 2] / np.linalg.norm(direction, axis=1), 0.0, 1.0)[:, None]
     return np.asarray(preset.sky) * 0.5 * ((1 - up) * np.array([1.0, 1.0, 1.0]) + up * np.array([0.55, 0.75, 1.0]))
-
-

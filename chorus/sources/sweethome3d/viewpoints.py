@@ -75,7 +75,8 @@ def free_positions(room: RoomScene, tracer: Tracer, rng: np.random.Generator) ->
             spots = spots[~near.reshape(len(spots), -1).any(1)]
         if len(spots) >= 6 or (step == 0.08 and len(spots)):
             return _spread(spots, _MAX_POSITIONS, rng)
-    raise InputError(f"{room.info['home']}: room {room.info['room']}", expected=f"a spot {CLEARANCE} m away from everything", got="none", fix="Choose another room.")
+    where = f"{room.info['home']}: room {room.info['room']}"
+    raise InputError(where, expected=f"a spot {CLEARANCE} m away from everything", got="none", fix="Choose another room.")
 
 
 def _in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:

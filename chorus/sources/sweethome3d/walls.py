@@ -62,10 +62,7 @@ def _chain(wall: Wall) -> list[WallPiece]:
     lengths = np.linalg.norm(steps, axis=1)
     along = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
     heights = wall.height_start + (wall.height_end - wall.height_start) * along
-    return [
-        WallPiece(wall, points[i], steps[i] / lengths[i], float(lengths[i]), (float(heights[i]), float(heights[i + 1])))
-        for i in range(len(steps))
-    ]
+    return [WallPiece(wall, points[i], steps[i] / lengths[i], float(lengths[i]), (float(heights[i]), float(heights[i + 1]))) for i in range(len(steps))]
 
 
 def _axis(wall: Wall) -> np.ndarray:

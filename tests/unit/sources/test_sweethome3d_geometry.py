@@ -19,6 +19,8 @@ from chorus.sources.sweethome3d.obj import read_obj
 from chorus.sources.sweethome3d.walls import cut_openings, wall_part, wall_pieces
 from tests.unit.sources.tiny_home import home_xml, wall
 
+ARC, SLOPE = 'arcExtent="3.1415927"', 'heightAtEnd="150"'
+
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.3, 3.0), min_size=3, max_size=14), st.booleans())
@@ -50,7 +52,8 @@ def test_cut_out_shapes():
 
 def test_joined_walls_meet_without_gap():
     """Two 10 cm walls at a right angle: the outer sides reach 5 cm further, the inner ones stop 5 cm short."""
-    xml = f'<home wallHeight="250">{wall(0, 0, 0, 400, 0, "wallAtEnd=" + chr(34) + "w1" + chr(34))}{wall(1, 400, 0, 400, 300, "wallAtStart=" + chr(34) + "w0" + chr(34))}</home>'
+    along, down = wall(0, 0, 0, 400, 0, 'wallAtEnd="w1"'), wall(1, 400, 0, 400, 300, 'wallAtStart="w0"')
+    xml = f'<home wallHeight="250">{along}{down}</home>'
     first, second = wall_pieces(parse_home(xml.encode(), "corner").walls)
     assert first.left == pytest.approx((0.0, 4.05)) and first.right == pytest.approx((0.0, 3.95))
     assert second.left == pytest.approx((-0.05, 3.0)) and second.right == pytest.approx((0.05, 3.0))
@@ -58,7 +61,7 @@ def test_joined_walls_meet_without_gap():
 
 
 def test_arched_wall_bulges_to_its_left():
-    home = parse_home(f'<home>{wall(0, 0, 0, 200, 0, "arcExtent=" + chr(34) + "3.1415927" + chr(34))}</home>'.encode(), "arc")
+    home = parse_home(f"<home>{wall(0, 0, 0, 200, 0, 'arcExtent=' + chr(34) + '3.1415927' + chr(34))}</home>".encode(), "arc")
     pieces = wall_pieces(home.walls)
     points = np.array([p.origin for p in pieces])
     assert len(pieces) >= 20 and points[:, 1].max() == pytest.approx(1.0, abs=0.01)  # half a circle, radius 1 m
@@ -74,7 +77,7 @@ def test_sloping_wall_and_opening():
     assert (end - begin, low, high) == pytest.approx((0.9, 0.0, 2.05))
     assert north.openings[0] == pytest.approx((1.4, 2.6, 0.9, 2.1))
     assert not pieces[1].openings and not pieces[2].openings
-    sloped = parse_home(f'<home>{wall(0, 0, 0, 400, 0, "heightAtEnd=" + chr(34) + "150" + chr(34))}</home>'.encode(), "slope")
+    sloped = parse_home(f"<home>{wall(0, 0, 0, 400, 0, 'heightAtEnd=' + chr(34) + '150' + chr(34))}</home>".encode(), "slope")
     assert wall_pieces(sloped.walls)[0].top(2.0) == pytest.approx(2.0)
 
 

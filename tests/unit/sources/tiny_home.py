@@ -102,8 +102,7 @@ def _others() -> list[str]:
 
     names = sorted({n.split("/")[1] for kinds in STAND_INS.values() for n in kinds.split() if n.startswith("Scopia/")} - {"chair"})
     return [
-        f"id#{i}=Scopia#{name}\nname#{i}=x\nmodel#{i}=/scopia/chair.obj\nwidth#{i}=500\ndepth#{i}=20\nheight#{i}=20\n"
-        for i, name in enumerate(names, start=2)
+        f"id#{i}=Scopia#{name}\nname#{i}=x\nmodel#{i}=/scopia/chair.obj\nwidth#{i}=500\ndepth#{i}=20\nheight#{i}=20\n" for i, name in enumerate(names, start=2)
     ]
 
 
