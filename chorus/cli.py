@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ABOUT = "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names under data/scenes; --debug shows where an error came from."
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")]
-Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; the workspace's adapted or else its plain encoder when absent")]
+Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
 
 
 def ingest(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")], *, name: Annotated[str, tyro.conf.arg(name="as")]) -> None:
@@ -103,10 +103,11 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     answers = ask.ask(_scene(scene), _encoder(model), words, top=top)
-    unit = _unit(scene)
+    capture = _capture(scene)
+    unit = "m" if capture is None or capture.info.get("metric", True) else "units"
     for answer in answers:
         print(ask.table(answer, unit=unit))
-        for path in ask.save(answer, output or Path("."), name=Path(scene).stem, inside=_best_view(scene)):
+        for path in ask.save(answer, output or Path("."), name=Path(scene).stem, capture=capture):
             print(f"  {path}")
 
 
@@ -120,10 +121,10 @@ def report() -> None:
 
 def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
     """Write a picture of a scene from above, the ceiling cut away, and from inside."""
-    from chorus.view import ask
+    from chorus.view import ask, render
 
-    gaussians = _scene(scene)
-    ask.save_views(output, gaussians, gaussians.rgb.numpy(), inside=_best_view(scene))
+    gaussians, capture = _scene(scene), _capture(scene)
+    ask.save_views(output, gaussians, gaussians.rgb.numpy(), inside=None if capture is None else render.best_view(capture))
     print(f"{output}: {len(gaussians)} Gaussians")
 
 
@@ -168,30 +169,14 @@ def _capture(name: str):
     return Capture.load(folder) if folder.is_dir() else None
 
 
-def _unit(name: str) -> str:
-    capture = _capture(name)
-    return "m" if capture is None or capture.info.get("metric", True) else "units"
-
-
-def _best_view(name: str):
-    from chorus.view.render import best_view
-
-    capture = _capture(name)
-    return None if capture is None else best_view(capture)
-
-
 def _encoder(folder: Path | None):
     """The model to ask. Raises MissingError where there is none."""
     import chorus
 
-    if folder is None:
-        store, _ = _workspace()
-        there = [store.model(name) for name in ("adapted", "encoder") if store.model(name).is_dir()]
-        if not there:
-            raise MissingError(store.model("encoder"), expected="a trained encoder", got="nothing there", fix="Run make demo, or give --model DIR.")
-        folder = there[0]
-    if not folder.is_dir():
-        raise MissingError(folder, expected="a model's folder", got="nothing there", fix="Give --model DIR, as data/models/encoder.")
+    folder = folder or _workspace()[0].model("encoder")
+    if not any((folder / name).is_file() for name in ("config.json", "splats/config.json")):
+        got = "a folder without config.json" if folder.is_dir() else "nothing there"
+        raise MissingError(folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR.")
     return chorus.load(folder)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from chorus.cameras import Cameras
+from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.io import write_scene
 from chorus.scene import GaussianScene
@@ -55,13 +56,20 @@ def table(answer: Answer, *, unit: str = "m") -> str:
     return "\n".join(lines)
 
 
-def save(answer: Answer, folder: Path, *, name: str, inside: Cameras | None = None) -> list[Path]:
-    """Write <name>-<words>.ply, the scene coloured by score, and its picture; returns both paths."""
+def save(answer: Answer, folder: Path, *, name: str, capture: Capture | None = None) -> list[Path]:
+    """Write <name>-<words>.ply, the scene coloured by score, and its picture; returns both paths.
+
+    capture: where the picture from inside is taken from, at the view that shows the best object.
+    """
     slug = "".join(c if c.isalnum() else "-" for c in answer.words.lower()).strip("-")
     if not slug:
         raise InputError("query", expected="letters or digits in the words", got=repr(answer.words))
     colours = query.heat(answer.scene, answer.score)
     ply, png = (Path(folder) / f"{name}-{slug}{suffix}" for suffix in (".ply", ".png"))
+    inside = None
+    if capture is not None:
+        places = answer.scene.means[answer.objects[0].rows].numpy() if answer.objects else None
+        inside = render.best_view(capture) if places is None else render.view_of(capture, places)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_scene(ply, render.recoloured(answer.scene, colours))
     save_views(png, answer.scene, colours, inside=inside)

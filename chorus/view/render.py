@@ -89,6 +89,23 @@ def best_view(capture: Capture) -> Cameras:
     return capture.cameras.select(slice(pick, pick + 1))
 
 
+def view_of(capture: Capture, places: np.ndarray) -> Cameras:
+    """The captured view that shows most of places [M, 3] m, near its middle, and not behind what the depth (where known) saw."""
+    homogeneous = np.concatenate([places, np.ones((len(places), 1))], axis=1)
+    cameras, shown = capture.cameras, []
+    for view in range(len(cameras)):
+        x, y, z = cameras.cam_from_world[view, :3] @ homogeneous.T
+        u, v = (cameras.K[view] @ np.stack([x, y, z]) / np.maximum(z, 1e-6))[:2]
+        seen = (z > 0.1) & (u >= 0) & (u < cameras.width) & (v >= 0) & (v < cameras.height)
+        if capture.depth is not None:
+            depth = capture.depth[view, v[seen].astype(int), u[seen].astype(int)]
+            seen[seen] = (depth == 0) | (z[seen] < depth + 0.15)
+        off = np.hypot(u / cameras.width - 0.5, v / cameras.height - 0.5)
+        shown.append((seen * (1.0 - off.clip(0, 1))).sum())
+    pick = int(np.argmax(shown))
+    return cameras.select(slice(pick, pick + 1))
+
+
 def views(scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 480, height: int = 360) -> tuple[np.ndarray, np.ndarray]:
     """(from above without the ceiling, from inside), each [H, W, 4] uint8. inside: one camera, chosen by itself when None."""
     low = torch.as_tensor(without_ceiling(scene))

@@ -83,8 +83,8 @@ def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
 
 def test_a_missing_model_says_how_to_get_one(workspace, scene, capsys):
     write_scene(workspace / "room.ply", scene)
-    assert "a trained encoder" in _fails(capsys, "query", "room.ply", "a chair")
-    assert "a model's folder" in _fails(capsys, "query", "room.ply", "a chair", "--model", "nowhere")
+    assert "make demo" in _fails(capsys, "query", "room.ply", "a chair")
+    assert "encoder's folder" in _fails(capsys, "query", "room.ply", "a chair", "--model", "nowhere")
     (workspace / "empty").mkdir()
     assert "config.json" in _fails(capsys, "query", "room.ply", "a chair", "--model", "empty")
 

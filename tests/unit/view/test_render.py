@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from chorus.cameras import Cameras, look_at
+from chorus.capture import Capture
 from chorus.scene import scene_from_colors
 from chorus.view import ask, query, render
 
@@ -76,3 +78,16 @@ def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):
     from chorus.io import read_scene
 
     np.testing.assert_allclose(read_scene(ply).rgb, query.heat(room, answers[0].score), atol=1e-3)
+
+
+def test_the_view_of_an_object_faces_it_and_minds_what_stands_before_it():
+    target, eye = np.array([[2.0, 0.0, 1.0]]), [0.0, 0.0, 1.0]
+    poses = np.stack([look_at(eye, to) for to in ([-2.0, 0, 1], [1.0, 1.0, 1.0], [2.0, 0.1, 1.0], [2.0, 0.0, 1.0])])
+    K = np.tile([[30.0, 0, 20], [0, 30, 15], [0, 0, 1]], (4, 1, 1))
+    cameras = Cameras(K=K, cam_from_world=poses, width=40, height=30)
+    capture = Capture(images=np.zeros((4, 30, 40, 3), np.uint8), cameras=cameras)
+    np.testing.assert_array_equal(render.view_of(capture, target).cam_from_world[0], poses[3])
+    depth = np.zeros((4, 30, 40), np.float32)
+    depth[3] = 1.0  # a wall half way
+    blocked = Capture(images=capture.images, cameras=cameras, depth=depth)
+    np.testing.assert_array_equal(render.view_of(blocked, target).cam_from_world[0], poses[2])
