@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import re
 import shutil
@@ -55,6 +56,14 @@ def fetch_homes(homes_dir: Path) -> HomesFolder:
         if shutil.which(tool) is None:
             raise MissingError("fetch homes", expected=f"`{tool}` (Debian, Ubuntu)", got="not installed", fix=_BY_HAND)
     homes_dir.mkdir(parents=True, exist_ok=True)
+    with open(homes_dir / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two workers may ask at once; the second finds what the first fetched
+        if not (homes_dir / "packages").is_dir():
+            _fetch_into(homes_dir)
+    return find_homes(homes_dir)
+
+
+def _fetch_into(homes_dir: Path) -> None:
     with tempfile.TemporaryDirectory(dir=homes_dir, prefix=".fetch-") as scratch:
         unpacked = Path(scratch) / "packages"
         for package in PACKAGES:
@@ -62,7 +71,6 @@ def fetch_homes(homes_dir: Path) -> HomesFolder:
             _run(["dpkg-deb", "-x", str(archive), str(unpacked)], cwd=Path(scratch))
             archive.unlink()
         unpacked.rename(homes_dir / "packages")
-    return find_homes(homes_dir)
 
 
 def _download(package: str, folder: Path) -> Path:
