@@ -18,7 +18,7 @@ from chorus.evaluate.inputs import Field
 from chorus.scene import GaussianScene
 from chorus.teachers.lift import load_targets
 
-NOISE = 0.02  # m, of the perturbed scenes that objects are retrieved from
+NOISE = 0.05  # m, of the perturbed scenes that objects are retrieved from
 
 
 @dataclass(frozen=True)

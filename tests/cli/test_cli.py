@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from chorus import cli
+from chorus.cameras import Cameras
+from chorus.capture import Capture
 from chorus.io import read_features, write_scene
 from chorus.scene import scene_from_colors
 from chorus.store import build
@@ -135,6 +137,26 @@ def test_ingest_refuses_what_it_cannot_take(workspace, capsys):
     assert "scene id" in _fails(capsys, "ingest", "empty", "--as", "../kitchen")
     (workspace / "other").mkdir()
     assert "a free name" in _fails(capsys, "ingest", "other", "--as", "kitchen")
+
+
+def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, monkeypatch):
+    from chorus import sources
+    from chorus.splat import artifact, fit
+    from orchestration.defs.scenes import plans
+
+    views = Cameras(K=np.eye(3)[None] * 20.0, cam_from_world=np.eye(4)[None], width=4, height=3)
+    monkeypatch.setattr(sources, "ingest_folder", lambda folder, params: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views))
+    monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed: scene)
+    monkeypatch.setattr(artifact, "save_gaussians", lambda out, fitted, capture: write_scene(out / "scene.ply", fitted))
+    (workspace / "frames").mkdir()
+    for _ in range(2):
+        cli.main(["ingest", "frames", "--as", "kitchen"])
+        cli.main(["fit", "kitchen"])
+    out = capsys.readouterr().out
+    assert "kitchen: ingested" in out and "kitchen: fitted" in out and out.count("already there") == 2
+    store, params = cli._workspace()
+    assert plans.capture(store, params, "kitchen").is_current and plans.gaussians(store, params, "kitchen").is_current
+    assert (workspace / "data/incoming/kitchen").resolve() == workspace / "frames"
 
 
 def test_an_unknown_parameter_is_one_line_too(workspace, capsys):
