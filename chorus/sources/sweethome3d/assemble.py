@@ -10,6 +10,7 @@ import numpy as np
 from chorus.errors import InputError
 from chorus.sources.sweethome3d import textures
 from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
+from chorus.sources.sweethome3d.dressing import laptops
 from chorus.sources.sweethome3d.fetch import HomesFolder
 from chorus.sources.sweethome3d.finishes import draw_finish, plain_finish, room_use
 from chorus.sources.sweethome3d.furnish import Furnisher
@@ -48,6 +49,8 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
     shell = SoupBuilder()
     pieces, finishes = _add_shell(shell, home, spec)
     visible = _visible_items(home, room, shell.build())
+    if libraries:
+        visible += laptops([i for i in visible if _in_room(i, room)], _middle(room.points), np.random.default_rng([spec.seed, 5]))
     furnisher = Furnisher(store=store, jar=homes.jar, libraries=libraries, seed=spec.seed, lamps_on=spec.light in ("dusk", "evening"))
     numbers = _instances(visible)
     view = Material(color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light])

@@ -65,6 +65,7 @@ STAND_INS = {
     "workLamp": "Scopia/desk_lamp1 Scopia/little_lamp1 Scopia/little_lamp2 Scopia/table_lamp BlendSwap-CC-BY/lamp BlendSwap-CC-0/desklamp "
     "BlendSwap-CC-0/lamp2 KatorLegaz/pedestal-vase-lamp",
     "wallUplight": "BlendSwap-CC-0/wallLight KatorLegaz/wall-lamp-artwork",
+    "laptop": "BlendSwap-CC-BY/laptop KatorLegaz/apple-ibook-2001",
     "door": "Scopia/door Scopia/puerta KatorLegaz/exterior-door-01 KatorLegaz/exterior-door-02 KatorLegaz/exterior-door-05",
     "frontDoor": "Scopia/door KatorLegaz/exterior-door-03 KatorLegaz/exterior-door-07",
     "doubleWindow126x123": "Scopia/window_2x3_regular Scopia/window_2x4 KatorLegaz/window-01",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from chorus.sources.sweethome3d.catalogue import CatalogueModel, stand_ins
 from chorus.sources.sweethome3d.classes import CLASS_ID, class_of, is_primitive
+from chorus.sources.sweethome3d.colors import draw_style, recolor
 from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
 from chorus.sources.sweethome3d.models import Model, ModelStore
@@ -72,10 +72,10 @@ class Furnisher:
         return found[int(rng.integers(len(found)))]
 
     def _materials(self, item: Item, model: Model, *, swapped: bool) -> tuple[Material, ...]:
-        """The model's materials in the designer's colours, or tinted by the seed when colours may vary."""
+        """The model's materials in the designer's colours, or varied by the seed when libraries may stand in."""
         glow = self.lamps_on and item.tag == "light"
         rng = np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
-        hue, saturation, value = rng.normal(0, 0.03), rng.uniform(0.75, 1.2), rng.uniform(0.85, 1.12)
+        style = draw_style(rng, class_of(item))
         made = []
         for m in model.materials:
             color = m.color
@@ -84,18 +84,13 @@ class Furnisher:
             if self.libraries and max(color) < 0.06 and item.tag == "doorOrWindow" and m.texture is None:
                 color = tuple(paint(rng, value=(0.3, 0.8), saturation=(0.1, 0.5), hues=((0.03, 0.12),)))  # a pitch-black door
             elif self.libraries:
-                color = _tint(color, hue, saturation, value)
+                color = recolor(m, color, style)
             shines = glow and min(color) > 0.55 and m.texture is None
-            made.append(replace(m, color=color, glow=LAMP_GLOW if shines else 0.0))
+            made.append(replace(m, color=tuple(float(c) for c in color), glow=LAMP_GLOW if shines else 0.0))
         return tuple(made)
 
     def _count(self, key: str) -> None:
         self.counts[key] = self.counts.get(key, 0) + 1
-
-
-def _tint(color, hue: float, saturation: float, value: float):
-    h, s, v = colorsys.rgb_to_hsv(*color)
-    return colorsys.hsv_to_rgb((h + hue) % 1.0, min(s * saturation, 1.0), min(max(v * value, 0.10), 1.0))
 
 
 def replace_in_wall(item: Item, model: CatalogueModel) -> Item:
