@@ -108,17 +108,17 @@ def label_map(masks: PackedMasks) -> tuple[np.ndarray, np.ndarray]:
 def pool_masks(teacher: ImageEmbedder, image: Tensor, masks: PackedMasks, *, size: tuple[int, int], batch: int = 32) -> Tensor:
     """[M, C] one L2-normalised vector for each mask of image [H, W, 3] (METHOD: full image, box crop and masked crop, mixed by agreement).
 
-    Crops are squashed to ``size`` (h, w), the one the tower reads.
+    Crops are squashed to ``size`` (h, w), the one the tower reads, and made on the image's device; the vectors come back on the CPU.
     """
     if len(masks) == 0:
         return torch.zeros(0, teacher.dim)
     boxed, masked = [], []
     for start in range(0, len(masks), batch):
         part = slice(start, start + batch)
-        boxes = torch.from_numpy(masks.boxes[part])
+        boxes, shapes = torch.from_numpy(masks.boxes[part]), torch.from_numpy(masks.unpack(part)).to(image.device)
         boxed.append(teacher.embed(crop_batch(image, boxes, size)))
-        masked.append(teacher.embed(crop_batch(image, boxes, size, masks=torch.from_numpy(masks.unpack(part)))))
-    return mix(teacher.embed(image[None])[0], torch.cat(boxed), torch.cat(masked))
+        masked.append(teacher.embed(crop_batch(image, boxes, size, masks=shapes)))
+    return mix(teacher.embed(image[None])[0], torch.cat(boxed), torch.cat(masked)).cpu()
 
 
 def mix(full: Tensor, boxed: Tensor, masked: Tensor) -> Tensor:

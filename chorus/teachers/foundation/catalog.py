@@ -11,7 +11,7 @@ _HUB = "https://huggingface.co/"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One released model. kind: which loader reads it; params_m and vram_gb are estimates for a batch of 8 images in half precision."""
+    """One released model. kind: which loader reads it; vram_gb is an estimate: float32 weights, a batch of 8 in half precision."""
 
     name: str
     kind: Kind
@@ -66,7 +66,7 @@ SOURCES: dict[str, Source] = {
         Source(name="sam-base", kind="sam", roles=("object", "masks"), url=_SAM + "sam_vit_b_01ec64.pth", md5="01ec64d29a2fca3f0661936605ae66f8", dim=256,
                patch=16, params_m=94, licence="Apache-2.0", vram_gb=5.0),
         Source(name="radio", kind="radio", roles=("lang", "dino", "object"), repo="nvidia/C-RADIOv4-H",
-               files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"), dim=1280, patch=16, params_m=653,
+               files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"), dim=1280, patch=16, params_m=631,
                licence="NVIDIA Open Model License", vram_gb=5.0),
     )
 }

@@ -55,7 +55,7 @@ class MaskPooledTeacher:
             return MaskTargets.load(path)
         masks = self._masks(image)
         labels, visible = label_map(masks)
-        vectors = pool_masks(self._lang, image.cpu(), masks, size=self._lang.input_size(0, 0), batch=self._batch)
+        vectors = pool_masks(self._lang, image.to(self._lang.device), masks, size=self._lang.input_size(0, 0), batch=self._batch)
         targets = MaskTargets(labels=torch.from_numpy(labels)[None], vectors=vectors[torch.from_numpy(visible)].half())
         if path is not None:
             with atomic_file(path) as temporary:

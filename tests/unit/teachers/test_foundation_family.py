@@ -133,7 +133,7 @@ def test_wrong_and_absent_names_are_one_line(paper, tmp_path):
         load_foundation(changed(paper, object=paper.foundation.dino))
 
 
-RADIO_CODE = '''
+RADIO_CODE = """
 from collections import namedtuple
 import torch
 from torch import nn
@@ -165,7 +165,7 @@ class RADIOModel(PreTrainedModel):
         for name, adaptor in self.adaptors.items():
             out[name] = Output(adaptor.head_mlp(tokens.mean(1)), adaptor.feat_mlp(tokens))
         return out
-'''
+"""
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from chorus_kernels import lift
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from chorus.teachers.crops import crop_batch
 from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.masks import MaskTargets, label_map, mix, pool_masks
 from chorus.teachers.nms import box_nms, concatenate, mask_nms, pack
+from chorus_kernels import lift
 
 
 def blobs(count: int, height: int, width: int, *, seed: int = 0, side: float = 0.3) -> np.ndarray:
