@@ -11,6 +11,7 @@ from chorus.capture import Capture
 from chorus.errors import InputError, StoreError
 from chorus.evaluate import zero_shot
 from chorus.evaluate.encoded import Encoders, colour_field, lifted_field, thinned
+from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
 from chorus.evaluate.points import TruthPoints, truth_points
 from chorus.io import read_scene
@@ -18,6 +19,8 @@ from chorus.params import Params
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
+
+TEACHER_SHEET = "Teachers on renders of held-out rooms: labels, nearest word, principal components"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +37,21 @@ def collect(
     params: Params,
     rooms: Rooms,
     *,
+    teachers: bool = True,
     encoder: Path | None = None,
     adapted: Path | None = None,
     seconds: Mapping[str, float] | None = None,
-    sheets: Mapping[str, Path] | None = None,
+    sheets: Mapping[str, Path | bytes] | None = None,
 ) -> ReportInputs:
     """Everything a report is made from.
 
-    encoder, adapted: model folders, the store's when None; the adapted one may be absent. seconds: stage -> wall time;
+    teachers: also judge the 2D teachers. encoder, adapted: model folders, the store's when None; the adapted one may be absent. seconds: stage -> wall time;
     sheets: further pictures by caption. Raises ChorusError when a room has no labels or an artifact is absent.
     """
     encoder, adapted = encoder or store.model("encoder"), adapted or store.model("adapted")
     encoders = Encoders.load(encoder, adapted if adapted.is_dir() else None, seed=params.seed)
     names = label_set(store, [*rooms.held_out, *rooms.adaptation])
+    scores, sheet = teacher_scores(store, rooms.held_out, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
         text=encoders.student.text(zero_shot.prompts(names)).cpu().numpy(),
@@ -56,7 +61,8 @@ def collect(
         adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation) if encoders.adapted else (),
         curves=_curves({"encoder": encoder, "adapted": adapted}),
         fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in store.scenes_with("gaussians")},
-        sheets=_sheets(store, rooms.held_out) | dict(sheets or {}),
+        sheets=({TEACHER_SHEET: sheet} if sheet else {}) | _sheets(store, rooms.held_out) | dict(sheets or {}),
+        teachers=scores,
         storage=_storage(store),
         seconds=dict(seconds or {}),
         provenance=_provenance(store, rooms),
@@ -121,8 +127,6 @@ def _curves(models: Mapping[str, Path]) -> dict[str, Path]:
 
 def _sheets(store: Store, scenes: Iterable[str]) -> dict[str, Path]:
     paths = {f"Fit of {scene}: truth, render, error": store.scene(scene, "gaussians") / "contact_sheet.png" for scene in list(scenes)[:3]}
-    teachers = sorted(store.embedded_teacher.glob("*.png")) if store.embedded_teacher.is_dir() else []
-    paths |= {f"Teachers: {path.stem.replace('_', ' ')}": path for path in teachers}
     return {caption: path for caption, path in paths.items() if path.exists()}
 
 

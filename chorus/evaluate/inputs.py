@@ -56,8 +56,8 @@ class ReportInputs:
     adaptation: tuple[Room, ...] = ()  # held-out rooms of the second domain with fields before and after
     curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
     fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
-    sheets: Mapping[str, Path] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
-    teachers: Mapping[str, object] = field(default_factory=dict)  # figures the teachers' stage measured
+    sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
+    teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
     storage: Mapping[str, int] = field(default_factory=dict)  # factorised_bytes, naive_bytes
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> wall time
     provenance: Mapping[str, str] = field(default_factory=dict)  # artifact -> content hash

@@ -32,6 +32,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
         "adaptation": _adaptation(inputs, params, voting),
         "instances": {method: instance_table(inputs, method, voting) for method in METHODS},
         "retrieval": {"student": {"r1": retrieval_recall(inputs)}},
+        "teachers": dict(inputs.teachers),
         "fit": _fit(inputs),
         "storage": dict(inputs.storage),
         "seconds": {stage: round(float(value), 1) for stage, value in sorted(inputs.seconds.items())},

@@ -6,6 +6,7 @@ import base64
 import colorsys
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -96,9 +97,9 @@ def inline(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def thumbnail(path, *, side: int = 1200) -> bytes:
-    """A PNG file scaled down to a longer side of ``side`` pixels, as PNG bytes (256 colours: contact sheets are big)."""
-    with Image.open(path) as image:
+def thumbnail(source: Path | bytes, *, side: int = 1200) -> bytes:
+    """A PNG file or its bytes, scaled down to a longer side of ``side`` pixels, as PNG bytes (256 colours: contact sheets are big)."""
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
         image = image.convert("RGB")
         image.thumbnail((side, side))
         stream = io.BytesIO()

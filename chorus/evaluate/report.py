@@ -40,7 +40,7 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
     page = _environment().from_string(TEMPLATE.read_text()).render(
         report=report, charts=charts, rooms=rooms, limits=limits.sentences(report), titles=TITLES, methods=METHODS, probed=PROBED,
         sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],
-        teachers=inputs.teachers, provenance=inputs.provenance,
+        provenance=inputs.provenance,
     )  # fmt: skip
     (folder / "report.html").write_text(page)
     return report

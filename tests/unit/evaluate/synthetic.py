@@ -63,6 +63,7 @@ def inputs(**changes) -> ReportInputs:
         "fit": {"one_kitchen": {"psnr_heldout": 25.0}, "two_bath": {"psnr_heldout": 24.0}, "train0": {"psnr_heldout": 29.0}},
         "storage": {"factorised_bytes": 1_000, "naive_bytes": 90_000},
         "seconds": {"capture": 12.34, "gaussians": 60.0},
+        "teachers": {"rooms": 2, "lang": {"miou": 30.0, "seen_f_miou": 26.0, "withheld_f_miou": None, "accuracy": 70.0}},
         "provenance": {"models/encoder": "ab" * 32},
         **changes,
     }

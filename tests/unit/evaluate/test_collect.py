@@ -13,6 +13,7 @@ from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_
 from chorus.encoder.inputs import CHANNELS, InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import ChorusError, StoreError
+from chorus.evaluate import images
 from chorus.evaluate.collect import Rooms, collect
 from chorus.evaluate.measure import measure
 from chorus.io import read_scene, write_scene
@@ -106,7 +107,7 @@ def words(monkeypatch):
 
 
 def test_a_store_becomes_a_report(store):
-    inputs = collect(store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0})
+    inputs = collect(store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False)
     assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",)
     assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "colour_only", "noisy"}
     assert set(inputs.curves) == {"encoder/splats"} and inputs.storage["naive_bytes"] > 0
@@ -119,7 +120,7 @@ def test_a_store_becomes_a_report(store):
 
 def test_adaptation_is_measured_where_there_is_an_adapted_model(store):
     rooms = Rooms(held_out=["room-a"], adaptation=["room-b"])
-    inputs = collect(store, PARAMS, rooms, adapted=store.model("encoder"))
+    inputs = collect(store, PARAMS, rooms, teachers=False, adapted=store.model("encoder"))
     assert set(inputs.adaptation[0].fields) == {"before", "after"}
     report = measure(inputs, PARAMS.evaluate)
     assert report["adaptation"]["gain"]["f_miou"] == 0.0  # the same model twice
@@ -127,7 +128,22 @@ def test_adaptation_is_measured_where_there_is_an_adapted_model(store):
 
 def test_a_room_without_labels_or_artifacts_is_named(store):
     with pytest.raises(StoreError, match="a labelled capture"):
-        collect(store, PARAMS, Rooms(held_out=["nowhere"]))
+        collect(store, PARAMS, Rooms(held_out=["nowhere"]), teachers=False)
     with pytest.raises(ChorusError, match="model"):
-        collect(store, PARAMS, Rooms(held_out=["room-a"]), encoder=store.root / "absent")
+        collect(store, PARAMS, Rooms(held_out=["room-a"]), teachers=False, encoder=store.root / "absent")
     assert len(read_scene(store.scene("room-a", "gaussians"))) == 450
+
+
+def test_teachers_are_judged_on_every_fourth_render(store, monkeypatch):
+    seen = {}
+
+    def judge(teachers, captures, *, withheld, renders, picture):
+        seen.update(views=[len(capture) for capture in captures], renders=[len(views) for views in renders])
+        picture.write_bytes(b"png")
+        return {"rooms": 1, "lang": {"miou": 0.25, "withheld_f_miou": None}}
+
+    monkeypatch.setattr(images, "report_teachers", judge)
+    monkeypatch.setattr(images, "load_teachers", lambda params, store: {})
+    scores, sheet = images.teacher_scores(store, ["room-a", "room-b"], PARAMS.teachers)
+    assert seen == {"views": [1, 1], "renders": [1, 1]} and sheet == b"png"
+    assert scores == {"rooms": 1, "lang": {"miou": 25.0, "withheld_f_miou": None}}
