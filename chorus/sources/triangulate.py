@@ -99,7 +99,7 @@ def _triangulate_pair(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pi
     homogeneous = cv2.triangulatePoints(*projections, pixels_a.T.copy(), pixels_b.T.copy())
     points = (homogeneous[:3] / np.where(np.abs(homogeneous[3]) < 1e-12, 1e-12, homogeneous[3])).T
     good = np.isfinite(points).all(axis=1)
-    for view, pixels, projection in zip((a, b), (pixels_a, pixels_b), projections, strict=True):
+    for pixels, projection in zip((pixels_a, pixels_b), projections, strict=True):
         seen = _homogeneous(points) @ projection.T
         depth = seen[:, 2]
         error = np.linalg.norm(seen[:, :2] / np.maximum(depth, 1e-9)[:, None] - pixels, axis=1)

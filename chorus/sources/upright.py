@@ -63,16 +63,14 @@ def level_up(normals: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def floor_height(heights: np.ndarray) -> float:
-    """The lowest height [P] that many points share (a bin of 4 cm with over 4 % of them), else the 1st percentile."""
-    low, high = np.percentile(heights, [0.5, 99.5])
-    lower_half = heights[(heights >= low) & (heights <= 0.5 * (low + high))]
-    bins = np.arange(low - 0.02, 0.5 * (low + high) + 0.06, 0.04)
-    if len(bins) > 2 and len(lower_half):
-        counts, edges = np.histogram(lower_half, bins)
-        full = np.flatnonzero(counts > 0.04 * len(heights))
-        if len(full):
-            peak = full[0] + int(np.argmax(counts[full[0] : full[0] + 3]))
-            return float(np.median(lower_half[(lower_half >= edges[peak]) & (lower_half <= edges[peak + 1])]))
+    """The lowest level surface among heights [P]: the first 4 cm bin of the lower half that holds over 1 % of them and stands out
+    from those above it; the 1st percentile where none does."""
+    low, high = np.percentile(heights, [0.2, 99.8])
+    counts, edges = np.histogram(heights, np.arange(low - 0.04, high + 0.08, 0.04))
+    for level in np.flatnonzero(edges[:-1] < 0.5 * (low + high)):
+        above = counts[level + 2 : level + 8]
+        if counts[level] > 0.01 * len(heights) and counts[level] == counts[max(0, level - 2) : level + 3].max() and counts[level] > 1.5 * np.median(above):
+            return float(np.median(heights[(heights >= edges[level]) & (heights <= edges[level + 1])]))
     return float(np.percentile(heights, 1))
 
 

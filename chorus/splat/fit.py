@@ -14,17 +14,18 @@ from torch import Tensor
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.params import FitParams
-from chorus.scene import SH_C0, GaussianScene
+from chorus.scene import GaussianScene
 from chorus.splat.adam import RowAdam
 from chorus.splat.measure import Exposure, Measured, measure
 from chorus.splat.rasterize import Rendered, camera_tensors, rasterize
 from chorus.splat.refine import refine
-from chorus.splat.seeds import spacing, to_gaussians
+from chorus.splat.seeds import Seeds, spacing, to_gaussians
 from chorus.splat.start import starting_seeds
 
 _SSIM_WEIGHT, _DEPTH_WEIGHT = 0.2, 0.2
 _SCALE_WEIGHT = 0.01  # pull towards small Gaussians (Kheradmand et al. 2024), and away from needles
 _MAX_STRETCH = 8.0  # a disk's longer over its shorter radius, beyond which it is a needle
+_SMALLEST, _LARGEST = 0.2, 0.1  # standard deviations: of a pixel's footprint, of the scene's extent
 _RATES = {"means": 0.03, "quats": 0.01, "log_scales": 0.03, "opacity_logits": 0.07, "sh": 0.02}  # means: in units of the median spacing
 _LAST_RATE = 0.1  # of the first, cosine between
 _FIRST_SHARE = 0.8  # of the Gaussians are there from the start, the rest go where the error is
@@ -71,14 +72,16 @@ def fit_scene(capture: Capture, params: FitParams, *, seed: int, progress: Calla
         raise InputError("fit", expected="at least one iteration and one Gaussian", got=f"{iterations} and {budget}")
     rng = np.random.default_rng(seed)
     views = _views(capture)
-    adam, exposure, unit = _start(capture, views, budget, rng)
-    state = _State(views, adam, exposure, unit, rng, {})
+    seeds = starting_seeds(capture, views.train, max(1, int(_FIRST_SHARE * budget)), rng)
+    adam, unit = _start(seeds)
+    exposure = Exposure(len(capture), views.train)
+    state = _State(views, adam, exposure, unit, _size_range(seeds), rng, {})
     refine_at = set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int)) if iterations > 40 else set()
     for iteration, view in enumerate(_order(views.train, iterations, rng)):
         state.step(view, rate=_rate(iteration / iterations))
         if iteration in refine_at:
             left = len([at for at in refine_at if at >= iteration])
-            refine(capture, adam, state.renders, budget=budget, share=1.0 / left, rng=rng)
+            refine(capture, adam, state.renders, budget=budget, share=1.0 / left, footprint=float(np.median(seeds.footprint)), rng=rng)
         if progress is not None and iteration % 20 == 0:
             progress(iteration, iterations)
     scene = _scene(adam).detached().validate("fitted scene")
@@ -92,7 +95,8 @@ class _State:
     views: Views
     adam: RowAdam
     exposure: Exposure
-    unit: float  # m, median spacing of the Gaussians: the yardstick of movements and sizes
+    unit: float  # m, median spacing of the first Gaussians: the yardstick of movements and sizes
+    size_range: tuple[float, float]  # of log_scales
     rng: np.random.Generator
     renders: dict  # view -> (absolute error [H, W], rendered depth [H, W]) of its last step
 
@@ -105,6 +109,8 @@ class _State:
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
         self.adam.step(rate)
+        with torch.no_grad():
+            self.adam.params["log_scales"].clamp_(*self.size_range)
         self.exposure.step(rate)
         with torch.no_grad():
             self.renders[view] = ((shown - image).abs().mean(dim=-1), out.depth[0].detach())
@@ -138,13 +144,19 @@ def _views(capture: Capture) -> Views:
     return Views(torch.from_numpy(np.ascontiguousarray(capture.images)), depth, viewmats, Ks, train)
 
 
-def _start(capture: Capture, views: Views, budget: int, rng: np.random.Generator) -> tuple[RowAdam, Exposure, float]:
-    seeds = starting_seeds(capture, views.train, max(1, int(_FIRST_SHARE * budget)), rng)
+def _start(seeds: Seeds) -> tuple[RowAdam, float]:
+    """The optimiser over the first Gaussians, and their median spacing."""
     distance = spacing(seeds.points)
     unit = float(np.median(distance))
     radius = np.clip(0.6 * distance, 0.5 * seeds.footprint, 4 * np.maximum(unit, seeds.footprint))
-    rates = {**_RATES, "means": _RATES["means"] * unit}
-    return RowAdam(to_gaussians(seeds, radius=radius), rates), Exposure(len(capture), views.train), unit
+    return RowAdam(to_gaussians(seeds, radius=radius), {**_RATES, "means": _RATES["means"] * unit}), unit
+
+
+def _size_range(seeds: Seeds) -> tuple[float, float]:
+    """Log of the smallest (a fraction of a pixel) and largest (a fraction of the scene) standard deviation a Gaussian may have."""
+    extent = float(np.ptp(seeds.points, axis=0).max())
+    smallest = _SMALLEST * float(np.median(seeds.footprint))
+    return math.log(max(smallest, 1e-6)), math.log(max(_LARGEST * extent, 2 * smallest, 1e-5))
 
 
 def _scene(adam: RowAdam) -> GaussianScene:

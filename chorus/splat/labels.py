@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from chorus_kernels import lift
 
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.splat.weights import scene_weights
+from chorus_kernels import lift
 
 _STRIDE = 2  # every second pixel votes, in both directions
 _MIN_WEIGHT = 0.05  # pixels; Gaussians rendered less than this stay unlabelled

@@ -11,20 +11,21 @@ from chorus.splat.adam import RowAdam
 from chorus.splat.seeds import Seeds, join, seeds_at, spacing, to_gaussians
 
 _MIN_OPACITY = 0.05  # below, a Gaussian is dropped
+_MIN_AREA = 0.05  # of a pixel's footprint, squared: the product of the two larger radii below which it is dropped too
 _BLUR = 5  # pixels: error is judged by neighbourhood, not by the noise of single pixels
 _SHARPNESS = 1.5  # exponent of the error in the odds of a pixel
 
 
 @torch.no_grad()
-def refine(capture: Capture, adam: RowAdam, renders: dict, *, budget: int, share: float, rng: np.random.Generator) -> None:
-    """Drop faint Gaussians, then add new ones at pixels of large error: ``share`` of the room left under ``budget``.
+def refine(capture: Capture, adam: RowAdam, renders: dict, *, budget: int, share: float, footprint: float, rng: np.random.Generator) -> None:
+    """Drop faint and vanishing Gaussians, then add new ones at pixels of large error: ``share`` of the room left under ``budget``.
 
     renders: view -> (error [H, W], rendered depth [H, W]) of its last step. A new Gaussian lies at the known depth, else at the rendered
-    one, has the pixel's colour and the size of a few pixels.
+    one, has the pixel's colour and the size of a few pixels. footprint: m, what a pixel typically covers.
     """
-    faint = torch.sigmoid(adam.params["opacity_logits"]) < _MIN_OPACITY
-    if bool(faint.any()) and not bool(faint.all()):
-        adam.keep(~faint)
+    keep = (torch.sigmoid(adam.params["opacity_logits"]) > _MIN_OPACITY) & (_area(adam) > _MIN_AREA * footprint**2)
+    if bool(keep.any()) and not bool(keep.all()):
+        adam.keep(keep)
     wanted = int(np.ceil((budget - len(adam)) * share))
     if wanted < 1 or not renders:
         return
@@ -35,6 +36,11 @@ def refine(capture: Capture, adam: RowAdam, renders: dict, *, budget: int, share
     near = spacing(seeds.points, among=adam.params["means"].detach().numpy())
     radius = np.clip(0.5 * near, 0.7 * seeds.footprint, 3.0 * seeds.footprint)
     adam.append(to_gaussians(seeds, radius=radius, sh_count=adam.params["sh"].shape[1]))
+
+
+def _area(adam: RowAdam) -> torch.Tensor:
+    """[N] m^2, the product of the two larger standard deviations."""
+    return adam.params["log_scales"].sort(dim=1).values[:, 1:].sum(dim=1).exp()
 
 
 def _at_errors(capture: Capture, renders: dict, wanted: int, rng: np.random.Generator) -> Seeds | None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from chorus_kernels import PatchWeights, patch_weights
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -15,6 +14,7 @@ from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.splat.rasterize import NEAR, camera_tensors
 from chorus.store import atomic_file
+from chorus_kernels import PatchWeights, patch_weights
 
 _KEY = "chorus"  # one metadata entry, for equal content must give equal bytes
 
