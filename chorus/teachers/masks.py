@@ -92,6 +92,15 @@ class MaskTargets:
         return table[self.labels[views].long()]
 
 
+def has_masks(path: Path) -> bool:
+    """True for a file of :meth:`MaskTargets.save`, False for a patch map."""
+    try:
+        with safe_open(path, "pt") as file:
+            return "mask_labels" in (file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise InputError(path, expected="teacher features", got=error, fix="Make the teacher views again.") from error
+
+
 def label_map(masks: PackedMasks) -> tuple[np.ndarray, np.ndarray]:
     """A pixel belongs to the smallest mask that covers it. Returns labels [H, W] int32 (0 none, k+1 for the k-th visible mask) and those masks' indices."""
     height = masks.words.shape[1]

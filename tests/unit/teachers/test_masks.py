@@ -15,7 +15,7 @@ from chorus.scene import scene_from_colors
 from chorus.splat.weights import scene_weights
 from chorus.teachers.crops import crop_batch
 from chorus.teachers.mask_lift import scene_mask_weights
-from chorus.teachers.masks import MaskTargets, label_map, mix, pool_masks
+from chorus.teachers.masks import MaskTargets, has_masks, label_map, mix, pool_masks
 from chorus.teachers.nms import box_nms, concatenate, mask_nms, pack
 from chorus_kernels import lift
 
@@ -195,6 +195,20 @@ def test_lifting_in_mask_space_is_lifting_the_full_resolution_map(scene, cameras
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(weights.total, total[:, 0], rtol=1e-5, atol=1e-5)
     assert weights.total[-1] == 0 and ours[-1].abs().max() == 0
+
+
+def test_mask_files_read_like_a_patch_map_of_one_row(scene, cameras, targets, tmp_path):
+    from chorus.teachers.compress import features_shape, load_features, save_features
+    from chorus.teachers.lift import lifted
+
+    path, weights = tmp_path / "lang.safetensors", scene_mask_weights(scene, cameras, targets)
+    targets.save(path)
+    save_features(tmp_path / "dino.safetensors", torch.randn(1, 2, 2, 4))
+    assert has_masks(path) and not has_masks(tmp_path / "dino.safetensors")
+    assert features_shape(path) == (1, 1, len(targets.vectors), 5) == tuple(load_features(path).shape)
+    valid = weights.total > 1e-3
+    expected = lift(weights, targets.vectors) / weights.total.clamp_min(1e-12)[:, None] * valid[:, None]
+    torch.testing.assert_close(lifted(weights, load_features(path), valid), expected)
 
 
 def test_masks_of_other_images_are_refused(scene, cameras, targets):
