@@ -42,7 +42,7 @@ def read_features(path: Path) -> Features:
     """Read what :func:`write_features` wrote. Raises InputError when the file is absent, damaged or something else."""
     try:
         with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a mapping)
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}
             info = json.loads((stream.metadata() or {}).get(_KEY, "{}"))
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise InputError(path, expected="a safetensors file of features", got=error) from error

@@ -65,6 +65,7 @@ def _check_columns(path: Path, table: np.ndarray, wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in present]
     if missing:
         kind = " (a point cloud?)" if {"x", "y", "z"} <= set(present) and "opacity" not in present else ""
-        raise InputError(path, expected="the properties of a 3DGS .ply", got=f"none named {', '.join(missing)}{kind}", fix="Export the scene from a 3DGS trainer.")
+        got = f"none named {', '.join(missing)}{kind}"
+        raise InputError(path, expected="the properties of a 3DGS .ply", got=got, fix="Export the scene from a 3DGS trainer.")
     if len(table) == 0:
         raise InputError(path, expected="at least one Gaussian", got="none")

@@ -11,8 +11,8 @@ from chorus.errors import InputError
 from chorus.store import atomic_file
 
 _TYPES = {
-    **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2"},
-    **{"int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4", "double": "f8", "float64": "f8"},
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
+    "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }
 _NAMES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
 _ORDERS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
@@ -123,7 +123,8 @@ def _fixed_size(path: Path, element: _Element, order: str) -> int:
 def _binary_rows(path: Path, body: memoryview, element: _Element, order: str) -> np.ndarray:
     kind = _row_type(path, element, order)
     if len(body) < element.count * kind.itemsize:
-        raise InputError(path, expected=f"{element.count} rows of {kind.itemsize} bytes", got=f"{len(body) // kind.itemsize} rows", fix="The file is cut off: copy it again.")
+        got = f"{len(body) // kind.itemsize} rows"
+        raise InputError(path, expected=f"{element.count} rows of {kind.itemsize} bytes", got=got, fix="The file is cut off: copy it again.")
     rows = np.frombuffer(body, kind, count=element.count)
     return rows.astype(kind.newbyteorder("="))
 
@@ -133,7 +134,8 @@ def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray
     rows = [line.split() for line in lines[: element.count]]
     if len(rows) < element.count or any(len(row) != len(kind.names) for row in rows):
         good = sum(len(row) == len(kind.names) for row in rows)
-        raise InputError(path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix="The file is cut off or damaged: copy it again.")
+        fix = "The file is cut off or damaged: copy it again."
+        raise InputError(path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix=fix)
     try:
         values = np.array(rows, dtype=np.float64).reshape(element.count, len(kind.names))
     except ValueError as error:

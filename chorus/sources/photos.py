@@ -152,7 +152,8 @@ def _load_rgb(path: Path) -> np.ndarray:
 def _check_enough(folder: Path, kept: list, lost: list[str]) -> None:
     if len(kept) < _MIN_VIEWS or len(kept) < len(lost):
         got = f"{len(kept)} of {len(kept) + len(lost)}" + (f" (first absent or unreadable: {lost[0]})" if lost else "")
-        raise InputError(folder, expected=f"at least {_MIN_VIEWS} readable photos and half of those named", got=got, fix="Copy the photos beside transforms.json.")
+        expected = f"at least {_MIN_VIEWS} readable photos and half of those named"
+        raise InputError(folder, expected=expected, got=got, fix="Copy the photos beside transforms.json.")
 
 
 def _points(folder: Path, spec: dict, images: np.ndarray, cameras: Cameras) -> tuple[np.ndarray | None, np.ndarray | None]:

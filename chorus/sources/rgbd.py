@@ -64,7 +64,8 @@ def read_rgbd(folder: Path, params: CaptureParams) -> Capture:
             del images[len(kept) :]
     if len(kept) < _MIN_VIEWS:
         counts = ", ".join(f"{count} with {reason}" for reason, count in skipped.items())
-        raise InputError(folder, expected=f"at least {_MIN_VIEWS} frames with colour, depth and pose", got=f"{len(kept)} of {len(frames)}" + (f" ({counts})" if counts else ""))
+        got = f"{len(kept)} of {len(frames)}" + (f" ({counts})" if counts else "")
+        raise InputError(folder, expected=f"at least {_MIN_VIEWS} frames with colour, depth and pose", got=got)
     K_color, K_depth = _intrinsics(folder, images[0].shape, depths[0].shape)
     pixels, cameras = _color_views(images, poses[kept], K_color, long_side=params.rgbd_long_side, where=folder)
     found = calibrate(pixels, cameras)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from chorus.cameras import Cameras
 
@@ -111,8 +112,6 @@ def _triangulate_pair(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pi
 
 def _supported(points: np.ndarray, cameras: Cameras) -> np.ndarray:
     """[P] bool: points with company, by the distance to their 8th neighbour beside the distance to the nearest camera."""
-    from scipy.spatial import cKDTree
-
     spacing = cKDTree(points).query(points, k=min(9, len(points)))[0][:, -1]
     reach = cKDTree(cameras.positions).query(points)[0]
     relative = spacing / np.maximum(reach, 1e-9)

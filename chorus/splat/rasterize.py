@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chorus.cameras import Cameras
 from chorus.errors import MissingError
-from chorus.scene import GaussianScene
+from chorus.scene import SH_C0, GaussianScene
 
 NEAR, FAR = 0.05, 1000.0  # metres; nearer Gaussians are not drawn
 _MIN_ALPHA = 1e-3  # below, a pixel has no depth
@@ -65,8 +65,6 @@ def _gsplat(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, heig
         from gsplat import rasterization
     except ImportError as error:
         raise MissingError("rendering on a GPU", expected="gsplat", got="not installed", fix="pip install 'chorus-gs[gpu]'") from error
-    if backgrounds is not None:  # gsplat composites the background of every channel, depth included
-        backgrounds = torch.cat([backgrounds, torch.zeros_like(backgrounds[:, :1])], dim=1)
     images, alpha, meta = rasterization(
         *_drawn(scene), viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=NEAR, far_plane=FAR, backgrounds=backgrounds,
         render_mode="RGB+D", packed=False, **_harmonics(scene),
@@ -77,8 +75,6 @@ def _gsplat(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, heig
 
 def _drawn(scene: GaussianScene) -> tuple[Tensor, ...]:
     """(means, quats, scales, opacities, colors) as the rasterisers take them: colours [N, 3], or harmonics [N, K, 3]."""
-    from chorus.scene import SH_C0
-
     colors = scene.sh if scene.sh_degree else (scene.sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)
     return scene.means, torch.nn.functional.normalize(scene.quats, dim=-1), scene.scales, scene.opacities, colors
 

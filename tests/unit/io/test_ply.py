@@ -94,7 +94,13 @@ def test_truncated_ascii(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not a ply", b"ply\nformat ascii 1.0\nelement vertex x\nend_header\n", b"ply\nelement vertex 0\nend_header\n", b"ply\nformat ascii 1.0\nend_header\n"],
+    [
+        b"",
+        b"not a ply",
+        b"ply\nformat ascii 1.0\nelement vertex x\nend_header\n",
+        b"ply\nelement vertex 0\nend_header\n",
+        b"ply\nformat ascii 1.0\nend_header\n",
+    ],
 )
 def test_no_ply(tmp_path, content):
     (tmp_path / "scene.ply").write_bytes(content)
