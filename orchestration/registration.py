@@ -1,6 +1,8 @@
 """A version of the registered model: logged from code, described, tagged with its figures, alias @challenger."""
 
+import contextlib
 import importlib.util
+import io
 from pathlib import Path
 
 from chorus.store import Store
@@ -31,7 +33,9 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
         )
         figures = figures_of(report)
         mlflow.log_metrics({name: value for name, value in figures.items() if value is not None}, model_id=logged.model_id)
-    made = mlflow.register_model(logged.model_uri, MODEL, tags={"chorus.hash": content, "evaluation.scenes": scenes, **{k: str(v) for k, v in figures.items()}})
+    tags = {"chorus.hash": content, "evaluation.scenes": scenes, **{name: str(value) for name, value in figures.items()}}
+    with contextlib.redirect_stderr(io.StringIO()):  # it announces itself there
+        made = mlflow.register_model(logged.model_uri, MODEL, tags=tags)
     api.update_model_version(MODEL, made.version, description=card(store, content, report))
     api.set_registered_model_alias(MODEL, "challenger", made.version)
     return {"model": MODEL, "version": int(made.version), "alias": "challenger", "model_id": logged.model_id, **figures}

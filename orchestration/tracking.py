@@ -1,6 +1,7 @@
 """MLflow: one run a training, found again by the content hash of what it made. The package is imported inside functions."""
 
 import functools
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ def uri(store: Store) -> str:
 def _client(tracking_uri: str, folder: Path):
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(tracking_uri)
     client = mlflow.MlflowClient()

@@ -1,5 +1,6 @@
 """What makes the embedded teachers' heads: training on the training homes, or a copy of the ones that ship with the package."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from chorus.params import Params
 from chorus.store import Store, hash_folder
 from orchestration.plan import Plan, part_hash
 from orchestration.scene_list import rooms
+
+NOT_OURS = ("family", "dir", "foundation")  # parameters that the embedded heads' training does not read
 
 
 def embedded(store: Store, params: Params, *, retrain: bool = False) -> Plan:
@@ -24,8 +27,8 @@ def embedded(store: Store, params: Params, *, retrain: bool = False) -> Plan:
 def _trained(store: Store, params: Params) -> Plan:
     names = rooms(store, split="train", domain="main")
     inputs = {name: part_hash(store, name, "capture") for name in names}
-    wanted = params.teachers
-    request = {"withheld": wanted.withheld, "train_steps": wanted.train_steps, "lr": wanted.lr, "seed": params.seed}
+    own = {name: value for name, value in dataclasses.asdict(params.teachers).items() if name not in NOT_OURS}
+    request = {**own, "seed": params.seed}
     return Plan(path=store.embedded_teacher, stage="teachers/embedded", make=lambda out: _train(store, names, params, out), params=request, inputs=inputs)
 
 

@@ -1,0 +1,157 @@
+"""The whole chain, for real, on a tiny home of box furniture: from drawn rooms to a version in the registry. Nothing is downloaded."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chorus.store import Store
+from orchestration import pipeline, records, stages, tracking
+from orchestration.materialize import main
+
+ROOT = Path(__file__).parents[2]
+SCENES = """\
+furniture: {train: [Scopia]}
+scenes:
+  - {id: train-a, home: Tiny, room: 0, furniture: train, light: day, seed: 1}
+  - {id: train-b, home: Tiny, room: 0, light: bright, seed: 2}
+  - {id: test-a, home: Tiny, room: 0, furniture: train, light: bright, split: held_out, seed: 3}
+  - {id: new-train, home: Tiny, room: 0, light: dusk, domain: second, seed: 4}
+  - {id: new-test, home: Tiny, room: 0, light: evening, domain: second, split: held_out, seed: 5}
+"""
+OVERLAY = """\
+capture: {views: 10, width: 64, height: 48}
+fit: {max_gaussians: 1500, iterations: 40}
+teachers: {train_pairs: 8, train_steps: 4}
+distill: {steps: 12, points: 256, log_every: 2, checkpoint_every: 5}
+adapt: {steps: 6, log_every: 1}
+evaluate: {neighbours: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A project folder in which the chain has run."""
+    from tests.unit.sources.tiny_home import build_packages
+
+    root = tmp_path_factory.mktemp("chain")
+    shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
+    (root / "tiny.yaml").write_text(OVERLAY)
+    (root / "data").mkdir()
+    (root / "data" / "scenes.yaml").write_text(SCENES)
+    build_packages(root / "data" / "homes")
+    done = materialize(root, "--all", "--retrain", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "INFO" not in done.stderr
+    return root
+
+
+@pytest.fixture
+def workspace(root, monkeypatch):
+    for name, value in environment(root).items():
+        monkeypatch.setenv(name, value)
+    return Store(root)
+
+
+def environment(root: Path) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    own = {"CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "tiny.yaml"), "DAGSTER_HOME": "", "MLFLOW_TRACKING_URI": "", "PYTHONPATH": path}
+    return {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+
+def materialize(root: Path, *argv: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "orchestration.materialize", *argv]
+    return subprocess.run(command, cwd=root, env={**os.environ, **environment(root)}, capture_output=True, text=True)
+
+
+def test_every_artifact_is_there_whole(workspace):
+    parts = {part: workspace.scenes_with(part) for part in ("capture", "gaussians", "teacher_views", "targets")}
+    assert all(len(found) == 5 for found in parts.values()), parts
+    for name in ("splats/model.safetensors", "points/model.safetensors", "splats/curves.csv"):
+        assert (workspace.model("encoder") / name).is_file()
+    assert (workspace.model("adapted") / "model.safetensors").is_file()
+    assert (workspace.reports / "report.html").stat().st_size > 10_000
+    assert not [path for path in workspace.data.rglob("*.tmp")]
+
+
+def test_the_report_holds_every_fixed_key_and_the_seconds(workspace):
+    report = json.loads((workspace.reports / "metrics.json").read_text())
+    for block, methods, keys in (
+        ("zero_shot", ("student", "points", "lifted", "chance"), ("f_miou", "f_macc")),
+        ("zero_shot_withheld", ("student", "lifted"), ("f_miou",)),
+        ("linear_probe", ("student", "points", "colour_only"), ("miou",)),
+        ("adaptation", ("before", "after"), ("f_miou",)),
+    ):
+        assert all(key in report[block][method] for method in methods for key in keys), block
+    assert report["storage"]["factorised_bytes"] > 0 and report["fit"]["psnr_heldout_median"] > 18
+    assert {"capture", "gaussians", "embedded", "encoder"} <= {stage for stage, seconds in report["seconds"].items() if seconds > 0}
+
+
+def test_dagster_knows_it_all(workspace):
+    assert all(records.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"} for asset in stages.PER_SCENE)
+    assert all(records.settled(asset) == {None} for asset in stages.PLANS if asset not in stages.PER_SCENE)
+
+
+def test_running_again_does_nothing(workspace, capsys):
+    assert main(["--all"]) == 0
+    assert "nothing to do" in capsys.readouterr().err
+
+
+def test_forced_again_gives_the_same_bytes(workspace):
+    before = records.instance().get_latest_materialization_event(records.asset_key("models/adapted_encoder")).asset_materialization.tags
+    assert main(["scenes/targets", "test-a", "--force", "--jobs", "1"]) == 0
+    assert main(["models/adapted_encoder", "--force", "--jobs", "1"]) == 0
+    after = records.instance().get_latest_materialization_event(records.asset_key("models/adapted_encoder")).asset_materialization.tags
+    assert before["dagster/data_version"] == after["dagster/data_version"]
+
+
+def test_mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
+    import mlflow
+
+    api = tracking.client(workspace)
+    runs = {run.info.run_name: run for run in api.search_runs([api.get_experiment_by_name(tracking.EXPERIMENT).experiment_id])}
+    assert set(runs) == {"splats", "points", "adapted"} and all(run.data.tags["expectations"] for run in runs.values())
+    challenger = api.get_model_version_by_alias(tracking.MODEL, "challenger")
+    assert "It was distilled from" in challenger.description
+    model = mlflow.pyfunc.load_model(f"models:/{tracking.MODEL}@challenger")
+    path = str(workspace.scene("test-a", "gaussians") / "scene.ply")
+    answer = model.predict(path, params={"queries": ["a chair", "a bed"]})
+    assert answer["scores"].shape == (len(answer["features"]), 2)
+    assert len(model.predict([path, path])) == 2
+
+
+def test_dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
+    root = workspace.root
+    for name in ("chorus", "mlflow"):
+        (root / name).symlink_to(ROOT / name)
+    (root / "dvc.yaml").write_text(pipeline.text(workspace))
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copyfile(ROOT / name, root / name)
+    (root / ".dvc").mkdir()
+    for name in ("config", ".gitignore"):
+        shutil.copyfile(ROOT / ".dvc" / name, root / ".dvc" / name)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    dvc(root, "commit", "-f")
+    assert "up to date" in dvc(root, "status")
+    assert "up to date" in dvc(root, "repro")
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("min_weight: 0.001", "min_weight: 0.002"))
+    said = dvc(root, "repro", "targets")
+    assert "Stage 'teacher_views' didn't change" in said and "Running stage 'targets'" in said
+    assert "nothing to do" in materialize(root, "scenes/targets").stderr
+    assert "targets" not in dvc(root, "status", "targets").replace("up to date", "")
+
+
+def dvc(root: Path, *argv: str) -> str:
+    command = [sys.executable, "-m", "dvc", *argv]
+    done = subprocess.run(command, cwd=root, env={**os.environ, **environment(root)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_dvc_yaml_is_what_the_scene_list_says():
+    assert (ROOT / "dvc.yaml").read_text() == pipeline.text(Store(ROOT)), "Run python -m orchestration.pipeline."
