@@ -218,7 +218,11 @@ def test_depth_of_another_size(rgbd, copied, sharp_room):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("camera-intrinsics.txt", "1 2 x", "camera-intrinsics.txt"), ("camera-intrinsics.txt", "0 0 0\n0 0 0\n0 0 1", "positive focal"), ("camera-intrinsics.txt", None, "fx 0 cx")],
+    [
+        ("camera-intrinsics.txt", "1 2 x", "camera-intrinsics.txt"),
+        ("camera-intrinsics.txt", "0 0 0\n0 0 0\n0 0 1", "positive focal"),
+        ("camera-intrinsics.txt", None, "fx 0 cx"),
+    ],
 )
 def test_bad_intrinsics(rgbd, copied, name, content, message):
     folder = copied(rgbd)
