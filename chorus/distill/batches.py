@@ -22,7 +22,7 @@ class TrainingScene:
     scene: GaussianScene  # floor-aligned, metres
     targets: dict[str, Tensor]  # role -> [N, C], half or float
     valid: dict[str, Tensor]  # role -> [N] bool
-    normals: Tensor | None = field(default=None, repr=False)  # [N, 3] for the point variant
+    labels: dict[str, Tensor] = field(default_factory=dict, repr=False)  # role -> [N] int, negative where none; empty: no label is read
 
     def check(self) -> None:
         """Raise InputError when targets and Gaussians do not agree, or nothing is valid."""

@@ -1,4 +1,4 @@
-"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step, no label read.
+"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step; labels are read only where scenes bring them.
 
 A run is a function of its inputs and seed alone: everything random in step k comes from (seed, k), so a run killed and resumed
 writes the bytes an undisturbed one writes.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, generator_of, scene_of_step
-from chorus.distill.losses import match_loss
+from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import EncoderConfig
@@ -28,6 +28,7 @@ from chorus.params import DistillParams
 from chorus.store import atomic_file, plain
 
 LATE = "object"  # joins in the second half: from the start it hurts
+CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
 CHECKPOINT = "training.pt"
 Progress = Callable[[int, int, dict], None]  # step, steps, losses
 
@@ -101,7 +102,12 @@ class _Run:
         heads = {
             role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())
         }
-        notes = {"scenes": [scene.name for scene in scenes], "labels_read": [], "params": plain(params), "seed": seed}
+        notes = {
+            "scenes": [scene.name for scene in scenes],
+            "labels_read": sorted({role for scene in scenes for role in scene.labels}),
+            "params": plain(params),
+            "seed": seed,
+        }
         self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
         torch.manual_seed(seed)
         self.model = SceneModel(self.config).train()
@@ -134,7 +140,7 @@ class _Run:
         return self._log({"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}})
 
     def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """role -> L_match on a drawn sample of an augmented room."""
+        """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
         voxels = voxelise(augment(scene.scene, self.augmentation, generator), self.config.inputs)
         pyramid = self.model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
@@ -144,7 +150,10 @@ class _Run:
             valid = scene.valid[role][rows]
             seen, x = (rows, upcast) if bool(valid.all()) else (rows[valid], upcast[valid])
             if len(seen):
-                found[role] = match_loss(self.model.heads[role](x), scene.targets[role][seen].float())
+                predicted = self.model.heads[role](x)
+                found[role] = match_loss(predicted, scene.targets[role][seen].float())
+                if role in scene.labels:
+                    found[role] = found[role] + CONTRAST * contrastive_loss(predicted, scene.labels[role][seen], generator)
         return found
 
     def _log(self, losses: dict[str, float]) -> dict[str, float]:

@@ -81,6 +81,14 @@ def test_training_lowers_the_loss_and_the_object_teacher_joins_late(scenes, tmp_
     assert result.model.config.notes["labels_read"] == []
 
 
+def test_labels_are_read_only_where_given_and_named(scenes, tmp_path):
+    labelled = [replace(scene, labels={"lang": (scene.scene.rgb[:, 0] > 0.5).long()}) for scene in scenes]
+    result = train_encoder(labelled, **setup(steps=2, points=1000), out=tmp_path / "with")
+    plain = train_encoder(scenes, **setup(steps=2, points=1000), out=tmp_path / "without")
+    assert result.model.config.notes["labels_read"] == ["lang"]
+    assert result.curves[-1]["lang"] > plain.curves[-1]["lang"]
+
+
 def test_other_seed_other_bytes(scenes, tmp_path):
     for seed in (0, 1):
         train_encoder(scenes, **setup(steps=2), out=tmp_path / str(seed), seed=seed)
