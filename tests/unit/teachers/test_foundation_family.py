@@ -10,6 +10,10 @@ import torch
 import yaml
 
 from chorus.cameras import Cameras, look_at
+from chorus.distill.batches import TrainingScene
+from chorus.distill.train import train_encoder
+from chorus.encoder.inputs import InputConfig
+from chorus.encoder.model import preset
 from chorus.errors import InputError, MissingError, ParamsError
 from chorus.params import load_params
 from chorus.scene import scene_from_colors
@@ -82,7 +86,19 @@ def test_three_teachers_behind_the_protocol(paper):
     assert isinstance(teachers["lang"], LanguageTeacher) and teachers["lang"].text(["this is a chair"]).shape == (1, 48)
 
 
-def test_the_chain_from_renders_to_standardised_targets(paper, scene, cameras, tmp_path):
+def train(scene, targets, out):
+    """Two steps of distillation on one scene."""
+    params = load_params(ROOT / "params.yaml")
+    room = TrainingScene(
+        name="room", scene=scene, targets={role: targets.standardised(role) for role in ROLES}, valid={role: targets.valid(role) for role in ROLES}
+    )
+    short = dataclasses.replace(params.distill, steps=2, points=64, head_width=32)
+    spaces = {role: (phi_s.rotation * phi_s.scale, phi_s.mean) for role, phi_s in targets.phi_s.items()}
+    inputs = InputConfig(grid_size=0.1)
+    return train_encoder([room], encoder_config=preset("tiny"), inputs=inputs, params=short, out=out, spaces=spaces).model
+
+
+def test_the_chain_from_renders_to_a_trained_encoder(paper, scene, cameras, tmp_path):
     teachers = load_foundation(changed(paper, lang_mode="patches"), tmp_path)
     make_teacher_views(scene, cameras, teachers, out=tmp_path / "views")
     params = load_params(ROOT / "params.yaml").targets
@@ -92,6 +108,9 @@ def test_the_chain_from_renders_to_standardised_targets(paper, scene, cameras, t
     targets = targets.with_phi_s(fit_phi_s([targets]))
     for role in ROLES:
         assert torch.isfinite(targets.standardised(role)).all() and targets.features(role).shape == (len(scene), teachers[role].dim)
+    model = train(scene, targets, tmp_path / "encoder")
+    assert (tmp_path / "encoder/model.safetensors").exists() and set(model.heads) == set(ROLES)
+    assert model.spaces["lang"](torch.zeros(2, teachers["lang"].dim)).shape[1] == teachers["lang"].text(["this is a chair"]).shape[1]
     misses = {role: teacher.misses for role, teacher in teachers.items()}
     make_teacher_views(scene, cameras, teachers, out=tmp_path / "again")
     assert misses == {role: teacher.misses for role, teacher in teachers.items()}  # all from the cache
