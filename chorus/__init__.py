@@ -14,11 +14,10 @@ def load(path, *, variant: str = "splats", device: str = "cpu"):
 
     variant: splats or points, where the folder holds both. Raises ChorusError when there is no such model or it is damaged.
     """
-    from chorus.encoder.checkpoint import SceneModel
+    from chorus.encoder.checkpoint import open_model
     from chorus.encoder.encode import SceneEncoder, model_folder
 
-    folder = model_folder(path, variant=variant)
-    model = SceneModel.from_pretrained(str(folder if folder.is_dir() else path)).to(device)
+    model = open_model(model_folder(path, variant=variant)).to(device)
     return SceneEncoder(model, text=_text_encoder(model.config.text) if "lang" in model.heads else None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,11 +75,8 @@ class SceneModel(nn.Module, PyTorchModelHubMixin, tags=["3d", "gaussian-splattin
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location="cpu", revision=None, cache_dir=None, token=None, local_files_only=False, **_) -> SceneModel:
-        folder = Path(model_id)
-        if not folder.is_dir():
-            fetch = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
-            folder = _download(model_id, fetch)
-        return load_model(folder).to(map_location)
+        fetch = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
+        return open_model(model_id, **fetch).to(map_location)
 
 
 def save_model(model: SceneModel, folder: Path) -> None:
@@ -108,6 +106,22 @@ def load_model(folder: Path) -> SceneModel:
     return model.eval()
 
 
+def open_model(source: str | Path, **fetch) -> SceneModel:
+    """A model from its folder, or from the hub when the source reads ``owner/name`` and is no folder. fetch: revision, token and the like.
+
+    Raises MissingError when it is in neither place.
+    """
+    if Path(source).is_dir():
+        return load_model(Path(source))
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        raise MissingError(source, expected="a model's folder or a hub id owner/name", got="nothing there", fix="Train the encoder first or name its folder.")
+    try:
+        paths = [hf_hub_download(str(source), name, **fetch) for name in (CONFIG, WEIGHTS)]
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise MissingError(source, expected="a model's folder or hub id", got=error, fix="Name its folder, or check the id and the connection.") from error
+    return load_model(Path(paths[0]).parent)
+
+
 def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
     """Load a state dict that fits exactly. Raises InputError naming what is missing, unexpected or of another shape."""
     own = model.state_dict()
@@ -120,11 +134,3 @@ def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
         )
         raise InputError(where, expected=f"the {len(own)} tensors of this config", got=got, fix="Keep model.safetensors and config.json of one model together.")
     model.load_state_dict(state)
-
-
-def _download(model_id: str, fetch: dict) -> Path:
-    try:
-        paths = [hf_hub_download(model_id, name, **fetch) for name in (CONFIG, WEIGHTS)]
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise MissingError(model_id, expected="a model's folder or hub id", got=error) from error
-    return Path(paths[0]).parent

@@ -9,7 +9,7 @@ from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import EncoderConfig
 from chorus.encoder.tiling import cut, encode_voxels
-from chorus.errors import ChorusError, InputError
+from chorus.errors import ChorusError, InputError, MissingError
 
 INPUTS = InputConfig(grid_size=0.1)
 SIZE = EncoderConfig(channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.0)
@@ -95,6 +95,12 @@ def test_tiled_and_untiled_features_agree(model, make_room):
     cosine = torch.nn.functional.cosine_similarity(whole.upcast, tiled.upcast, dim=1)
     assert float(cosine.mean()) >= 0.98
     assert sorted(map(tuple, tiled.tokens_grid.tolist())) == sorted(map(tuple, whole.tokens_grid.tolist()))
+
+
+@pytest.mark.parametrize("source", ["/nowhere/at/all", "owner/absent"])
+def test_a_model_that_is_nowhere(source):
+    with pytest.raises(MissingError, match="hub id"):
+        chorus.load(source)
 
 
 def test_damaged_models(model, tmp_path):
