@@ -30,7 +30,7 @@ class HomesFolder:
 def find_homes(homes_dir: Path) -> HomesFolder:
     """Locate jar and libraries below ``homes_dir``. Raises MissingError saying how to get them."""
     homes_dir = Path(homes_dir)
-    for base in (homes_dir / "packages/usr", homes_dir / "usr", homes_dir):
+    for base in (homes_dir / "packages/usr", homes_dir / "packages", homes_dir / "usr", homes_dir):
         jar = base / _SHARE / "sweethome3d.jar"
         if jar.is_file():
             libraries = {p.stem: p for p in sorted((base / _SHARE / "furniture").glob("*.sh3f"))}
@@ -60,6 +60,19 @@ def fetch_homes(homes_dir: Path) -> HomesFolder:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two workers may ask at once; the second finds what the first fetched
         if not (homes_dir / "packages").is_dir():
             _fetch_into(homes_dir)
+    return find_homes(homes_dir)
+
+
+def link_homes(homes_dir: Path, given: Path) -> HomesFolder:
+    """Use packages unpacked elsewhere (``--homes DIR``): ``homes_dir`` points to them. Raises MissingError when they are not in ``given``."""
+    homes_dir, found = Path(homes_dir), find_homes(given)
+    root = found.jar.parents[3]  # holds usr/share/sweethome3d, or share/sweethome3d
+    homes_dir.mkdir(parents=True, exist_ok=True)
+    link = homes_dir / "packages"
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to((root if found.jar.parents[2].name == "usr" else found.jar.parents[2]).resolve(), target_is_directory=True)
     return find_homes(homes_dir)
 
 

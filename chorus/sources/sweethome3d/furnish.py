@@ -64,7 +64,7 @@ class Furnisher:
         if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
             return None
         found = stand_ins(item.catalog_id, item.size, libraries=self.libraries)
-        found = found or stand_ins(item.catalog_id, item.size, libraries=self.libraries, tolerance=1.9)
+        found = found or stand_ins(item.catalog_id, item.size, libraries=self.libraries, tolerance=2.6)
         if not found:
             return None
         shape = f"{item.catalog_id} {np.rint(item.size * 20).astype(int).tolist()}"

@@ -177,6 +177,15 @@ def test_fetch_is_whole_or_absent(tmp_path, monkeypatch):
     assert fetch.fetch_homes(build_packages(tmp_path / "there")).jar.is_file()
 
 
+def test_packages_unpacked_elsewhere_can_be_linked(tmp_path):
+    given = build_packages(tmp_path / "given")
+    for folder in (given, given / "packages", given / "packages/usr"):
+        homes = fetch.link_homes(tmp_path / "homes", folder)
+        assert set(homes.libraries) == {"Scopia"} and homes.cache == tmp_path / "homes/cache"
+    with pytest.raises(MissingError, match="no sweethome3d.jar"):
+        fetch.link_homes(tmp_path / "homes", tmp_path / "nothing")
+
+
 def test_broken_model_is_an_error_not_a_crash(tmp_path):
     folder = build_packages(tmp_path)
     with pytest.warns(UserWarning), zipfile.ZipFile(find_homes(folder).jar, "a") as jar:
