@@ -21,6 +21,7 @@ from chorus.splat.rasterize import Rendered, camera_tensors, rasterize
 from chorus.splat.refine import refine
 from chorus.splat.seeds import Seeds, spacing, to_gaussians
 from chorus.splat.start import starting_seeds
+from chorus.splat.weights import scene_weights
 
 _SSIM_WEIGHT, _DEPTH_WEIGHT = 0.2, 0.2
 _SCALE_WEIGHT = 0.01  # pull towards small Gaussians (Kheradmand et al. 2024), and away from needles
@@ -29,6 +30,7 @@ _SMALLEST, _LARGEST = 0.2, 0.1  # standard deviations: of a pixel's footprint, o
 _RATES = {"means": 0.03, "quats": 0.01, "log_scales": 0.03, "opacity_logits": 0.07, "sh": 0.02}  # means: in units of the median spacing
 _LAST_RATE = 0.1  # of the first, cosine between
 _FIRST_SHARE = 0.8  # of the Gaussians are there from the start, the rest go where the error is
+_MIN_SEEN = 1.0  # pixels of rendering weight, below which a Gaussian is left out in the end
 _REFINE_FROM, _REFINE_UNTIL, _REFINEMENTS = 0.12, 0.75, 7  # shares of all iterations, and how often
 
 
@@ -84,7 +86,7 @@ def fit_scene(capture: Capture, params: FitParams, *, seed: int, progress: Calla
             refine(capture, adam, state.renders, budget=budget, share=1.0 / left, footprint=float(np.median(seeds.footprint)), rng=rng)
         if progress is not None and iteration % 20 == 0:
             progress(iteration, iterations)
-    scene = _scene(adam).detached().validate("fitted scene")
+    scene = _drop_unseen(_scene(adam).detached().validate("fitted scene"), capture, views)
     return _result(capture, views, scene, exposure, iterations, time.perf_counter() - start)
 
 
@@ -171,6 +173,12 @@ def _order(train: np.ndarray, iterations: int, rng: np.random.Generator) -> list
 
 def _rate(progress: float) -> float:
     return _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _drop_unseen(scene: GaussianScene, capture: Capture, views: Views) -> GaussianScene:
+    """The scene without the Gaussians that render less than ``_MIN_SEEN`` pixels in all fitted views together."""
+    seen = scene_weights(scene, capture.cameras.select(views.train), rows=1, columns=1, footprint="box").total > _MIN_SEEN
+    return scene.select(seen) if bool(seen.any()) else scene
 
 
 def _result(capture: Capture, views: Views, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float) -> FitResult:
