@@ -1,7 +1,7 @@
-"""A light decoder from the trunk's pyramid to one feature map at stride 8.
+"""A light decoder from the trunk's pyramid to one feature map on the patch grid.
 
-Coarse first: context is gathered at stride 16 (with stride 32 and the image's mean poured in), where positions are few and width is cheap,
-then carried to stride 8 and sharpened there with strides 4 and 8. Blocks are ConvNeXt's (Liu et al. 2022): depthwise 7x7, layer norm, a GELU
+Coarse first: context is gathered at the trunk's stride 32 (the image's mean poured in), where positions are few and width is cheap, then
+carried to the patch grid, stride 16 of the enlarged image, and sharpened there with strides 16 and 8. Blocks are ConvNeXt's (Liu et al. 2022): depthwise 7x7, layer norm, a GELU
 layer twice as wide, a scaled residual sum. No batch statistics anywhere, so training and use compute the same thing.
 """
 
@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from chorus.teachers.embedded.trunk import CHANNELS, Pyramid
 
+DROPPED = 0.1  # share of the trunk's channels hidden from a decoder in a training step
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSize:
-    """Width and number of blocks at stride 16 (coarse) and stride 8 (fine); dim: channels of the output."""
+    """Width and number of blocks at stride 32 (coarse) and 16 (fine); dim: channels of the output."""
 
     dim: int
     coarse_width: int
@@ -48,7 +50,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Pyramid of the trunk -> unit vectors [B, dim, H / 8, W / 8]."""
+    """Pyramid of the trunk -> unit vectors [B, dim, h, w] on the patch grid."""
 
     def __init__(self, size: DecoderSize):
         super().__init__()
@@ -57,13 +59,13 @@ class Decoder(nn.Module):
             self.register_buffer(f"mean{stride}", torch.zeros(channels))
             self.register_buffer(f"std{stride}", torch.ones(channels))
         coarse, fine = size.coarse_width, size.fine_width
+        self.drop = nn.Dropout2d(DROPPED)
         self.from32 = nn.Conv2d(CHANNELS[32], coarse, 1)
-        self.from16 = nn.Conv2d(CHANNELS[16], coarse, 1)
         self.whole = nn.Linear(CHANNELS[32], coarse)
         self.coarse = nn.Sequential(*(Block(coarse) for _ in range(size.coarse_blocks)))
         self.down = nn.Conv2d(coarse, fine, 1)
-        self.from8 = nn.Conv2d(CHANNELS[8], fine, 1)
-        self.from4 = nn.Conv2d(CHANNELS[4], fine, 2, stride=2)
+        self.from16 = nn.Conv2d(CHANNELS[16], fine, 1)
+        self.from8 = nn.Conv2d(CHANNELS[8], fine, 2, stride=2)
         self.fine = nn.Sequential(*(Block(fine) for _ in range(size.fine_blocks)))
         self.norm = nn.LayerNorm(fine)
         self.out = nn.Linear(fine, size.dim)
@@ -76,18 +78,12 @@ class Decoder(nn.Module):
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         level = {stride: self._standardised(pyramid[stride], stride) for stride in CHANNELS}
-        whole = self.whole(level[32].mean(dim=(2, 3)))[:, :, None, None]
-        x = self.from16(level[16]) + _upsample(self.from32(level[32])) + whole
-        x = self.coarse(x)
-        x = _upsample(self.down(x)) + self.from8(level[8]) + self.from4(level[4])
-        x = self.fine(x)
-        x = self.out(self.norm(x.permute(0, 2, 3, 1)))
-        return F.normalize(x, dim=-1).permute(0, 3, 1, 2)
+        x = self.from32(level[32]) + self.whole(level[32].mean(dim=(2, 3)))[:, :, None, None]
+        x = self.down(self.coarse(x))
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) + self.from16(level[16]) + self.from8(level[8])
+        x = self.fine(x).permute(0, 2, 3, 1)  # [B, h, w, fine]
+        return F.normalize(self.out(self.norm(x)), dim=-1).permute(0, 3, 1, 2)
 
     def _standardised(self, x: Tensor, stride: int) -> Tensor:
         mean, std = getattr(self, f"mean{stride}"), getattr(self, f"std{stride}")
-        return (x - mean[:, None, None]) / std[:, None, None]
-
-
-def _upsample(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.drop((x - mean[:, None, None]) / std[:, None, None])

@@ -13,19 +13,18 @@ from torch import Tensor
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.params import TeacherParams
-from chorus.teachers.embedded.augment import augment
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
-from chorus.teachers.embedded.labels import TrainingViews, class_shares, main_instance, training_views
+from chorus.teachers.embedded.labels import TrainingViews, training_views
 from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
+from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower, prompt
-from chorus.teachers.embedded.trunk import STRIDES, Trunk
+from chorus.teachers.embedded.trunk import CHANNELS, Trunk
 from chorus.teachers.embedded.weights import save_heads
 
-LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
-OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=2, fine_width=96, fine_blocks=2)
-ROOMS, VIEWS = 4, 2  # a step sees two neighbouring views of each of four rooms
-NEIGHBOURS = 3  # how far apart in the capture's order two neighbouring views may be
+LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=256, coarse_blocks=2, fine_width=192, fine_blocks=3)
+OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=1, fine_width=96, fine_blocks=2)
+ROOMS = 4  # a step sees two neighbouring views of each of four rooms
 PAIR_SAMPLES = 192  # patches a room in the contrast of instances
 AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
 STATISTICS_VIEWS = 64  # views the trunk's statistics are taken from
@@ -39,7 +38,7 @@ def train_embedded(
     progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread, one generator:
     the same captures, params and seed give the same bytes on the same kind of machine. Raises InputError for rooms without labels.
     """
-    with one_thread():
+    with one_thread(), torch.random.fork_rng(devices=[]):
         views = training_views(captures, withheld=params.withheld)
         training = _Training(views, params, seed=seed)
         curve = training.run(progress or (lambda step, losses: None))
@@ -60,9 +59,10 @@ class _Training:
         if float(self.view_weights.sum()) == 0:
             raise InputError("teacher training", expected="pixels of a supervised class", got="none", fix="Check the captures' labels.")
         self.statistics = self._statistics()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.decoders = {"lang": Decoder(LANG_SIZE), "object": Decoder(OBJECT_SIZE)}
+        self.pool = make_pool(views, self.trunk, pairs=params.train_pairs, weights=self.view_weights, generator=self.generator)
+        self.order: list[Tensor] = []
+        torch.manual_seed(seed)  # for the first weights and the dropped channels; only now, for loading a network draws numbers too
+        self.decoders = {"lang": Decoder(LANG_SIZE), "object": Decoder(OBJECT_SIZE)}
         self.average = {}
         for role, decoder in self.decoders.items():
             decoder.set_statistics(self.statistics)
@@ -93,11 +93,11 @@ class _Training:
         return {stride: float(self.statistics[stride][1].square().mean().sqrt()) for stride in (8, 16)}
 
     def _step(self) -> dict[str, Tensor]:
-        index = self._sample()
-        images, labels = augment(self.views.images[index].float() / 255, self.views.labels[index], self.generator)
-        with torch.no_grad():
-            pyramid = self.trunk(images)
-        losses = {"words": self._word_loss(pyramid, labels[..., 0]), **self._object_losses(pyramid, labels)}
+        if not self.order:  # every pair once, then again in another order
+            self.order = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
+            self.order = [part for part in self.order if len(part) == min(ROOMS, len(self.pool))]
+        batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
+        losses = {"words": self._word_loss(batch), **self._object_losses(batch)}
         self.optimiser.zero_grad()
         sum(losses.values()).backward()
         for decoder in self.decoders.values():
@@ -106,23 +106,21 @@ class _Training:
         self.schedule.step()
         return losses
 
-    def _word_loss(self, pyramid: dict, classes: Tensor) -> Tensor:
-        features = self.decoders["lang"](pyramid).permute(0, 2, 3, 1)
-        shares = class_shares(classes, len(self.views.names))[..., 1:]
-        return word_loss(features, shares, self.words[1:], self.class_weights[1:])
+    def _word_loss(self, batch: Batch) -> Tensor:
+        features = self.decoders["lang"](batch.pyramid).permute(0, 2, 3, 1)
+        return word_loss(features, batch.shares[..., 1:], self.words[1:], self.class_weights[1:])
 
-    def _object_losses(self, pyramid: dict, labels: Tensor) -> dict[str, Tensor]:
-        features = self.decoders["object"](pyramid)  # [B, D, h, w]
-        instances, purity = main_instance(labels[..., 1])
-        classes, _ = main_instance(labels[..., 0])
-        flat = features.permute(0, 2, 3, 1)
+    def _object_losses(self, batch: Batch) -> dict[str, Tensor]:
+        features = self.decoders["object"](batch.pyramid)  # [B, D, h, w]
         pairs = []
-        for room in range(ROOMS):
-            part = slice(room * VIEWS, (room + 1) * VIEWS)
-            chosen = self._patches(instances[part].flatten(), purity[part].flatten())
-            view = torch.arange(VIEWS).repeat_interleave(instances[0].numel())
-            pairs.append(pair_loss(flat[part].flatten(0, 2)[chosen], instances[part].flatten()[chosen], classes[part].flatten()[chosen], view[chosen]))
-        return {"pairs": torch.stack(pairs).mean(), "boundaries": boundary_loss(features, instances, purity)}
+        for start in range(0, len(features), 2):  # the two views of a room
+            flat, instances, classes, purity = (
+                x[start : start + 2].flatten(0, 2) for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes, batch.purity)
+            )
+            chosen = self._patches(instances, purity)
+            view = torch.arange(2).repeat_interleave(len(flat) // 2)
+            pairs.append(pair_loss(flat[chosen], instances[chosen], classes[chosen], view[chosen]))
+        return {"pairs": torch.stack(pairs).mean(), "boundaries": boundary_loss(features, batch.instances, batch.purity)}
 
     def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
         """Indices of patches one instance fills, large instances thinned by the square root of their size."""
@@ -133,21 +131,12 @@ class _Training:
         weights = counts[which].float().rsqrt()
         return good[torch.multinomial(weights, PAIR_SAMPLES, generator=self.generator)]
 
-    def _sample(self) -> Tensor:
-        """[ROOMS * VIEWS] indices: views with rare classes more often, each followed by a neighbour from its room."""
-        first = torch.multinomial(self.view_weights, ROOMS, replacement=True, generator=self.generator)
-        hops = torch.randint(1, NEIGHBOURS + 1, (ROOMS,), generator=self.generator)
-        signs = torch.randint(0, 2, (ROOMS,), generator=self.generator) * 2 - 1
-        second = (first + hops * signs).clamp(0, len(self.views) - 1)
-        second = torch.where(self.views.room[second] == self.views.room[first], second, first)
-        return torch.stack([first, second], dim=1).flatten()
-
     def _statistics(self) -> dict[int, tuple[Tensor, Tensor]]:
         """stride -> mean [C] and standard deviation [C] of the trunk over some of the views, unchanged."""
         chosen = torch.randperm(len(self.views), generator=self.generator)[:STATISTICS_VIEWS]
         pyramids = [self.trunk(batch.float() / 255) for batch in self.views.images[chosen].split(8)]
         statistics = {}
-        for stride in STRIDES:
+        for stride in CHANNELS:
             x = torch.cat([pyramid[stride].transpose(0, 1).flatten(1) for pyramid in pyramids], dim=1)  # [C, n]
             statistics[stride] = (x.mean(dim=1), x.std(dim=1).clamp_min(1e-4))
         return statistics

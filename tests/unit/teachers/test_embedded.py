@@ -19,7 +19,7 @@ from chorus.teachers.embedded.weights import SHIPPED, load_decoder, provenance
 from chorus.teachers.load import embedded_folder, load_teachers
 from chorus.teachers.report import report_teachers
 
-PARAMS = replace(load_params(Path(__file__).parents[3] / "params.yaml").teachers, family="embedded", withheld=("piano",), train_steps=8)
+PARAMS = replace(load_params(Path(__file__).parents[3] / "params.yaml").teachers, family="embedded", withheld=("piano",), train_pairs=8, train_steps=8)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from chorus.teachers.torchvision_shim import make_torchvision_importable, nms
 def naive_nms(boxes, scores, threshold):
     kept = []
     for i in scores.argsort(descending=True).tolist():
+
         def overlap(j, i=i):
             low, high = torch.maximum(boxes[i, :2], boxes[j, :2]), torch.minimum(boxes[i, 2:], boxes[j, 2:])
             shared = (high - low).clamp_min(0).prod()
