@@ -144,13 +144,14 @@ class _Run:
         voxels = voxelise(augment(scene.scene, self.augmentation, generator), self.config.inputs)
         pyramid = self.model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
-        upcast = self.model.encoder.run(pyramid, voxels.feat, rows=voxels.index[rows]).upcast
+        cells, place = torch.unique(voxels.index[rows], return_inverse=True)  # Gaussians of one voxel share one prediction
+        upcast = self.model.encoder.run(pyramid, voxels.feat, rows=cells).upcast
         found = {}
         for role in self.active():
             valid = scene.valid[role][rows]
-            seen, x = (rows, upcast) if bool(valid.all()) else (rows[valid], upcast[valid])
+            seen = rows[valid]
             if len(seen):
-                predicted = self.model.heads[role](x)
+                predicted = self.model.heads[role](upcast).index_select(0, place[valid])
                 found[role] = match_loss(predicted, scene.targets[role][seen].float())
                 if role in scene.labels:
                     found[role] = found[role] + CONTRAST * contrastive_loss(predicted, scene.labels[role][seen], generator)
