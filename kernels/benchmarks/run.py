@@ -24,7 +24,9 @@ def machine() -> str:
         start = time.process_time()
         a @ a
         best = min(best, time.process_time() - start)
-    return f"{dispatch.native().isa}, FMA peak {dispatch.native().fma_peak() / 1e9:.0f} GF/s on one core, torch matrix product {2 * 1024**3 / best / 1e9:.0f} GF/s"
+    return (
+        f"{dispatch.native().isa}, FMA peak {dispatch.native().fma_peak() / 1e9:.0f} GF/s on one core, torch matrix product {2 * 1024**3 / best / 1e9:.0f} GF/s"
+    )
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -60,12 +60,17 @@ def surface_voxels(n: int, *, seed: int = 0) -> Tensor:
     """n distinct voxels [n, 3] on the room's walls and balls, in Hilbert order as the encoder keeps them."""
     from chorus_kernels import curve_codes
 
-    points = room(8 * n, seed=seed)[0]
-    low, high = 0.002, 0.2
-    for _ in range(20):  # the voxel size that leaves about n of them
+    points = room(4 * n, seed=seed)[0]
+
+    def distinct(size: float) -> Tensor:
+        x, y, z = ((points / size).round().long() + 4).unbind(1)
+        keys = torch.unique((x << 40) | (y << 20) | z)
+        return torch.stack([keys >> 40, keys >> 20 & 0xFFFFF, keys & 0xFFFFF], 1)
+
+    low, high = 0.01, 0.2
+    for _ in range(8):  # the largest voxels that still leave n of them
         size = math.sqrt(low * high)
-        grid = torch.unique((points / size).round().long() + 4, dim=0)
-        low, high = (size, high) if len(grid) > n else (low, size)
-    grid = torch.unique((points / low).round().long() + 4, dim=0)
+        low, high = (size, high) if len(distinct(size)) > n else (low, size)
+    grid = distinct(low)
     grid = grid[torch.randperm(len(grid), generator=torch.Generator().manual_seed(seed))[:n]]
     return grid[curve_codes(grid, torch.zeros(len(grid), dtype=torch.int64), "hilbert").argsort()].contiguous()

@@ -47,7 +47,7 @@ void multiply(const float* const* x, int cin, const float* w, int64_t stride, fl
 
 template <int V>
 void multiply_pairs(const float* feat, int cin, const float* w, int64_t stride, const Pairs& p, float* band, float* spare) {
-  constexpr int R = ACCUMULATORS / V < 12 ? ACCUMULATORS / V : 12;
+  constexpr int R = ACCUMULATORS / V < 8 ? ACCUMULATORS / V : 8;  // more row pointers than that do not fit the registers
   for (int i = 0; i < p.count; i += R) {
     const float* x[R];
     float* acc[R];
@@ -95,6 +95,7 @@ void outer_columns(const float* feat, int cin, const float* grad, int64_t stride
   constexpr int R = ACCUMULATORS / V < 8 ? ACCUMULATORS / V : 8;
   int c = 0;
   for (; c + R <= cin; c += R) outer<R, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
+  for (; c + 4 <= cin; c += 4) outer<4, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
   for (; c < cin; ++c) outer<1, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
 }
 

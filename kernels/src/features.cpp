@@ -17,16 +17,19 @@ constexpr int ROWS = 4, WIDE = 2;
 vf load_part(const float* p, int n) { float v[L] = {}; memcpy(v, p, (size_t)n * 4); return load(v); }
 void store_part(float* p, int n, vf x) { float v[L]; store(v, x); memcpy(p, v, (size_t)n * 4); }
 
-// out[r][c] (+)= sum_k left[k * left_stride + r] * right[k][c] for r < R, V vectors of channels from `c`; n > 0: only n channels (V = 1).
+// The left factor of a product, element (row r, inner index k) at data[r * row + k * inner].
+struct Left { const float* data; int64_t row, inner; };
+
+// out[r][c] (+)= sum_k left(r, k) * right[k][c] for r < R, V vectors of channels from `c`; n > 0: only n channels (V = 1).
 template <int R, int V, bool ADD>
-void product(const float* left, int64_t left_stride, const float* const* right, int64_t count, int64_t c, float* const* out, int n) {
+void product(const Left& left, const float* const* right, int64_t count, int64_t c, float* const* out, int n) {
   vf acc[R][V] = {};
   for (int64_t k = 0; k < count; ++k) {
     const float* row = right[k] + c;
     vf x[V];
     for (int v = 0; v < V; ++v) x[v] = n ? load_part(row, n) : load(row + v * L);
     for (int r = 0; r < R; ++r) {
-      vf w = set1(left[k * left_stride + r]);
+      vf w = set1(left.data[r * left.row + k * left.inner]);
       for (int v = 0; v < V; ++v) acc[r][v] += w * x[v];
     }
   }
@@ -42,12 +45,12 @@ void product(const float* left, int64_t left_stride, const float* const* right, 
 
 // The same over channels [c0, c1).
 template <int R, bool ADD>
-void product_channels(const float* left, int64_t left_stride, const float* const* right, int64_t count, int64_t c0, int64_t c1,
-                      float* const* out) {
+void product_channels(const Left& left, const float* const* right, int64_t count, int64_t c0, int64_t c1, float* const* out) {
   int64_t c = c0;
-  for (; c + WIDE * L <= c1; c += WIDE * L) product<R, WIDE, ADD>(left, left_stride, right, count, c, out, 0);
-  for (; c + L <= c1; c += L) product<R, 1, ADD>(left, left_stride, right, count, c, out, 0);
-  if (c < c1) product<R, 1, ADD>(left, left_stride, right, count, c, out, (int)(c1 - c));
+  for (; c + WIDE * L <= c1 && c + (WIDE + 1) * L != c1; c += WIDE * L) product<R, WIDE, ADD>(left, right, count, c, out, 0);
+  for (; c + 2 * L <= c1; c += 2 * L) product<R, 2, ADD>(left, right, count, c, out, 0);
+  for (; c + L <= c1; c += L) product<R, 1, ADD>(left, right, count, c, out, 0);
+  if (c < c1) product<R, 1, ADD>(left, right, count, c, out, (int)(c1 - c));
 }
 
 struct BlockWork {
@@ -78,34 +81,35 @@ bool trace_into(const Frame& f, const Scene& s, const TileWork& work, int tile, 
 
 void forward_block(const Frame& f, const Scene& s, const BlendOutput& out, int tile, int block, BlockWork& w) {
   float* weights = w.trace.alpha;
-  float depth[16] = {}, last[16];
-  for (int v = 0; v < NV; ++v) store(last + v * L, w.last.v[v]);
-  for (int i = 0; i < w.count; ++i) {
-    const float z = w.splat(i).z;
-    for (int k = 0; k < 16; ++k) {
-      weights[16 * i + k] *= w.trace.before[16 * i + k];
-      depth[k] += weights[16 * i + k] * z;
+  vf depth[NV] = {};
+  for (int i = 0; i < w.count; ++i)
+    for (int v = 0; v < NV; ++v) {
+      const int64_t at = 16 * (int64_t)i + v * L;
+      vf weight = load(weights + at) * load(w.trace.before + at);
+      store(weights + at, weight);
+      depth[v] += weight * w.splat(i).z;
     }
-  }
+  float depths[16], last[16];
+  for (int v = 0; v < NV; ++v) { store(depths + v * L, depth[v]); store(last + v * L, w.last.v[v]); }
   float* to[16];
   for (int k = 0; k < 16; ++k) {
     const int64_t p = pixel_index(f, tile, block, k);
     to[k] = p < 0 ? nullptr : out.colors + p * s.channels;
     if (p < 0) continue;
-    out.depths[p] = depth[k];
+    out.depths[p] = depths[k];
     out.alphas[p] = 1.0f - last[k];
   }
-  for (int k = 0; k < 16; k += ROWS) product_channels<ROWS, false>(weights + k, 16, w.rows, w.count, 0, s.channels, to + k);
+  for (int k = 0; k < 16; k += ROWS) product_channels<ROWS, false>({weights + k, 1, 16}, w.rows, w.count, 0, s.channels, to + k);
   if (!out.background) return;
   for (int k = 0; k < 16; ++k)
     if (to[k])
       for (int c = 0; c < s.channels; ++c) to[k][c] += last[k] * out.background[c];
 }
 
-// Loss gradient of a block: rows [16][C] (zero outside the image) and, for the geometry, transposed [C][16].
+// Loss gradient of a block's pixels: rows [16][C] (zero outside the image), and transposed [C][16].
 struct GradientBlock { float* rows; float* columns; };
 
-GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, int tile, int block, bool transposed) {
+GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, int tile, int block) {
   float* rows = (float*)thread_scratch(5, (size_t)2 * 16 * C * sizeof(float));
   float* columns = rows + 16 * (int64_t)C;
   for (int k = 0; k < 16; ++k) {
@@ -113,9 +117,8 @@ GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, i
     if (p < 0 || !grad.colors) memset(rows + (int64_t)k * C, 0, (size_t)C * 4);
     else memcpy(rows + (int64_t)k * C, grad.colors + p * C, (size_t)C * 4);
   }
-  if (transposed)
-    for (int64_t c = 0; c < C; ++c)
-      for (int k = 0; k < 16; ++k) columns[16 * c + k] = rows[(int64_t)k * C + c];
+  for (int64_t c = 0; c < C; ++c)
+    for (int k = 0; k < 16; ++k) columns[16 * c + k] = rows[(int64_t)k * C + c];
   return {rows, columns};
 }
 
@@ -164,18 +167,14 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
   }
 }
 
-// colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1)
-void color_block(const Scene& s, const GradientBlock& g, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
-  const float* pixels[16];
-  for (int k = 0; k < 16; ++k) pixels[k] = g.rows + (int64_t)k * s.channels;
+// colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1). Leaves weights in trace.alpha.
+void color_block(const Scene& s, const float* const* pixels, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
+  float* weights = w.trace.alpha;
+  for (int64_t at = 0; at < 16 * (int64_t)w.count; at += L) store(weights + at, load(weights + at) * load(w.trace.before + at));
   for (int i = 0; i < w.count; i += ROWS) {
-    float transposed[16 * ROWS] = {}, *to[ROWS] = {};
-    for (int r = 0; r < ROWS && i + r < w.count; ++r) {
-      to[r] = grads + (int64_t)w.splat(i + r).id * s.channels;
-      const float* a = w.trace.alpha + 16 * (int64_t)(i + r), *t = w.trace.before + 16 * (int64_t)(i + r);
-      for (int k = 0; k < 16; ++k) transposed[k * ROWS + r] = a[k] * t[k];
-    }
-    product_channels<ROWS, true>(transposed, ROWS, pixels, 16, c0, c1, to);
+    float* to[ROWS] = {};
+    for (int r = 0; r < ROWS && i + r < w.count; ++r) to[r] = grads + (int64_t)w.splat(i + r).id * s.channels;
+    product_channels<ROWS, true>({weights + 16 * (int64_t)i, 16, 1}, pixels, 16, c0, c1, to);
   }
 }
 
@@ -184,10 +183,18 @@ void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const
   BlockWork w;
   for (int b = 0; b < 16; ++b) {
     if (!work.count[b] || !trace_into(f, s, work, tile, b, w)) continue;
-    GradientBlock g = stage_gradient(f, grad, s.channels, tile, b, tile_sums != nullptr);
-    if (tile_sums && absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums);
-    else if (tile_sums) geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums);
-    if (color_grads && grad.colors) color_block(s, g, w, color_grads, c0, c1);
+    if (tile_sums) {
+      const GradientBlock g = stage_gradient(f, grad, s.channels, tile, b);
+      if (absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums);
+      else geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums);
+    }
+    if (!color_grads || !grad.colors) continue;
+    const float* pixels[16];
+    for (int k = 0; k < 16; ++k) {  // outside the image the weights are zero: any row will do
+      const int64_t p = pixel_index(f, tile, b, k);
+      pixels[k] = grad.colors + (p < 0 ? 0 : p) * s.channels;
+    }
+    color_block(s, pixels, w, color_grads, c0, c1);
   }
 }
 

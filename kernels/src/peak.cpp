@@ -11,9 +11,6 @@ double fma_chains(int64_t rounds) {
   vf a = set1(0.9999999f), b = set1(1e-7f);
   for (int64_t r = 0; r < rounds; ++r) {
     for (int i = 0; i < 12; ++i) acc[i] = acc[i] * a + b;
-#if defined(__x86_64__)
-    asm volatile("" : "+v"(acc[0]), "+v"(acc[1]), "+v"(acc[2]), "+v"(acc[3]), "+v"(acc[4]), "+v"(acc[5]));
-#endif
   }
   vf sum = vf{};
   for (int i = 0; i < 12; ++i) sum += acc[i];

@@ -176,8 +176,8 @@ static inline int trace_block(const TileWork& t, int block, const BlockPixels& p
 }
 
 static inline Trace trace_scratch(int count) {  // thread scratch slot 2
-  const size_t n = (size_t)count + 1;
-  char* p = (char*)thread_scratch(2, n * (2 * 64 + 4) + 64);
+  const size_t n = (size_t)count + 16;  // readers may look at whole groups of splats
+  char* p = (char*)thread_scratch(2, n * (2 * 64 + 4));
   return {(int32_t*)(p + n * 128), (float*)p, (float*)(p + n * 64)};
 }
 
