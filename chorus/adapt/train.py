@@ -1,0 +1,209 @@
+"""Render-and-distill: adapt an encoder to a new domain from views alone, without lifting targets (Chorus, arXiv 2512.17817, eq. 7-8).
+
+The student's predictions are rendered with the weights the picture was rendered with and compared with the teacher's map of that
+picture. Gaussians do not move, so the weights summed to patches (G) are made once; a step is one sparse product and its transpose.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from chorus.adapt.lora import add_low_rank, fold_low_rank
+from chorus.adapt.views import overlapping
+from chorus.distill.augment import Augmentation, augment
+from chorus.distill.batches import generator_of, scene_of_step
+from chorus.distill.losses import match_loss
+from chorus.distill.train import TrainResult, parameter_groups, schedule, write_result
+from chorus.encoder.checkpoint import ModelConfig, SceneModel
+from chorus.encoder.heads import Head
+from chorus.encoder.inputs import Voxels, voxelise
+from chorus.errors import InputError
+from chorus.params import AdaptParams
+from chorus.scene import GaussianScene
+from chorus_kernels import PatchWeights, spmm
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptScene:
+    """A scene of the new domain with V teacher views: G and the teachers' maps by role, the maps in the standardised space."""
+
+    name: str
+    scene: GaussianScene
+    weights: dict[str, PatchWeights]  # role -> G [N, V * h * w]; roles of one patch grid may share one
+    teacher_maps: dict[str, Tensor]  # role -> [V * h * w, C], half or float
+    views: int
+    _groups: dict = field(default_factory=dict, repr=False)
+
+    def check(self) -> None:
+        for role, maps in self.teacher_maps.items():
+            if self.weights[role].shape != (len(self.scene), len(maps)) or len(maps) % self.views:
+                raise InputError(
+                    f"adaptation scene {self.name}",
+                    expected=f"G [{len(self.scene)}, {len(maps)}] of {self.views} views for {role}",
+                    got=self.weights[role].shape,
+                )
+
+    def groups(self, size: int) -> list[Tensor]:
+        """For each view, the views to be seen with it."""
+        if size not in self._groups:
+            self._groups[size] = overlapping(next(iter(self.weights.values())), self.views, most=size)
+        return self._groups[size]
+
+
+class Patches(NamedTuple):
+    """Some patches of a scene, as rows of G^T: CSR over patches with columns of Gaussians, and which teacher rows they are."""
+
+    indptr: Tensor  # [P + 1] int64
+    indices: Tensor  # [nnz] int64 Gaussians
+    values: Tensor  # [nnz] float32, of each patch sum to 1
+    rows: Tensor  # [P] rows of the teacher's map
+
+
+def covered_patches(weights: PatchWeights, views: Tensor, *, per_view: int, min_coverage: float) -> Patches:
+    """The patches of these views [K] with at least ``min_coverage`` of the fullest patch's coverage, normalised by coverage."""
+    rows = (views[:, None] * per_view + torch.arange(per_view)).flatten()
+    rows = rows[weights.coverage[rows] >= min_coverage * weights.coverage.max()]
+    matrix = weights.transposed
+    counts = matrix.indptr.diff()[rows]
+    indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    taken = torch.arange(int(indptr[-1])) + torch.repeat_interleave(matrix.indptr[rows] - indptr[:-1], counts)
+    values = matrix.values[taken] / torch.repeat_interleave(weights.coverage[rows], counts)
+    return Patches(indptr, matrix.indices[taken].long(), values, rows)
+
+
+def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches, voxels: Voxels) -> Tensor:
+    """The head's predictions rendered to patches: [P, C].
+
+    encode: voxel rows [R] -> up-cast [R, sum of channels]. The last Linear commutes with rendering (each patch's weights sum to 1), so
+    the hidden width is rendered where that is the smaller one.
+    """
+    needed = torch.zeros(len(voxels), dtype=torch.bool)
+    cells = voxels.index[patches.indices]
+    needed[cells] = True
+    rows = torch.nonzero(needed)[:, 0]
+    local = (needed.cumsum(0) - 1)[cells].int()
+    hidden = head.hidden(encode(rows))
+    last = head[3]
+    if last.in_features <= last.out_features:
+        return last(spmm(patches.indptr, local, patches.values, hidden))
+    return spmm(patches.indptr, local, patches.values, last(hidden))
+
+
+def adapt_encoder(
+    model: SceneModel, scenes: list[AdaptScene], *, params: AdaptParams, out: Path, seed: int = 0, progress: Callable[[int, int, dict], None] | None = None
+) -> TrainResult:
+    """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does. Reads no labels.
+
+    Raises InputError for scenes without a role the model has a head for, or with shapes that disagree.
+    """
+    run = _Run(model, scenes, params, seed)
+    for step in range(params.steps):
+        losses = run.advance(step)
+        if progress is not None:
+            progress(step + 1, params.steps, losses)
+    result = run.finish()
+    write_result(result, out)
+    return result
+
+
+class _Run:
+    def __init__(self, model: SceneModel, scenes: list[AdaptScene], params: AdaptParams, seed: int):
+        self.roles = [role for role in model.heads if scenes and all(role in scene.teacher_maps for scene in scenes)]
+        if not self.roles:
+            raise InputError("adaptation", expected=f"scenes with maps of {', '.join(model.heads)}", got=f"{len(scenes)} scenes with none in common")
+        for scene in scenes:
+            scene.check()
+        self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
+        choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True)
+        self.curves: list[dict] = []
+        self._recent: list[dict] = []
+        self._augmentation = Augmentation()
+
+    def advance(self, step: int) -> dict[str, float]:
+        torch.manual_seed(generator_of(self.seed, 5, step).initial_seed())
+        generator = generator_of(self.seed, 6, step)
+        scene = self.scenes[scene_of_step(step, len(self.scenes), self.seed)]
+        groups = scene.groups(self.params.views)
+        views = groups[int(torch.randint(len(groups), (), generator=generator))]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.params.lr * schedule(step, self.params.steps, 0.1)
+        losses = self.losses(scene, views, generator)
+        total = torch.stack(list(losses.values())).sum()
+        if not bool(torch.isfinite(total)):
+            raise InputError(f"adaptation, step {step}, {scene.name}", expected="a finite loss", got=float(total), fix="Lower adapt.lr.")
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        return self._log(step, {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}})
+
+    def losses(self, scene: AdaptScene, views: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """role -> L_match between rendered predictions and teacher maps. The student sees an augmented scene; the weights stay those of the real one."""
+        encoded = _Encoded(self.model, voxelise(augment(scene.scene, self._augmentation, generator), self.model.config.inputs))
+        found = {}
+        for role in self.roles:
+            per_view = len(scene.teacher_maps[role]) // scene.views
+            patches = covered_patches(scene.weights[role], views, per_view=per_view, min_coverage=self.params.min_coverage)
+            if len(patches.rows):
+                predicted = render_head(self.model.heads[role], encoded.rows, patches, encoded.voxels)
+                found[role] = match_loss(predicted, scene.teacher_maps[role][patches.rows].float())
+        if not found:
+            raise InputError(
+                f"adaptation scene {scene.name}", expected="patches that Gaussians cover", got="none", fix="Lower adapt.min_coverage or drop the scene."
+            )
+        return found
+
+    def _log(self, step: int, losses: dict[str, float]) -> dict[str, float]:
+        self._recent.append(losses)
+        if (step + 1) % self.params.log_every == 0 or step + 1 == self.params.steps:
+            names = self._recent[0].keys()
+            means = {name: sum(row[name] for row in self._recent if name in row) / len(self._recent) for name in names}
+            self.curves.append({"step": step + 1, "lr": self.optimizer.param_groups[0]["lr"], **means})
+            self._recent = []
+        return losses
+
+    def finish(self) -> TrainResult:
+        fold_low_rank(self.model)
+        self.model.requires_grad_(True)
+        config = self.model.config
+        notes = {**config.notes, "adapted_on": [scene.name for scene in self.scenes]}
+        self.model.config = ModelConfig(encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes)
+        metrics = {"scenes": len(self.scenes), "steps": self.params.steps, "tune": self.params.tune, "first": self.curves[0], "final": self.curves[-1]}
+        return TrainResult(self.model.eval(), metrics, self.curves)
+
+
+class _Encoded:
+    """Levels of a scene encoded once a step, rows gathered as asked."""
+
+    def __init__(self, model: SceneModel, voxels: Voxels):
+        self._encoder, self.voxels = model.encoder, voxels
+        self._pyramid = model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
+
+    @cached_property
+    def _levels(self) -> list[Tensor]:
+        return self._encoder.level_features(self._pyramid, self.voxels.feat)
+
+    def rows(self, rows: Tensor) -> Tensor:
+        """[R] voxels -> [R, sum of channels]."""
+        return torch.cat([x.index_select(0, index) for x, index in zip(self._levels, self._pyramid.ancestors(rows), strict=True)], dim=1)
+
+
+def choose_parameters(model: SceneModel, tune: str, *, rank: int, seed: int) -> None:
+    """Freeze all but what learns: heads; last (heads and the two coarsest stages); all; lora (heads and low-rank qkv)."""
+    stages = list(model.encoder.enc)
+    learning = {"heads": (), "last": tuple(f"encoder.enc.{name}." for name in stages[-2:]), "all": ("encoder.",), "lora": ()}
+    if tune not in learning:
+        raise InputError("adapt.tune", expected=" | ".join(learning), got=repr(tune))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(("heads.", *learning[tune])))
+    if tune == "lora":
+        add_low_rank(model, rank=rank, alpha=2.0 * rank, seed=seed)
