@@ -11,7 +11,7 @@ import torch
 
 import chorus
 from chorus.encoder.checkpoint import SceneModel
-from chorus.encoder.encode import SceneEncoder
+from chorus.encoder.encode import SceneEncoder, model_folder
 from chorus.errors import InputError, MissingError
 from chorus.evaluate import probe, retrieval
 from chorus.evaluate.inputs import Field
@@ -39,13 +39,12 @@ class Encoders:
         student = chorus.load(encoder)
         if "lang" not in student.available:
             raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))
-        points = chorus.load(encoder, variant="points")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             untrained = SceneEncoder(SceneModel(student.config))
         return cls(
             student=student,
-            points=points if points.config.inputs.variant == "points" else None,
+            points=chorus.load(encoder, variant="points") if model_folder(encoder, variant="points") != Path(encoder) else None,
             random=untrained,
             adapted=chorus.load(adapted) if adapted is not None else None,
             seed=seed,

@@ -19,7 +19,8 @@ from chorus.view import render
 
 FIXED = {"wall": (0.78, 0.76, 0.72), "floor": (0.55, 0.47, 0.38), "ceiling": (0.90, 0.90, 0.92), "window": (0.62, 0.82, 0.92), "door": (0.45, 0.30, 0.20)}
 UNKNOWN = (0.25, 0.25, 0.25)
-GOLDEN = 0.618033988749895
+GOLDEN = 0.618033988749895  # hues a golden angle apart; near ones lie 8, 13 or 21 names apart and so differ in depth
+DEPTHS = ((0.95, 0.95), (0.45, 1.0), (0.9, 0.5), (0.55, 0.75), (1.0, 0.75))  # saturation, value
 
 
 def palette(names: Sequence[str]) -> np.ndarray:
@@ -29,7 +30,7 @@ def palette(names: Sequence[str]) -> np.ndarray:
         if name in FIXED:
             rows.append(FIXED[name])
         else:
-            rows.append(colorsys.hsv_to_rgb((0.02 + free * GOLDEN) % 1.0, (0.85, 0.55, 0.95)[free % 3], (0.92, 0.95, 0.68)[free % 3]))
+            rows.append(colorsys.hsv_to_rgb((0.02 + free * GOLDEN) % 1.0, *DEPTHS[free % len(DEPTHS)]))
             free += 1
     return np.array([*rows, UNKNOWN])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from chorus.errors import InputError
 
 COLOURS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
+NOISY = 150  # rows of a curve that has not been averaged already
 INK = "#7f7e7d"  # stands for the page's text colour until the SVG is written
 
 
@@ -64,17 +65,19 @@ def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
-    """One small chart for each column of each model's curves, raw and smoothed."""
+    """One small chart for each column of each model's curves but the learning rate; long noisy ones also smoothed."""
     plt = _pyplot()
-    charts = [(model, name, line) for model, table in tables.items() for name, line in table.items() if len(line[0]) > 1]
+    charts = [(model, name, line) for model, table in tables.items() for name, line in table.items() if len(line[0]) > 1 and name != "lr"]
     columns = min(3, max(1, len(charts)))
     rows = max(1, -(-len(charts) // columns))
     figure, grid = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.2 * rows), squeeze=False)
     for axes in grid.flat[len(charts) :]:
         axes.set_visible(False)
     for axes, (model, name, (steps, values)) in zip(grid.flat, charts, strict=False):
-        axes.plot(steps, values, color=COLOURS["student"], alpha=0.3, linewidth=0.8)
-        axes.plot(steps, smooth(values), color=COLOURS["student"], linewidth=1.5)
+        noisy = len(values) > NOISY
+        axes.plot(steps, values, color=COLOURS["student"], alpha=0.3 if noisy else 1.0, linewidth=0.8 if noisy else 1.5)
+        if noisy:
+            axes.plot(steps, smooth(values), color=COLOURS["student"], linewidth=1.5)
         axes.set_title(f"{model}: {name}", fontsize=9)
         axes.grid(color=INK, alpha=0.2, linewidth=0.6)
     figure.tight_layout()

@@ -19,7 +19,7 @@ CONTRAST = (
 SAME = 0.85  # contrast words this near to the query (cosine) are the query in other words
 TEMPERATURE = 0.05  # of the softmax over cosines
 CERTAIN = 0.5  # a Gaussian over it fits the query better than all else together
-FAINT = 0.15  # below it nothing is called an object
+FAINT = 0.08  # twice what a word gets where nothing fits; below it nothing is called an object
 LEAST = 8  # Gaussians of an object
 
 
@@ -78,7 +78,8 @@ def _found(positions: np.ndarray, score: np.ndarray, rows: np.ndarray) -> Found:
 
 
 def heat(scene: GaussianScene, score: np.ndarray) -> np.ndarray:
-    """[N, 3] colours in 0..1: the scene in pale grey, what answers from violet over orange to yellow."""
+    """[N, 3] colours in 0..1: the scene in pale grey, what answers from violet over orange to yellow at the best score (but at least 0.25)."""
+    score = score / max(float(score.max()), 0.25)
     grey = scene.rgb.detach().cpu().numpy() @ np.array([0.299, 0.587, 0.114])
     pale = np.repeat((0.25 + 0.5 * grey)[:, None], 3, axis=1)
     stops = [0.0, 0.3, 0.6, 1.0]

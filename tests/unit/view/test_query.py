@@ -30,7 +30,7 @@ def test_two_objects_are_found_where_they_are(scene):
 
 
 def test_nothing_is_found_where_nothing_answers(scene):
-    assert query.objects(scene, np.full(520, 0.05)) == []
+    assert query.objects(scene, np.full(520, 0.04)) == []
 
 
 def test_relevance_contrasts_with_other_words_but_not_with_itself():
