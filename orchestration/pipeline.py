@@ -26,12 +26,13 @@ def text(store: Store) -> str:
     every = list(listed)
     main_train = [name for name in every if listed[name].split == "train" and listed[name].domain == "main"]
     parts = {part: _parts(store, every, part) for part in ("capture", "gaussians", "teacher_views", "targets")}
+    views = "teachers.family teachers.foundation"
     heads = "seed teachers.withheld teachers.train_pairs teachers.train_steps teachers.lr"
     stages = [
         _stage("capture", "scenes/capture", "capture", [SCENES, "chorus/sources"], parts["capture"]),
         _stage("gaussians", "scenes/gaussians", "seed fit", [*parts["capture"], "chorus/splat"], parts["gaussians"]),
         _stage("embedded", "teachers/embedded --retrain", heads, [*_parts(store, main_train, "capture"), "chorus/teachers"], [EMBEDDED]),
-        _stage("teacher_views", "scenes/teacher_views", "teachers.family teachers.foundation", [*parts["gaussians"], EMBEDDED, "chorus/teachers"], parts["teacher_views"]),
+        _stage("teacher_views", "scenes/teacher_views", views, [*parts["gaussians"], EMBEDDED, "chorus/teachers"], parts["teacher_views"]),
         _stage("targets", "scenes/targets", "targets", parts["teacher_views"], parts["targets"]),
         _stage("encoder", "models/encoder", "seed encoder distill", [*parts["targets"], "chorus/encoder", "chorus/distill"], [ENCODER]),
         _stage("adapted_encoder", "models/adapted_encoder", "seed adapt", [ENCODER, "chorus/adapt"], [ADAPTED]),

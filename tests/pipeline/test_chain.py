@@ -75,7 +75,7 @@ def test_every_artifact_is_there_whole(workspace):
         assert (workspace.model("encoder") / name).is_file()
     assert (workspace.model("adapted") / "model.safetensors").is_file()
     assert (workspace.reports / "report.html").stat().st_size > 10_000
-    assert not [path for path in workspace.data.rglob("*.tmp")]
+    assert not list(workspace.data.rglob("*.tmp"))
 
 
 def test_the_report_holds_every_fixed_key_and_the_seconds(workspace):

@@ -8,7 +8,8 @@ from chorus.store import manifest_of
 from orchestration import tables, tracking
 from orchestration.defs.models.assets import adapted_encoder, encoder
 from orchestration.expectations import between, check, known, rows
-from orchestration.resources import Workspace
+from orchestration.resources import Workspace, red_asset
+from orchestration.scene_list import rooms as listed_rooms
 
 
 @dg.asset_check(asset=encoder, blocking=True)
@@ -23,6 +24,19 @@ def adapted_curves(workspace: Workspace) -> dg.AssetCheckResult:
     """Losses stay finite and end no higher than they began."""
     folder = workspace.store.model("adapted")
     return _check(workspace, {"adapted": folder}, folder)
+
+
+@dg.asset_check(asset=encoder)
+def every_room(workspace: Workspace) -> dg.AssetCheckResult:
+    """No training room was left out for want of targets that passed their checks."""
+    used = tables.read_json(workspace.store.model("encoder") / "splats" / "config.json")["notes"]["scenes"]
+    with red_asset():
+        listed = listed_rooms(workspace.store, split="train", domain="main")
+    missing = [name for name in listed if name not in used]
+    return dg.AssetCheckResult(
+        passed=not missing, severity=dg.AssetCheckSeverity.WARN,
+        description=f"left out: {', '.join(missing)}" if missing else f"all {len(listed)} training rooms", metadata={"rooms": len(used)},
+    )  # fmt: skip
 
 
 def _check(workspace: Workspace, variants: dict, folder) -> dg.AssetCheckResult:

@@ -1,0 +1,37 @@
+"""Folders dropped under data/incoming: partitions and runs, once each, and a clear refusal of what cannot be a scene."""
+
+import dagster as dg
+import pytest
+
+from orchestration import records
+from orchestration.defs.scenes.sensors import incoming_scenes
+from orchestration.partitions import scenes
+from orchestration.resources import Workspace
+
+
+def tick(workspace):
+    with dg.build_sensor_context(instance=records.instance(), resources={"workspace": Workspace(root=str(workspace))}) as context:
+        return incoming_scenes(context)
+
+
+def test_no_folder_no_run(workspace):
+    assert tick(workspace).run_requests == []
+
+
+def test_a_folder_becomes_a_partition_and_a_run(workspace):
+    folder = workspace / "data" / "incoming" / "kitchen"
+    folder.mkdir(parents=True)
+    (folder / "transforms.json").write_text("{}")
+    result = tick(workspace)
+    assert result.dynamic_partitions_requests == [scenes.build_add_request(["kitchen"])]
+    first = result.run_requests[0]
+    assert first.partition_key == "kitchen"
+    assert tick(workspace).run_requests[0].run_key == first.run_key  # Dagster runs a key once
+    (folder / "more.png").write_bytes(b"x")
+    assert tick(workspace).run_requests[0].run_key != first.run_key
+
+
+def test_a_name_that_is_no_scene_id_is_refused_in_one_line(workspace):
+    (workspace / "data" / "incoming" / "My Kitchen!").mkdir(parents=True)
+    with pytest.raises(dg.Failure, match="expected lower-case letters"):
+        tick(workspace)
