@@ -6,14 +6,15 @@ import sys
 import time
 from collections.abc import Iterator
 
-import chorus_kernels as ck
 import torch
-from chorus_kernels import dispatch, reference
 from peers import hilbert_numpy, tile_loop
 from scenes import camera, room, surface_voxels
 from timing import Row, milliseconds
 from torch import Tensor
 from torch.nn import functional
+
+import chorus_kernels as ck
+from chorus_kernels import dispatch, reference
 
 TILES = (16, 32, 64)  # the peer gets the best of these
 
@@ -112,18 +113,16 @@ def render_and_distill() -> Iterator[Row]:
     n, size, grid, channels = 10000, 224, 16, 768
     scene, view = room(n), camera(size)
     weights = ck.patch_weights(*scene[:4], **view, patch_rows=grid, patch_cols=grid)
-    feats, target = torch.randn(n, channels), torch.randn(grid * grid, channels)
+    feats, target = torch.randn(n, channels, requires_grad=True), torch.randn(grid * grid, channels)
     ck.render_features(weights, feats)  # the transpose is made once
 
     def cached() -> None:
-        f = feats.clone().requires_grad_()
-        ck.render_features(weights, f).backward(target)
+        torch.autograd.grad(ck.render_features(weights, feats), feats, target)
 
     def full() -> None:
-        f = feats.clone().requires_grad_()
-        image = ck.rasterize(*scene[:4], f, **view).colors
+        image = ck.rasterize(*scene[:4], feats, **view).colors
         small = functional.adaptive_avg_pool2d(image.permute(0, 3, 1, 2), grid)
-        small.backward(target.view(1, grid, grid, channels).permute(0, 3, 1, 2))
+        torch.autograd.grad(small, feats, target.view(1, grid, grid, channels).permute(0, 3, 1, 2))
 
     ours, peer = milliseconds(cached, repeats=7), milliseconds(full, repeats=2)
     yield Row("render_features", f"cached weights, 10k, C={channels}, forward+backward", "full-resolution feature render", ours, peer, 35)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from chorus_kernels import reference
 from torch import Tensor
+
+from chorus_kernels import reference
 
 
 def tile_loop(

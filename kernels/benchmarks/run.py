@@ -1,4 +1,4 @@
-"""Prints the whole benchmark: python kernels/benchmarks/run.py [--json FILE] [--quick] [--markdown] [--gpu].
+"""Prints the whole benchmark: python kernels/benchmarks/run.py [--json FILE] [--quick] [--markdown].
 
 Every row is measured in this process on one thread, as CPU time, next to its peer; only ratios carry over to other machines.
 """
@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import torch
-from chorus_kernels import dispatch
 from timing import Row
+
+from chorus_kernels import dispatch
 
 COLUMNS = ("op", "case", "against", "ms", "peer ms", "ratio", "at least", "", "note")
 
@@ -42,7 +43,6 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--quick", action="store_true", help="leave out the rows whose peers take minutes")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    parser.add_argument("--gpu", action="store_true", help="add gsplat and spconv on the same work (needs CUDA)")
     arguments = parser.parse_args()
     from cases import all_rows
 
@@ -56,12 +56,6 @@ def main() -> int:
     for row in all_rows(arguments.quick):
         rows.append(row)
         print(line(cells(row)), flush=True)
-    if arguments.gpu:
-        from gpu import gpu_rows
-
-        for row in gpu_rows():
-            rows.append(row)
-            print(line(cells(row)), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps([row.record() for row in rows], indent=2) + "\n")
     return 0

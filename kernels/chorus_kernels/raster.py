@@ -50,9 +50,18 @@ def rasterize(
     backward ADDS to it, over all views and pixels, the absolute value of each pixel's gradient by the splat's 2D mean (for
     densification; in pixels of this image size).
 
+    On CUDA tensors gsplat does the work (extra `gpu`).
+
     Raises ValueError for wrong dtypes, shapes, devices, strides, for NaN or infinity, and for more than 2^31 tile pairs.
     """
     op = "rasterize"
+    if isinstance(means, Tensor) and means.is_cuda:
+        from chorus_kernels import cuda
+
+        return cuda.rasterize(
+            means, quats, scales, opacities, colors, viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=near_plane,
+            far_plane=far_plane, backgrounds=backgrounds, sh_degree=sh_degree, eps2d=eps2d, absgrad=absgrad,
+        )  # fmt: skip
     n = checks.scene(op, means, quats, scales, opacities)
     v = checks.views(op, viewmats, Ks)
     checks.image(op, width, height)
