@@ -14,6 +14,7 @@ from orchestration.defs.reports import plans as reports
 from orchestration.defs.scenes import plans as scenes
 from orchestration.defs.teachers import plans as teachers
 from orchestration.plan import Plan, one_of
+from orchestration.scene_list import all_scenes
 
 EMBEDDED = "teachers/embedded"
 PLANS: dict[str, Callable[..., Plan]] = {
@@ -55,8 +56,10 @@ def record_seconds(store: Store, asset: str, scene: str | None, seconds: float) 
 
 
 def seconds_by_stage(store: Store) -> dict[str, float]:
-    """Stage (``capture``, ``gaussians``, ...) -> seconds of work, summed over scenes."""
-    return {asset.split("/")[1]: round(sum(float(p.read_text()) for p in (_seconds(store) / asset).glob("*.txt")), 1) for asset in PLANS}
+    """Stage (``capture``, ``gaussians``, ...) -> seconds of work, summed over the scenes there are now."""
+    names = ["all", *all_scenes(store)]
+    files = {asset: [_seconds(store) / asset / f"{name}.txt" for name in names] for asset in PLANS}
+    return {asset.split("/")[1]: round(sum(float(path.read_text()) for path in paths if path.exists()), 1) for asset, paths in files.items()}
 
 
 def _seconds(store: Store) -> Path:

@@ -33,12 +33,12 @@ evaluate: {neighbours: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, boo
 """
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
+@pytest.fixture
+def root(tmp_path):
     """A project folder in which the chain has run."""
     from tests.unit.sources.tiny_home import build_packages
 
-    root = tmp_path_factory.mktemp("chain")
+    root = tmp_path
     shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
     (root / "tiny.yaml").write_text(OVERLAY)
     (root / "data").mkdir()
@@ -68,7 +68,18 @@ def materialize(root: Path, *argv: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=root, env={**os.environ, **environment(root)}, capture_output=True, text=True)
 
 
-def test_every_artifact_is_there_whole(workspace):
+def test_the_whole_chain(workspace, capsys):
+    """One test, since the chain takes a minute and the workers of a parallel test run share nothing."""
+    every_artifact_is_there_whole(workspace)
+    the_report_holds_every_fixed_key_and_the_seconds(workspace)
+    dagster_knows_it_all(workspace)
+    running_again_does_nothing(workspace, capsys)
+    forced_again_gives_the_same_bytes(workspace)
+    mlflow_has_the_runs_and_a_challenger_that_answers(workspace)
+    dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace)
+
+
+def every_artifact_is_there_whole(workspace):
     parts = {part: workspace.scenes_with(part) for part in ("capture", "gaussians", "teacher_views", "targets")}
     assert all(len(found) == 5 for found in parts.values()), parts
     for name in ("splats/model.safetensors", "points/model.safetensors", "splats/curves.csv"):
@@ -78,7 +89,7 @@ def test_every_artifact_is_there_whole(workspace):
     assert not list(workspace.data.rglob("*.tmp"))
 
 
-def test_the_report_holds_every_fixed_key_and_the_seconds(workspace):
+def the_report_holds_every_fixed_key_and_the_seconds(workspace):
     report = json.loads((workspace.reports / "metrics.json").read_text())
     for block, methods, keys in (
         ("zero_shot", ("student", "points", "lifted", "chance"), ("f_miou", "f_macc")),
@@ -91,17 +102,17 @@ def test_the_report_holds_every_fixed_key_and_the_seconds(workspace):
     assert {"capture", "gaussians", "embedded", "encoder"} <= {stage for stage, seconds in report["seconds"].items() if seconds > 0}
 
 
-def test_dagster_knows_it_all(workspace):
+def dagster_knows_it_all(workspace):
     assert all(records.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"} for asset in stages.PER_SCENE)
     assert all(records.settled(asset) == {None} for asset in stages.PLANS if asset not in stages.PER_SCENE)
 
 
-def test_running_again_does_nothing(workspace, capsys):
+def running_again_does_nothing(workspace, capsys):
     assert main(["--all"]) == 0
     assert "nothing to do" in capsys.readouterr().err
 
 
-def test_forced_again_gives_the_same_bytes(workspace):
+def forced_again_gives_the_same_bytes(workspace):
     before = records.instance().get_latest_materialization_event(records.asset_key("models/adapted_encoder")).asset_materialization.tags
     assert main(["scenes/targets", "test-a", "--force", "--jobs", "1"]) == 0
     assert main(["models/adapted_encoder", "--force", "--jobs", "1"]) == 0
@@ -109,7 +120,7 @@ def test_forced_again_gives_the_same_bytes(workspace):
     assert before["dagster/data_version"] == after["dagster/data_version"]
 
 
-def test_mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
+def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
     import mlflow
 
     api = tracking.client(workspace)
@@ -124,7 +135,7 @@ def test_mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
     assert len(model.predict([path, path])) == 2
 
 
-def test_dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
+def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
     root = workspace.root
     for name in ("chorus", "mlflow"):
         (root / name).symlink_to(ROOT / name)
