@@ -128,6 +128,40 @@ def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))
     print(f"{output}: {len(gaussians)} Gaussians")
 
 
+def fetch(*, homes: Annotated[Path | None, tyro.conf.arg(help="the Debian packages, unpacked elsewhere; downloaded when absent")] = None) -> None:
+    """Fetch the sample homes and their furniture (137 MB), or use a folder they were unpacked into."""
+    from chorus.sources.sweethome3d import fetch_homes, link_homes
+
+    store, _ = _workspace()
+    found = fetch_homes(store.homes) if homes is None else link_homes(store.homes, homes)
+    print(f"{found.jar.parent}: homes and {len(found.libraries)} furniture libraries")
+
+
+def teachers(
+    action: Annotated[Literal["list", "pull"], tyro.conf.Positional], names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), *, dir: Path | None = None
+) -> None:
+    """List the foundation teachers (what is here, size, licence), or pull some by name, hub id or open_clip MODEL:TAG."""
+    from chorus.teachers.foundation import list_teachers, pull
+
+    store, params = _workspace()
+    folder = dir or store.root / params.teachers.dir
+    if action == "pull":
+        if not names:
+            raise InputError("teachers pull", expected="names of teachers", got="none", fix="See `chorus teachers list`.")
+        pull(list(names), folder)
+    for row in list_teachers(folder):
+        print(f"{'here' if row.here else '-':5} {row.name:14} {row.megabytes:8.0f} MB  {row.licence:26} {', '.join(row.roles)}")
+
+
+def import_checkpoint(
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")], *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+) -> None:
+    """Turn a released .pth checkpoint into model.safetensors and config.json."""
+    from chorus.encoder.released import import_checkpoint as read
+
+    print(read(file, output))
+
+
 def _workspace() -> tuple[Store, Params]:
     from chorus.params import load_params
     from chorus.store import Store
@@ -180,7 +214,10 @@ def _encoder(folder: Path | None):
     return chorus.load(folder)
 
 
-VERBS = {"ingest": ingest, "fit": fit, "encode": encode, "query": query, "report": report, "show": show}
+VERBS = {
+    "fetch": fetch, "ingest": ingest, "fit": fit, "encode": encode, "query": query, "report": report, "show": show,
+    "teachers": teachers, "import-checkpoint": import_checkpoint,
+}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> None:
