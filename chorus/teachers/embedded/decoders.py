@@ -1,8 +1,9 @@
 """A light decoder from the trunk's pyramid to one feature map on the patch grid.
 
 Coarse first: context is gathered at the trunk's stride 32 (the image's mean poured in), where positions are few and width is cheap, then
-carried to the patch grid, stride 16 of the enlarged image, and sharpened there with strides 16 and 8. Blocks are ConvNeXt's (Liu et al. 2022): depthwise 7x7, layer norm, a GELU
-layer twice as wide, a scaled residual sum. No batch statistics anywhere, so training and use compute the same thing.
+carried to the patch grid, stride 16 of the enlarged image, and sharpened there with strides 16 and 8. Blocks are ConvNeXt's (Liu et al.
+2022): depthwise 7x7, layer norm, a GELU layer twice as wide, a scaled residual sum. No batch statistics anywhere, so training and use
+compute the same thing.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chorus.teachers.embedded.trunk import CHANNELS, Pyramid
+from chorus.teachers.embedded.trunk import CHANNELS, NAMED, Pyramid
 
 DROPPED = 0.1  # share of the trunk's channels hidden from a decoder in a training step
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSize:
-    """Width and number of blocks at stride 32 (coarse) and 16 (fine); dim: channels of the output."""
+    """Width and number of blocks at stride 32 (coarse) and 16 (fine); dim: channels of the output; named: whether the trunk's own names for
+    things come in, and go out again added to the output, in which case dim is that of words."""
 
     dim: int
+    named: bool
     coarse_width: int
     coarse_blocks: int
     fine_width: int
@@ -55,7 +58,8 @@ class Decoder(nn.Module):
     def __init__(self, size: DecoderSize):
         super().__init__()
         self.size = size
-        for stride, channels in CHANNELS.items():  # the training images' statistics: part of the weights, not trained
+        self.levels = [level for level in CHANNELS if level != NAMED or size.named]
+        for stride, channels in ((level, CHANNELS[level]) for level in self.levels):  # the training images' statistics: part of the weights, not trained
             self.register_buffer(f"mean{stride}", torch.zeros(channels))
             self.register_buffer(f"std{stride}", torch.ones(channels))
         coarse, fine = size.coarse_width, size.fine_width
@@ -69,21 +73,29 @@ class Decoder(nn.Module):
         self.fine = nn.Sequential(*(Block(fine) for _ in range(size.fine_blocks)))
         self.norm = nn.LayerNorm(fine)
         self.out = nn.Linear(fine, size.dim)
+        if size.named:
+            self.from_names = nn.Conv2d(CHANNELS[NAMED], coarse, 1)
+            self.gate = nn.Parameter(torch.tensor([0.1]))
 
     def set_statistics(self, statistics: dict[int, tuple[Tensor, Tensor]]) -> None:
         """stride -> mean [C] and standard deviation [C] of the trunk's features on the training images."""
-        for stride, (mean, std) in statistics.items():
-            getattr(self, f"mean{stride}").copy_(mean)
-            getattr(self, f"std{stride}").copy_(std)
+        for stride in self.levels:
+            getattr(self, f"mean{stride}").copy_(statistics[stride][0])
+            getattr(self, f"std{stride}").copy_(statistics[stride][1])
 
     def forward(self, pyramid: Pyramid) -> Tensor:
-        level = {stride: self._standardised(pyramid[stride], stride) for stride in CHANNELS}
+        level = {stride: self._standardised(pyramid[stride], stride) for stride in self.levels}
         x = self.from32(level[32]) + self.whole(level[32].mean(dim=(2, 3)))[:, :, None, None]
-        x = self.down(self.coarse(x))
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) + self.from16(level[16]) + self.from8(level[8])
-        x = self.fine(x).permute(0, 2, 3, 1)  # [B, h, w, fine]
-        return F.normalize(self.out(self.norm(x)), dim=-1).permute(0, 3, 1, 2)
+        x = x + self.from_names(level[NAMED]) if self.size.named else x
+        x = _upsample(self.down(self.coarse(x))) + self.from16(level[16]) + self.from8(level[8])
+        x = self.out(self.norm(self.fine(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        x = x + self.gate * _upsample(level[NAMED]) if self.size.named else x
+        return F.normalize(x, dim=1)
 
     def _standardised(self, x: Tensor, stride: int) -> Tensor:
         mean, std = getattr(self, f"mean{stride}"), getattr(self, f"std{stride}")
         return self.drop((x - mean[:, None, None]) / std[:, None, None])
+
+
+def _upsample(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

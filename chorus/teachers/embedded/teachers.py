@@ -12,7 +12,7 @@ from chorus.teachers.base import Role
 from chorus.teachers.embedded.decoders import Decoder
 from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, patch_grid
-from chorus.teachers.embedded.weights import load_decoder, provenance
+from chorus.teachers.embedded.weights import load_decoder, load_names, provenance
 
 
 class _EmbeddedTeacher:
@@ -81,8 +81,8 @@ class EmbeddedDino(_EmbeddedTeacher):
 
 def load_embedded(folder: Path) -> dict[Role, _EmbeddedTeacher]:
     """The three teachers from a folder of heads. Raises MissingError naming the file or package that is absent."""
-    trunk = Trunk()
     scales = {int(stride): scale for stride, scale in provenance(folder)["dino_scales"].items()}
+    trunk = Trunk(load_names(folder))
     return {
         "lang": EmbeddedLang(trunk, load_decoder(folder, "lang")),
         "dino": EmbeddedDino(trunk, scales),

@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from chorus.errors import InputError, MissingError
+from chorus.teachers.embedded.names import NAMED_DIM, word_map
 from chorus.teachers.torchvision_shim import make_torchvision_importable
 
-CHANNELS = {8: 40, 16: 112, 32: 320}  # stride in the enlarged image -> channels
+NAMED = 0  # key of the map of what the trunk would call things, on the grid of stride 32
+CHANNELS = {8: 40, 16: 112, 32: 320, NAMED: NAMED_DIM}  # stride in the enlarged image -> channels
 ENLARGE = 2  # the images of a capture are small and its objects smaller: the trunk, raised on 224 px photographs of one thing, sees them enlarged
 PATCH = 8  # pixels a side, in the image itself, of one cell of the feature maps of this family: stride 16 enlarged
 _CELL = 32  # the coarsest stride: enlarged images are brought to whole cells of it
@@ -40,10 +42,14 @@ def patch_grid(height: int, width: int) -> tuple[int, int]:
 
 
 class Trunk:
-    """Images to a pyramid of features. Keeps its last answer, since several teachers look at the same images."""
+    """Images to a pyramid of features. Keeps its last answer, since several teachers look at the same images.
 
-    def __init__(self):
-        self._net = _load()
+    words: [1000, 384] of :func:`~chorus.teachers.embedded.names.name_words`.
+    """
+
+    def __init__(self, words: Tensor):
+        self._net, self._head, self._classifier = _load()
+        self._words = words
         self._last: tuple[weakref.ref, Pyramid] | None = None
 
     @torch.inference_mode()
@@ -58,7 +64,8 @@ class Trunk:
         if x.shape[-2:] != size:
             x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
         features = self._net((x * 2 - 1).contiguous(memory_format=torch.channels_last))
-        pyramid = dict(zip(CHANNELS, features, strict=True))
+        named = word_map(self._head, self._classifier, features[-1], self._words)
+        pyramid = dict(zip(CHANNELS, [*features, named], strict=True))
         self._last = (weakref.ref(images), pyramid)
         return pyramid
 
@@ -77,7 +84,8 @@ def weights_file() -> Path:
 
 
 @cache
-def _load() -> torch.nn.Module:
+def _load() -> tuple[torch.nn.Module, torch.nn.Module, torch.nn.Linear]:
+    """(the features at three strides, the last convolution, the classifier)."""
     make_torchvision_importable()
     import timm
 
@@ -94,7 +102,9 @@ def _load() -> torch.nn.Module:
     weights = dict(zip(names, weights.values(), strict=True))
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(2, 3, 4))
     net.load_state_dict({name: weights[name] for name in net.state_dict()})
-    return _folded(net.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
+    whole.load_state_dict(weights)
+    parts = _folded(net.eval()), _folded(torch.nn.Sequential(whole.conv_head, whole.bn2).eval()), whole.classifier
+    return tuple(part.requires_grad_(False).to(memory_format=torch.channels_last) for part in parts)
 
 
 def _folded(net: torch.nn.Module) -> torch.nn.Module:
