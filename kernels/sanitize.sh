@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Builds the native ops with the address and undefined-behaviour sanitizers and runs their tests on that build.
-# Usage: kernels/sanitize.sh [pytest arguments]. PYTHON chooses the interpreter; it needs nanobind, torch, pytest and hypothesis.
+# Usage: kernels/sanitize.sh [pytest arguments]. PYTHON chooses the interpreter (with nanobind, torch, pytest and hypothesis), ISAS the
+# instruction sets; the default is this machine's best, because every one takes minutes to compile.
 set -euo pipefail
 python=$(realpath -s "$(command -v "${PYTHON:-python}")")
 cd "$(dirname "$0")/.."
 build=build/sanitize
+best() { grep -qw avx512vl /proc/cpuinfo && echo avx512 || { grep -qw avx2 /proc/cpuinfo && echo avx2 || echo sse42; }; }
 mkdir -p build
-cmake -S kernels -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCHORUS_SANITIZE=ON -DPython_EXECUTABLE="$python"
+cmake -S kernels -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCHORUS_SANITIZE=ON -DCHORUS_ISAS="${ISAS:-$(best)}" -DPython_EXECUTABLE="$python"
 cmake --build "$build" --parallel "${JOBS:-2}"
 mkdir -p "$build/python/chorus_kernels"
 cp kernels/chorus_kernels/*.py "$build/python/chorus_kernels/"
@@ -14,4 +16,4 @@ cp "$build"/_native*.so "$build/python/chorus_kernels/"
 # Python itself is not instrumented: the runtime must come first, and what the interpreter keeps is not a leak of ours.
 export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1
-PYTHONPATH="$build/python" "$python" -m pytest tests/kernels -p no:cacheprovider "$@"
+PYTHONPATH="$build/python" "$python" -m pytest tests/kernels -p no:cacheprovider --capture=sys "$@"

@@ -22,7 +22,17 @@ static bool runs(const char* name) {
 }
 
 static const Ops& choose() {
-  const Ops* all[] = {&ops_avx512, &ops_avx2, &ops_sse42};
+  const Ops* all[] = {  // best first; CMake's CHORUS_ISAS says which were built
+#if CHORUS_HAS_avx512
+      &ops_avx512,
+#endif
+#if CHORUS_HAS_avx2
+      &ops_avx2,
+#endif
+#if CHORUS_HAS_sse42
+      &ops_sse42,
+#endif
+  };
   const char* wish = std::getenv("CHORUS_ISA");
   for (const Ops* o : all)
     if ((!wish || !*wish || !std::strcmp(wish, o->name)) && runs(o->name)) return *o;

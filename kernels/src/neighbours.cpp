@@ -96,8 +96,8 @@ int64_t find(const int32_t* grid, const int64_t* batch, int64_t n, const Layout&
 }  // namespace
 
 int64_t find_neighbours(const int32_t* grid, const int64_t* batch, int64_t n, int32_t* table, int threads) {
-  std::memset(table, 0xff, sizeof(int32_t) * 27 * n);
   if (n == 0) return -1;
+  std::memset(table, 0xff, sizeof(int32_t) * 27 * n);
   const Layout l = layout_of(grid, batch, n);
   if (l.total() < 64) return find<uint64_t>(grid, batch, n, l, table, threads);
   return find<unsigned __int128>(grid, batch, n, l, table, threads);
