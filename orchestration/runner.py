@@ -9,6 +9,7 @@ import dagster as dg
 from orchestration import records, stages
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ def _first_error(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
             if data.user_failure_data is not None:
                 return f"{asset}: {data.user_failure_data.description}", True
             cause = data.error.cause or data.error
+            if {data.error.cls_name, cause.cls_name} & INTERRUPTS:
+                raise KeyboardInterrupt  # Dagster notes it as a failed step and would let the next run begin
             return f"{asset}: {' '.join(cause.message.split())}", False
     return ("", True) if result.success else ("the run failed; its page in the Dagster UI has the reason", False)
 

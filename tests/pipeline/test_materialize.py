@@ -92,7 +92,7 @@ def test_a_failed_check_fails_again_until_it_is_mended(workspace, monkeypatch):
 
 def test_a_killed_run_leaves_nothing_half_written_and_resumes(workspace, monkeypatch):
     fakes.install(monkeypatch, broken={"room-b": KeyboardInterrupt()})
-    run("scenes/capture")
+    assert run("scenes/capture") == 130
     store = Store(workspace)
     assert store.scenes_with("capture") == ["room-a"] and not list((workspace / "data").rglob("*.tmp"))
     fakes.install(monkeypatch)
