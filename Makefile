@@ -49,5 +49,11 @@ $(VENV)/ready: pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
+sanitize: setup      ## the kernels' tests under the address and undefined-behaviour sanitizers
+	PYTHON=$(BIN)/python kernels/sanitize.sh
+
+bench: setup         ## the kernels' benchmark table
+	$(BIN)/python kernels/benchmarks/run.py
+
 clean:               ## everything the chain made; the environment stays
 	rm -rf .state data/scenes data/teachers data/models data/reports

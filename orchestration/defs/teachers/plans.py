@@ -25,7 +25,8 @@ def embedded(store: Store, params: Params, *, retrain: bool = False) -> Plan:
 
 
 def _trained(store: Store, params: Params) -> Plan:
-    names = rooms(store, split="train", domain="main")
+    # Both domains: a teacher is a broad model of images; what has yet to meet the second domain is the encoder.
+    names = [name for domain in ("main", "second") for name in rooms(store, split="train", domain=domain)]
     inputs = {name: part_hash(store, name, "capture") for name in names}
     own = {name: value for name, value in dataclasses.asdict(params.teachers).items() if name not in NOT_OURS}
     request = {**own, "seed": params.seed}
