@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chorus.errors import MissingError, ParamsError
+from chorus.errors import ParamsError
 from chorus.params import TeacherParams
 from chorus.store import Store
 from chorus.teachers.base import Role, Teacher
@@ -18,7 +18,7 @@ def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = 
     """
     if params.family not in _FAMILIES:
         raise ParamsError("params: teachers.family", expected=f"one of {', '.join(_FAMILIES)}", got=repr(params.family))
-    return _FAMILIES[params.family](store_or_folder)
+    return _FAMILIES[params.family](params, store_or_folder)
 
 
 def embedded_folder(store_or_folder: Store | Path | None) -> Path:
@@ -31,16 +31,16 @@ def embedded_folder(store_or_folder: Store | Path | None) -> Path:
     return SHIPPED if store_or_folder is None else Path(store_or_folder)
 
 
-def _embedded(store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+def _embedded(params: TeacherParams, store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
     from chorus.teachers.embedded.teachers import load_embedded
 
     return load_embedded(embedded_folder(store_or_folder))
 
 
-def _foundation(store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
-    raise MissingError(
-        "params: teachers.family", expected="the foundation teachers", got="a version of Chorus without them", fix="Set teachers.family to embedded."
-    )
+def _foundation(params: TeacherParams, store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+    from chorus.teachers.foundation import load_foundation
+
+    return load_foundation(params, store_or_folder.root if isinstance(store_or_folder, Store) else Path())
 
 
 _FAMILIES = {"embedded": _embedded, "foundation": _foundation}
