@@ -52,14 +52,15 @@ def plan(asset: str, store: Store, params: Params, *, scene: str | None = None, 
 def record_seconds(store: Store, asset: str, scene: str | None, seconds: float) -> None:
     """Keep how long an artifact took to make, outside the artifact itself, which holds nothing that differs between runs."""
     with atomic_file(_seconds(store) / asset / f"{scene or 'all'}.txt") as path:
-        path.write_text(f"{seconds:.2f}\n")
+        path.write_text(f"{seconds:.4f}\n")
 
 
 def seconds_by_stage(store: Store) -> dict[str, float]:
     """Stage (``capture``, ``gaussians``, ...) -> seconds of work, summed over the scenes there are now."""
     names = ["all", *all_scenes(store)]
     files = {asset: [_seconds(store) / asset / f"{name}.txt" for name in names] for asset in PLANS}
-    return {asset.split("/")[1]: round(sum(float(path.read_text()) for path in paths if path.exists()), 1) for asset, paths in files.items()}
+    made = {asset: [float(path.read_text()) for path in paths if path.exists()] for asset, paths in files.items()}
+    return {asset.split("/")[1]: round(sum(seconds), 4) for asset, seconds in made.items() if seconds}
 
 
 def _seconds(store: Store) -> Path:
