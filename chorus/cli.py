@@ -181,11 +181,18 @@ def _known(store: Store, name: str, part: str) -> None:
         raise StoreError("scene", expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)", got=repr(name), fix=fix)
 
 
+def _is_path(name: str) -> bool:
+    """Whether a scene is given as a file or folder. A scene of the workspace comes before a folder that happens to be called the same."""
+    if Path(name).suffix or os.sep in name:
+        return True
+    return Path(name).exists() and name not in _workspace()[0].scenes_with("gaussians")
+
+
 def _scene(name: str) -> GaussianScene:
     """The Gaussians of a file, a folder or a scene of the workspace."""
     from chorus.io import read_scene
 
-    if Path(name).exists() or Path(name).suffix or os.sep in name:
+    if _is_path(name):
         return read_scene(Path(name)).validate(name)
     store, _ = _workspace()
     _known(store, name, "gaussians")
@@ -194,7 +201,7 @@ def _scene(name: str) -> GaussianScene:
 
 def _capture(name: str):
     """The capture of a scene of the workspace, None for a file."""
-    if Path(name).exists() or Path(name).suffix or os.sep in name:
+    if _is_path(name):
         return None
     from chorus.capture import Capture
 
