@@ -27,7 +27,10 @@ def sentences(report: dict) -> list[str]:
     ceiling = report["zero_shot_ceiling"]["f_miou"]
     if ceiling is not None:
         out.append(f"With the true name on every Gaussian the vote would reach {ceiling:.1f} % f-mIoU: what is missing to 100 is geometry, not words.")
-    out.append("The linear probe saw labels of the training rooms (that is what a probe is); nothing else here did.")
+    out.append(
+        "Labels were read in two places: by the linear probe, of the training rooms (that is what a probe is), and by the embedded teachers' own "
+        "training, of renders of the training homes, the second domain's training rooms among them. The encoder and its adaptation read none."
+    )
     out.append("The lifted teacher is an upper reference, not a rival: it needs images of the very room.")
     return out
 
