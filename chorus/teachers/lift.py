@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -25,7 +25,7 @@ from chorus.scene import GaussianScene
 from chorus.splat.rasterize import NEAR, camera_tensors
 from chorus.teachers.base import Role
 from chorus.teachers.phi_s import PhiS
-from chorus.teachers.views import TeacherViews, load_teacher_views
+from chorus.teachers.views import TeacherViews, load_teacher_views, read_tensor
 from chorus_kernels import PatchWeights, lift, patch_weights
 
 WEIGHTS, VALIDITY = "weights.safetensors", "validity.safetensors"
@@ -67,7 +67,7 @@ class SceneTargets:
 
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
-        return _read(self.folder / VALIDITY, role)
+        return read_tensor(self.folder / VALIDITY, role, fix="Make the targets again.")
 
     def with_phi_s(self, phi_s: dict[Role, PhiS]) -> SceneTargets:
         return replace(self, phi_s=phi_s)
@@ -131,7 +131,7 @@ def storage(folder: Path, views_folder: Path) -> dict:
     folder = Path(folder)
     maps = {role: (views.folder / f"{role}.safetensors").stat().st_size for role in views.roles}
     matrix = sum((folder / name).stat().st_size for name in (WEIGHTS, VALIDITY))
-    gaussians = len(_read(folder / VALIDITY, views.roles[0]))
+    gaussians = len(read_tensor(folder / VALIDITY, views.roles[0], fix="Make the targets again."))
     channels = sum(_channels(views, role) for role in views.roles)
     return {"factorised_bytes": matrix + sum(maps.values()), "weights_bytes": matrix, "naive_bytes": gaussians * channels * 2}
 
@@ -155,7 +155,8 @@ def _stored(matrix: PatchWeights, grid: tuple[int, int]) -> dict[str, Tensor]:
 
 
 def _read_weights(path: Path, grid: tuple[int, int]) -> PatchWeights:
-    part = {name: _read(path, f"{grid[0]}x{grid[1]}.{name}") for name in ("indptr", "indices", "values", "total", "coverage")}
+    names = ("indptr", "indices", "values", "total", "coverage")
+    part = {name: read_tensor(path, f"{grid[0]}x{grid[1]}.{name}", fix="Make the targets again.") for name in names}
     return PatchWeights(
         part["indptr"],
         part["indices"].to(torch.int32),
@@ -164,11 +165,3 @@ def _read_weights(path: Path, grid: tuple[int, int]) -> PatchWeights:
         part["coverage"],
         shape=(len(part["total"]), len(part["coverage"])),
     )
-
-
-def _read(path: Path, name: str) -> Tensor:
-    try:
-        with safe_open(path, "pt") as file:
-            return file.get_tensor(name)
-    except (OSError, SafetensorError) as error:
-        raise InputError(path, expected=f"a safetensors file with '{name}'", got=error, fix="Make the targets again.") from error

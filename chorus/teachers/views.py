@@ -41,7 +41,7 @@ class TeacherViews:
 
     def maps(self, role: Role) -> Tensor:
         """[V, h, w, C] half: the patch features."""
-        return _read(self.folder / f"{role}.safetensors", "features")
+        return read_tensor(self.folder / f"{role}.safetensors", "features", fix="Make the teacher views again.")
 
     def grid(self, role: Role) -> tuple[int, int]:
         """(rows, cols) of the role's patches, read without its features."""
@@ -129,9 +129,10 @@ def _read_image(path: Path) -> np.ndarray:
         raise InputError(path, expected="a readable PNG", got=error, fix="Make the teacher views again.") from error
 
 
-def _read(path: Path, name: str) -> Tensor:
+def read_tensor(path: Path, name: str, *, fix: str) -> Tensor:
+    """One tensor of a safetensors file. Raises InputError, ending with ``fix``, when the file is absent, damaged or lacks it."""
     try:
         with safe_open(path, "pt") as file:
             return file.get_tensor(name)
     except (OSError, SafetensorError) as error:
-        raise InputError(path, expected=f"a safetensors file with '{name}'", got=error, fix="Make the teacher views again.") from error
+        raise InputError(path, expected=f"a safetensors file with '{name}'", got=error, fix=fix) from error

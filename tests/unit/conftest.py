@@ -1,10 +1,12 @@
-"""A small textured room, ray-cast in closed form: what fitting and ingestion are tried on."""
+"""Two small rooms: a textured one, ray-cast in closed form, for fitting and ingestion; a box of Gaussians for the encoder."""
 
 import numpy as np
 import pytest
+import torch
 
 from chorus.cameras import Cameras, look_at
 from chorus.capture import Capture
+from chorus.scene import GaussianScene
 
 SIZE = np.array([4.0, 3.0, 2.4])  # metres; the floor at z = 0, x and y centred
 NAMES = ("unlabelled", "wall", "floor", "ceiling")
@@ -54,3 +56,25 @@ def room() -> Capture:
 def sharp_room() -> Capture:
     """More pixels and detail: enough for feature matches."""
     return box_room(views=16, width=160, height=120, texture=9.0)
+
+
+@pytest.fixture
+def make_room():
+    """A box room of Gaussians, with the colours of its faces."""
+
+    def make(count: int = 3000, *, size=(3.0, 4.0, 2.5), seed: int = 0) -> GaussianScene:
+        draw = torch.Generator().manual_seed(seed)
+        size = torch.tensor(size)
+        means = torch.rand(count, 3, generator=draw) * size
+        axis = torch.randint(3, (count,), generator=draw)
+        side = torch.randint(2, (count,), generator=draw).float()
+        means[torch.arange(count), axis] = side * size[axis]
+        return GaussianScene(
+            means=means - torch.tensor([size[0] / 2, size[1] / 2, 0.0]),
+            quats=torch.randn(count, 4, generator=draw),
+            log_scales=torch.randn(count, 3, generator=draw) * 0.3 - 3.5,
+            opacity_logits=torch.randn(count, generator=draw),
+            sh=torch.randn(count, 1, 3, generator=draw) * 0.3 + axis[:, None, None] - 1.0,
+        )
+
+    return make
