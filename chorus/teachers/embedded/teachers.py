@@ -12,7 +12,7 @@ from chorus.teachers.base import Role
 from chorus.teachers.embedded.decoders import Decoder
 from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, patch_grid
-from chorus.teachers.embedded.weights import load_decoder, load_names, provenance
+from chorus.teachers.embedded.weights import load_decoder, provenance
 
 
 class _EmbeddedTeacher:
@@ -61,7 +61,7 @@ class EmbeddedObject(_DecoderTeacher):
 
 
 class EmbeddedDino(_EmbeddedTeacher):
-    """Visual structure: the trunk's own features at strides 8 (means of 2x2) and 16 of the enlarged image, each divided by its constant scale so that both
+    """Visual structure: the trunk's own features at strides 8 and 16, the latter interpolated, each divided by its constant scale so that both
     strides weigh alike. Nothing in it was trained here."""
 
     role: Role = "dino"
@@ -75,14 +75,14 @@ class EmbeddedDino(_EmbeddedTeacher):
     def features(self, images: Tensor) -> Tensor:
         """images [B, H, W, 3] in 0..1 -> [B, h, w, 152]."""
         pyramid = self._trunk(images)
-        fine = F.avg_pool2d(pyramid[8], 2)
-        return torch.cat([fine / self._scales[8], pyramid[16] / self._scales[16]], dim=1).permute(0, 2, 3, 1).contiguous()
+        coarse = F.interpolate(pyramid[16], scale_factor=2, mode="bilinear", align_corners=False)
+        return torch.cat([pyramid[8] / self._scales[8], coarse / self._scales[16]], dim=1).permute(0, 2, 3, 1).contiguous()
 
 
 def load_embedded(folder: Path) -> dict[Role, _EmbeddedTeacher]:
     """The three teachers from a folder of heads. Raises MissingError naming the file or package that is absent."""
+    trunk = Trunk()
     scales = {int(stride): scale for stride, scale in provenance(folder)["dino_scales"].items()}
-    trunk = Trunk(load_names(folder))
     return {
         "lang": EmbeddedLang(trunk, load_decoder(folder, "lang")),
         "dino": EmbeddedDino(trunk, scales),

@@ -16,15 +16,14 @@ from chorus.params import TeacherParams
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
 from chorus.teachers.embedded.labels import TrainingViews, training_views
 from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
-from chorus.teachers.embedded.names import name_words
 from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower, prompt
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk
 from chorus.teachers.embedded.weights import save_heads
 
-LANG_SIZE = DecoderSize(dim=WORD_DIM, named=True, coarse_width=256, coarse_blocks=2, fine_width=192, fine_blocks=3)
-OBJECT_SIZE = DecoderSize(dim=64, named=False, coarse_width=128, coarse_blocks=1, fine_width=96, fine_blocks=2)
+LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
+OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=2, fine_width=96, fine_blocks=2)
 ROOMS = 4  # a step sees two neighbouring views of each of four rooms
 PAIR_SAMPLES = 192  # patches a room in the contrast of instances
 AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
@@ -46,17 +45,14 @@ def train_embedded(
         summary = {"steps": params.train_steps, "views": len(views), "rooms": len(captures), "classes": len(views.names) - 1}
         rooms = sorted({str(capture.info.get("home", "?")) for capture in captures})
         notes = {**summary, "seed": seed, "homes": rooms, "withheld": sorted(params.withheld), "names": list(views.names[1:])}
-        heads = training.average
-        save_heads(Path(out), lang=heads["lang"], object=heads["object"], names=training.names, dino=training.dino_scales(), notes=notes)
+        save_heads(Path(out), lang=training.average["lang"], object=training.average["object"], dino=training.dino_scales(), notes=notes)
     return {**summary, "losses": curve}
 
 
 class _Training:
     def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int):
         self.views, self.steps = views, params.train_steps
-        words = TextTower()
-        self.names = name_words(words)
-        self.trunk = Trunk(self.names)
+        self.trunk, words = Trunk(), TextTower()
         self.generator = torch.Generator().manual_seed(seed)
         self.words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
         self.class_weights, self.view_weights = _balance(views)

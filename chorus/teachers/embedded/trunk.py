@@ -17,44 +17,37 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from chorus.errors import InputError, MissingError
-from chorus.teachers.embedded.names import NAMED_DIM, word_map
 from chorus.teachers.torchvision_shim import make_torchvision_importable
 
-NAMED = 0  # key of the map of what the trunk would call things, on the grid of stride 32
-CHANNELS = {8: 40, 16: 112, 32: 320, NAMED: NAMED_DIM}  # stride in the enlarged image -> channels
-ENLARGE = 2  # the images of a capture are small and its objects smaller: the trunk, raised on 224 px photographs of one thing, sees them enlarged
-PATCH = 8  # pixels a side, in the image itself, of one cell of the feature maps of this family: stride 16 enlarged
-_CELL = 32  # the coarsest stride: enlarged images are brought to whole cells of it
+CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}  # stride -> channels
+PATCH = 8  # pixels a side of one cell of the feature maps of this family
+_CELL = 32  # the coarsest stride: images are brought to whole cells of it
 _WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 
 Pyramid = dict[int, Tensor]  # stride -> [B, C, H / stride, W / stride]
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
-    """Of the enlarged image: the nearest whole number of 32 px cells, at least two a side, so that patch centres lie evenly over it."""
-    return tuple(max(2, round(ENLARGE * side / _CELL)) * _CELL for side in (height, width))
+    """The nearest whole number of 32 px cells, at least two a side: patch centres then lie evenly over the image."""
+    return tuple(max(2, round(side / _CELL)) * _CELL for side in (height, width))
 
 
 def patch_grid(height: int, width: int) -> tuple[int, int]:
     """(rows, cols) of a feature map for an image of height x width px."""
     rows, cols = working_size(height, width)
-    return rows // (ENLARGE * PATCH), cols // (ENLARGE * PATCH)
+    return rows // PATCH, cols // PATCH
 
 
 class Trunk:
-    """Images to a pyramid of features. Keeps its last answer, since several teachers look at the same images.
+    """Images to a pyramid of features. Keeps its last answer, since several teachers look at the same images."""
 
-    words: [1000, 384] of :func:`~chorus.teachers.embedded.names.name_words`.
-    """
-
-    def __init__(self, words: Tensor):
-        self._net, self._head, self._classifier = _load()
-        self._words = words
+    def __init__(self):
+        self._net = _load()
         self._last: tuple[weakref.ref, Pyramid] | None = None
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Pyramid:
-        """images [B, H, W, 3] in 0..1 (sRGB) -> {stride: [B, C, rows, cols]} float32, strides of the enlarged image."""
+        """images [B, H, W, 3] in 0..1 (sRGB) -> {stride: [B, C, rows, cols]} float32, strides of the image at its working size."""
         if self._last is not None and self._last[0]() is images:
             return self._last[1]
         if images.ndim != 4 or images.shape[-1] != 3 or not images.is_floating_point():
@@ -64,8 +57,7 @@ class Trunk:
         if x.shape[-2:] != size:
             x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
         features = self._net((x * 2 - 1).contiguous(memory_format=torch.channels_last))
-        named = word_map(self._head, self._classifier, features[-1], self._words)
-        pyramid = dict(zip(CHANNELS, [*features, named], strict=True))
+        pyramid = dict(zip(CHANNELS, features, strict=True))
         self._last = (weakref.ref(images), pyramid)
         return pyramid
 
@@ -84,8 +76,7 @@ def weights_file() -> Path:
 
 
 @cache
-def _load() -> tuple[torch.nn.Module, torch.nn.Module, torch.nn.Linear]:
-    """(the features at three strides, the last convolution, the classifier)."""
+def _load() -> torch.nn.Module:
     make_torchvision_importable()
     import timm
 
@@ -100,11 +91,9 @@ def _load() -> tuple[torch.nn.Module, torch.nn.Module, torch.nn.Linear]:
     if shapes != given:
         raise MissingError(path, expected=f"{len(shapes)} arrays in timm's order", got=f"{len(given)} of other shapes")
     weights = dict(zip(names, weights.values(), strict=True))
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(2, 3, 4))
+    net = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3, 4))
     net.load_state_dict({name: weights[name] for name in net.state_dict()})
-    whole.load_state_dict(weights)
-    parts = _folded(net.eval()), _folded(torch.nn.Sequential(whole.conv_head, whole.bn2).eval()), whole.classifier
-    return tuple(part.requires_grad_(False).to(memory_format=torch.channels_last) for part in parts)
+    return _folded(net.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def _folded(net: torch.nn.Module) -> torch.nn.Module:

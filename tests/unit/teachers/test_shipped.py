@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 
 from chorus.params import load_params
-from chorus.teachers.embedded.text import TextTower, prompt
-from chorus.teachers.embedded.weights import SHIPPED, load_names, provenance
+from chorus.teachers.embedded.weights import SHIPPED, provenance
 from chorus.teachers.load import load_teachers
 
 PARAMS = load_params(Path(__file__).parents[3] / "params.yaml").teachers
@@ -17,13 +16,6 @@ def test_they_are_small_and_say_where_they_come_from():
     notes = provenance(SHIPPED)["training"]
     assert set(notes["withheld"]) == set(PARAMS.withheld) and not set(notes["names"]) & set(PARAMS.withheld)
     assert notes["steps"] == PARAMS.train_steps and notes["rooms"] >= 16 and len(notes["homes"]) == 6
-
-
-def test_the_trunks_names_are_what_they_should_be():
-    words = torch.nn.functional.normalize(load_names(SHIPPED).float(), dim=1)
-    washer, toilet, bookcase = 897, 861, 453
-    asked = TextTower()([prompt(name) for name in ("washing machine", "toilet", "bookshelf")])
-    assert (asked @ words.T).argmax(dim=1).tolist() == [washer, toilet, bookcase]
 
 
 def test_they_tell_a_picture_from_another():
