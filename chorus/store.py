@@ -131,17 +131,35 @@ def atomic_folder(path: Path):
     """A temporary sibling of ``path`` that takes its place when the block ends well and vanishes when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    _sweep(path)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.{kind}") for kind in ("tmp", "old"))
     temporary.mkdir()
     try:
         yield temporary
-        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
         if path.exists():
             os.replace(path, old)
         os.replace(temporary, path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed left beside ``path``; those still running keep theirs."""
+    for left in path.parent.glob(f".{path.name}.*-*.*"):
+        made_by = left.name.removeprefix(f".{path.name}.").partition("-")[0]
+        if made_by.isdecimal() and left.suffix in (".tmp", ".old") and not _running(int(made_by)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, under another user
+        return True
+    return True
 
 
 @contextmanager

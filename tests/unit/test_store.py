@@ -1,7 +1,11 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from chorus.errors import StoreError
-from chorus.store import Store, atomic_file, build, hash_folder, manifest_of
+from chorus.store import Store, atomic_file, atomic_folder, build, hash_folder, manifest_of
 
 
 @pytest.mark.parametrize("scene", ["../etc", "a/b", "", "A", ".hidden", "a b", None])
@@ -53,6 +57,18 @@ def test_a_failed_stage_leaves_the_old_artifact_whole(tmp_path):
     with pytest.raises(RuntimeError):
         build(tmp_path / "a", stage="s", recipe=2, params={}, inputs={}, make=fail)
     assert (tmp_path / "a" / "deep" / "a.txt").read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_killed_run_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
+    folder = str(tmp_path / "a")
+    script = f"import os, signal; from chorus.store import atomic_folder\nwith atomic_folder({folder!r}): os.kill(os.getpid(), signal.SIGKILL)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    (killed,) = tmp_path.iterdir()
+    with atomic_folder(tmp_path / "a") as first:
+        assert not killed.exists()
+        with atomic_folder(tmp_path / "a"):
+            assert first.exists()
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
