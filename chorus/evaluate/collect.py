@@ -30,6 +30,11 @@ class Rooms:
     held_out: Sequence[str]
     probe_train: Sequence[str] = ()
     adaptation: Sequence[str] = ()  # held-out rooms of the second domain
+    adapted_on: Sequence[str] = ()  # training rooms of the second domain: nothing of them is scored
+
+    def every(self) -> list[str]:
+        """All of them: the fits and the storage a report sums up are theirs, and no other scene's of the store."""
+        return [*self.held_out, *self.probe_train, *self.adaptation, *self.adapted_on]
 
 
 def collect(
@@ -60,10 +65,10 @@ def collect(
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
         adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation) if encoders.adapted else (),
         curves=_curves({"encoder": encoder, "adapted": adapted}),
-        fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in store.scenes_with("gaussians")},
+        fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in rooms.every()},
         sheets=({TEACHER_SHEET: sheet} if sheet else {}) | _sheets(store, rooms.held_out) | dict(sheets or {}),
         teachers=scores,
-        storage=_storage(store),
+        storage=_storage(store, rooms.every()),
         seconds=dict(seconds or {}),
         provenance=_provenance(store, rooms),
         seed=params.seed,
@@ -130,10 +135,10 @@ def _sheets(store: Store, scenes: Iterable[str]) -> dict[str, Path]:
     return {caption: path for caption, path in paths.items() if path.exists()}
 
 
-def _storage(store: Store) -> dict[str, int]:
-    """Bytes of all scenes' targets, factorised and naive."""
+def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
+    """Bytes of these scenes' targets, factorised and naive."""
     total = {"factorised_bytes": 0, "naive_bytes": 0}
-    for scene in store.scenes_with("targets"):
+    for scene in scenes:
         sizes = storage(store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
         total = {key: total[key] + int(sizes[key]) for key in total}
     return total
