@@ -126,7 +126,6 @@ class AdaptParams:
     tune: str  # heads | last | all | lora: what learns
     rank: int  # of LoRA
     log_every: int
-    share: float  # of the way from the model to its tuned weights that the adapted one goes
 
 
 @dataclass(frozen=True, kw_only=True)

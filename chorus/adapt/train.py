@@ -121,9 +121,7 @@ class _Run:
             raise InputError("adaptation", expected=f"scenes with maps of {', '.join(model.heads)}", got=f"{len(scenes)} scenes with none in common")
         for scene in scenes:
             scene.check()
-        if not 0.0 < params.share <= 1.0:
-            raise InputError("adapt.share", expected="a share in (0, 1]", got=params.share)
-        self.before, self.model, self.scenes, self.params, self.seed = model, copy.deepcopy(model).train(), scenes, params, seed
+        self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
         choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True)
         self.curves: list[dict] = []
@@ -176,23 +174,11 @@ class _Run:
     def finish(self) -> TrainResult:
         fold_low_rank(self.model)
         self.model.requires_grad_(True)
-        go_part_way(self.model, self.before, self.params.share)
         config = self.model.config
         notes = {**config.notes, "adapted_on": [scene.name for scene in self.scenes]}
         self.model.config = ModelConfig(encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes)
         metrics = {"scenes": len(self.scenes), "steps": self.params.steps, "tune": self.params.tune, "first": self.curves[0], "final": self.curves[-1]}
         return TrainResult(self.model.eval(), metrics, self.curves)
-
-
-@torch.no_grad()
-def go_part_way(tuned: SceneModel, before: SceneModel, share: float) -> None:
-    """Move ``tuned`` back to ``share`` of the way from ``before``, in place.
-
-    Weights between a model and its fine-tuned self keep more of what the model knew and generalise better than either end where the
-    new data are few (Wortsman et al. 2022, robust fine-tuning).
-    """
-    for own, old in zip(tuned.parameters(), before.parameters(), strict=True):
-        own.lerp_(old.to(own), 1.0 - share)
 
 
 class _Encoded:
