@@ -25,6 +25,9 @@ telemetry:
   enabled: false
 run_queue:
   max_concurrent_runs: 2
+compute_logs:  # capturing a run's output starts four processes a run, half of the time of a short one; it goes to the terminal instead
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
 
 
