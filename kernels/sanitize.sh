@@ -13,7 +13,14 @@ cmake --build "$build" --parallel "${JOBS:-2}"
 mkdir -p "$build/python/chorus_kernels"
 cp kernels/chorus_kernels/*.py "$build/python/chorus_kernels/"
 cp "$build"/_native*.so "$build/python/chorus_kernels/"
+# An editable install puts a finder before PYTHONPATH; without it the ordinary build would be tested, and nobody would see.
+cat > "$build/python/sitecustomize.py" <<'END'
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "ScikitBuildRedirectingFinder"]
+END
 # Python itself is not instrumented: the runtime must come first, and what the interpreter keeps is not a leak of ours.
 export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1
-PYTHONPATH="$build/python" "$python" -m pytest tests/kernels -p no:cacheprovider --capture=sys "$@"
+export PYTHONPATH="$PWD/$build/python"
+"$python" -c "import os, chorus_kernels._native as n; assert n.__file__.startswith(os.environ['PYTHONPATH']), n.__file__"
+"$python" -m pytest tests/kernels -p no:cacheprovider --capture=sys "$@"
