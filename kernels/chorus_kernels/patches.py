@@ -100,8 +100,7 @@ def lift(weights: PatchWeights, features: Tensor) -> Tensor:
     Divide by `weights.total` (where it is large enough to trust) for the weighted mean. Differentiable in `features`.
     """
     checks.tensor("lift", "features", features, (weights.shape[1], "C"), dtypes=sparse.HALF_OR_FLOAT)
-    needs = features.requires_grad and torch.is_grad_enabled()
-    return sparse.multiply(weights.csr, weights.transposed if needs else weights.csr, features)
+    return sparse.multiply(weights.csr, weights.shape[1], features)
 
 
 def render_features(weights: PatchWeights, features: Tensor) -> Tensor:
@@ -110,4 +109,4 @@ def render_features(weights: PatchWeights, features: Tensor) -> Tensor:
     Divide by `weights.coverage` for the mean under each patch. Differentiable in `features`.
     """
     checks.tensor("render_features", "features", features, (weights.shape[0], "C"), dtypes=sparse.HALF_OR_FLOAT)
-    return sparse.multiply(weights.transposed, weights.csr, features)
+    return sparse.multiply_t(weights.csr, weights.shape[1], features)

@@ -44,49 +44,60 @@ def check(op: str, matrix: Csr, columns: int) -> None:
             raise ValueError(f"{op}: {problem}")
 
 
-def multiply(matrix: Csr, back: Csr, dense: Tensor) -> Tensor:
-    """matrix @ dense in float32, differentiable in dense; `back` is the transpose of matrix. Arguments are trusted."""
+def multiply(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
+    """matrix @ dense in float32, differentiable in dense; `columns` are the matrix's. Arguments are trusted."""
     if dispatch.use_reference():
         from chorus_kernels import reference
 
         return reference.spmm(*matrix, dense)
-    return _Multiply.apply(dense, matrix, back)
+    return _Multiply.apply(dense, matrix, columns, False)
+
+
+def multiply_t(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
+    """The transpose of matrix @ dense; see `multiply`."""
+    if dispatch.use_reference():
+        from chorus_kernels import reference
+
+        return reference.spmm(*reference.transpose(*matrix, columns), dense)
+    return _Multiply.apply(dense, matrix, columns, True)
 
 
 def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tensor:
     """CSR [N, M] (indptr [N+1] int64, indices int32, values float32) times dense [M, C] float32 or float16 -> [N, C] float32.
 
-    Sums run in the order of each row in float32, the same on any number of threads. Differentiable in `dense`. Builds the
-    transpose for backward; for repeated products keep a `PatchWeights`, which caches it.
+    Float32 sums in a fixed order, the same on any number of threads. Differentiable in `dense`. The work always runs over the longer
+    side of the matrix, so a wide one is transposed first: O(nnz), little beside the product.
     """
     dense = checks.tensor("spmm", "dense", dense, ("M", "C"), dtypes=HALF_OR_FLOAT)
-    matrix = Csr(indptr, indices, values)
-    check("spmm", matrix, dense.shape[0])
-    needs = dense.requires_grad and torch.is_grad_enabled()
-    return multiply(matrix, transpose(matrix, dense.shape[0]) if needs else matrix, dense)
+    matrix, columns = Csr(indptr, indices, values), dense.shape[0]
+    check("spmm", matrix, columns)
+    rows = indptr.shape[0] - 1
+    return multiply(matrix, columns, dense) if rows >= columns else multiply_t(transpose(matrix, columns), rows, dense)
 
 
 def spmm_t(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor, *, columns: int) -> Tensor:
     """The transpose of the CSR [N, columns] times dense [N, C] -> [columns, C] float32; see `spmm`."""
     matrix = Csr(indptr, indices, values)
     check("spmm_t", matrix, columns)
-    dense = checks.tensor("spmm_t", "dense", dense, (indptr.shape[0] - 1, "C"), dtypes=HALF_OR_FLOAT)
-    return multiply(transpose(matrix, columns), matrix, dense)
+    rows = indptr.shape[0] - 1
+    dense = checks.tensor("spmm_t", "dense", dense, (rows, "C"), dtypes=HALF_OR_FLOAT)
+    return multiply_t(matrix, columns, dense) if rows >= columns else multiply(transpose(matrix, columns), rows, dense)
 
 
 class _Multiply(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dense, matrix, back):
-        ctx.back, ctx.dtype = back, dense.dtype
-        return _product(matrix, dense.detach())
+    def forward(ctx, dense, matrix, columns, transposed):
+        ctx.matrix, ctx.columns, ctx.transposed, ctx.dtype = matrix, columns, transposed, dense.dtype
+        return _product(matrix, columns, dense.detach(), transposed)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        return _product(ctx.back, grad.contiguous()).to(ctx.dtype), None, None
+        return _product(ctx.matrix, ctx.columns, grad.contiguous(), not ctx.transposed).to(ctx.dtype), None, None, None
 
 
-def _product(matrix: Csr, dense: Tensor) -> Tensor:
-    out = torch.empty(matrix.indptr.shape[0] - 1, dense.shape[1])
-    dispatch.native().spmm(*matrix, dense, out, dispatch.threads())
+def _product(matrix: Csr, columns: int, dense: Tensor, transposed: bool) -> Tensor:
+    out = torch.empty(columns if transposed else matrix.indptr.shape[0] - 1, dense.shape[1])
+    native = dispatch.native()
+    (native.spmm_t if transposed else native.spmm)(*matrix, dense, out, dispatch.threads())
     return out

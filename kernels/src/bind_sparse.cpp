@@ -22,12 +22,21 @@ void write(const PatchBuilder& builder, Out<int64_t> indptr, Out<int32_t> indice
   builder.write(indptr.data(), indices.data(), values.data(), total.data(), coverage.data());
 }
 
-void spmm(In<int64_t> indptr, In<int32_t> indices, In<float> values, nb::ndarray<nb::c_contig, nb::device::cpu> dense, Out<float> out,
-          int threads) {
+using Dense = nb::ndarray<nb::c_contig, nb::device::cpu>;
+
+SpmmInput spmm_input(const In<int64_t>& indptr, const In<int32_t>& indices, const In<float>& values, const Dense& dense, int64_t columns) {
+  return {indptr.data(), indices.data(), values.data(), (int64_t)indptr.shape(0) - 1, columns, dense.data(), dense.dtype().bits == 16,
+          (int64_t)dense.shape(1)};
+}
+
+void spmm(In<int64_t> indptr, In<int32_t> indices, In<float> values, Dense dense, Out<float> out, int threads) {
   nb::gil_scoped_release release;
-  const bool half = dense.dtype().bits == 16;
-  const SpmmInput in{indptr.data(), indices.data(), values.data(), (int64_t)indptr.shape(0) - 1, dense.data(), half, (int64_t)dense.shape(1)};
-  ops().spmm(in, out.data(), threads);
+  ops().spmm(spmm_input(indptr, indices, values, dense, (int64_t)dense.shape(0)), out.data(), threads);
+}
+
+void spmm_t(In<int64_t> indptr, In<int32_t> indices, In<float> values, Dense dense, Out<float> out, int threads) {
+  nb::gil_scoped_release release;
+  ops().spmm_t(spmm_input(indptr, indices, values, dense, (int64_t)out.shape(0)), out.data(), threads);
 }
 
 // Indices inside [0, columns) and indptr ascending from 0 to nnz; else the kernel would read elsewhere.
@@ -70,6 +79,7 @@ void bind_sparse(nb::module_& m) {
       .def("nnz", &PatchBuilder::nnz)
       .def("write", &write);
   m.def("spmm", &spmm);
+  m.def("spmm_t", &spmm_t);
   m.def("check_csr", [](In<int64_t> indptr, In<int32_t> indices, int64_t columns) { return nb::str(check_csr(indptr, indices, columns).c_str()); });
   m.def("transpose", &transpose);
 }

@@ -16,8 +16,8 @@ struct SpmmInput {
   const int64_t* indptr;         // [rows + 1]
   const int32_t* indices;
   const float* values;
-  int64_t rows;
-  const void* dense;             // [cols, channels] float32, or float16 bits when half
+  int64_t rows, columns;
+  const void* dense;             // float32, or float16 bits when half: [columns, channels], for spmm_t [rows, channels]
   bool half;
   int64_t channels;
 };
@@ -44,6 +44,7 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
                                     float* sums, bool absolute, int64_t* slots, int threads))                                \
   X(void, tile_patch_weights, (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))  \
   X(void, spmm, (const SpmmInput&, float* out, int threads))                                                                 \
+  X(void, spmm_t, (const SpmmInput&, float* out, int threads))                                                               \
   X(int64_t, padded_channels, (int64_t channels))                                                                            \
   X(void, conv_forward, (const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table,         \
                          const float* bias, float* out, int threads))                                                        \
