@@ -79,14 +79,11 @@ def encode(
     scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))], model: Model = None, outputs: tuple[OUTPUTS, ...] = ("lang",)
 ) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors, ...)."""
-    from chorus.io import write_features
-
     gaussians, encoder = _scene(scene), _encoder(model)
-    out = encoder.encode(gaussians, outputs=outputs)
-    for name in outputs:
-        path = output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}")
-        write_features(path, getattr(out, name), info={"output": name, "scene": Path(scene).name})
-        print(f"{path}: {name}, {len(gaussians)} Gaussians x {getattr(out, name).shape[1]}")
+    paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
+    encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
+    for name, path in paths.items():
+        print(f"{path}: {name}, {len(gaussians)} Gaussians x {encoder.channels(name)}")
 
 
 def query(

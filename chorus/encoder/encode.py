@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import torch
 from torch import Tensor
 
 from chorus.encoder.checkpoint import SceneModel
-from chorus.encoder.inputs import CHANNELS, Voxels, voxelise
-from chorus.encoder.tiling import encode_voxels
+from chorus.encoder.inputs import CHANNELS, voxelise
+from chorus.encoder.sinks import Bar, InMemory, Members, Sink
+from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
+from chorus.io import open_features
 from chorus.scene import GaussianScene
 
 TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
 MAX_ROWS = 300_000  # voxels encoded at once
 HALO = 2.0  # metres around a tile
+BLOCK = 8192  # voxels whose heads run at once
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class SceneEncoder:
         self.max_rows, self.halo = max_rows, halo
 
     @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @property
     def available(self) -> tuple[str, ...]:
         """Names that may be asked for."""
         return (*self.model.heads, "upcast", "tokens")
@@ -68,55 +77,76 @@ class SceneEncoder:
     ):
         """SceneFeatures of a scene, or a list of them for several.
 
-        outputs: names among :attr:`available`; normals: [N, 3] for the point variant, estimated from the Gaussians when None;
-        progress: show a bar over the tiles of a long scene (when None, only on a terminal).
+        outputs: names among :attr:`available`; normals: [N, 3] for the point variant, estimated from the Gaussians when None, and not
+        to be given for several scenes; progress: show a bar over a long scene (when None, only on a terminal).
         Raises InputError for an unknown name or a scene that cannot be encoded.
         """
-        if not isinstance(scene, GaussianScene):
-            return [self.encode(one, outputs, progress=progress) for one in scene]
         outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        self._check(outputs)
+        if not isinstance(scene, GaussianScene):
+            if normals is not None:
+                raise InputError("encode", expected="normals for one scene", got="several scenes", fix="Encode them one by one.")
+            return [self.encode(one, outputs, progress=progress) for one in scene]
+        sinks = {name: InMemory.of(len(scene), self.channels(name)) for name in outputs if name != "tokens"}
+        tokens = self._run(scene, sinks, normals=normals, progress=progress)
+        found = {name: sink.features for name, sink in sinks.items()}
+        if "tokens" in outputs:
+            found["tokens"], found["tokens_xyz"] = tokens
+        return SceneFeatures(found, self.text)
+
+    def encode_to_files(
+        self, scene: GaussianScene, files: Mapping[str, Path], *, info: dict | None = None, normals: Tensor | None = None, progress: bool | None = None
+    ) -> None:
+        """Encode a scene into one safetensors file per output (see :func:`chorus.io.read_features`), block by block.
+
+        files: output name -> path, "tokens" excepted; info: plain JSON kept in each file beside the output's name. Features [N, C] never
+        stand in memory together, so a million Gaussians x 1152 need no more room than the encoder does. Raises InputError as ``encode``.
+        """
+        self._check(tuple(files))
+        if "tokens" in files:
+            raise InputError("encode", expected="outputs with a row per Gaussian", got="tokens", fix='Ask encode for outputs=("tokens",).')
+        with ExitStack() as stack:
+            sinks = {
+                name: stack.enter_context(open_features(path, rows=len(scene), channels=self.channels(name), info={**(info or {}), "output": name}))
+                for name, path in files.items()
+            }
+            self._run(scene, sinks, normals=normals, progress=progress)
+
+    def channels(self, name: str) -> int:
+        """Channels of an output."""
+        if name in self.model.heads:
+            return self.config.heads[name].channels
+        return self.config.encoder.width if name == "upcast" else self.config.encoder.channels[-1]
+
+    def _check(self, outputs: tuple[str, ...]) -> None:
         unknown = [name for name in outputs if name not in self.available]
         if unknown or not outputs:
             raise InputError("encode", expected=f"outputs among {', '.join(self.available)}", got=", ".join(unknown) or "none")
-        voxels = voxelise(scene.detached(), self.config.inputs, normals=normals)
-        with torch.no_grad():
-            return SceneFeatures(self._outputs(scene, voxels, outputs, progress), self.text)
 
-    def _outputs(self, scene: GaussianScene, voxels: Voxels, outputs: tuple[str, ...], progress: bool | None) -> dict[str, Tensor]:
-        grid_size = self.config.inputs.grid_size
-        bar = _bar(sys.stderr.isatty() if progress is None else progress)
-        encoded = encode_voxels(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), progress=bar)
-        found = {}
-        for name in outputs:
-            if name == "upcast":
-                found[name] = encoded.upcast[voxels.index]
-            elif name == "tokens":
-                cell = grid_size * 2 ** (len(self.config.encoder.depths) - 1)
-                found["tokens"] = encoded.tokens
-                found["tokens_xyz"] = scene.means.amin(dim=0) + (encoded.tokens_grid + 0.5) * cell
-            else:
-                found[name] = self.model.spaces[name](self.model.heads[name](encoded.upcast))[voxels.index]
-        return found
+    @torch.no_grad()
+    def _run(self, scene: GaussianScene, sinks: Mapping[str, Sink], *, normals: Tensor | None, progress: bool | None) -> tuple[Tensor, Tensor]:
+        """Write each output of every Gaussian to its sink; tokens [T, C] and their places [T, 3] m."""
+        scene, grid_size = scene.detached().to("cpu"), self.config.inputs.grid_size
+        voxels = voxelise(scene, self.config.inputs, normals=normals)
+        members = Members(voxels.index, len(voxels))
+        tokens, cells = [], []
+        with Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
+            for part in encode_tiles(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size)):
+                tokens.append(part.tokens.cpu())
+                cells.append(part.tokens_grid.cpu())
+                bar.advance(len(part.rows))
+                for begin in range(0, len(part.rows), BLOCK):
+                    rows = part.rows[begin : begin + BLOCK]
+                    self._write(part.upcast(begin, begin + BLOCK), *members.of(rows), sinks)
+                    bar.advance(len(rows))
+        cell = grid_size * 2 ** (len(self.config.encoder.depths) - 1)
+        return torch.cat(tokens), scene.means.amin(dim=0) + (torch.cat(cells) + 0.5) * cell
 
-
-def _bar(show: bool):
-    if not show:
-        return None
-    from rich.progress import Progress
-
-    progress = Progress(transient=True)
-    task = progress.add_task("encoding", total=None)
-
-    def step(done: int, total: int) -> None:
-        if total == 1:
-            return
-        if not progress.live.is_started:
-            progress.start()
-        progress.update(task, completed=done, total=total)
-        if done == total:
-            progress.stop()
-
-    return step
+    def _write(self, features: Tensor, gaussians: Tensor, voxel: Tensor, sinks: Mapping[str, Sink]) -> None:
+        """Outputs of a block of voxels [R, width] to their Gaussians [G], which lie in voxels [G] of the block."""
+        for name, sink in sinks.items():
+            values = self.model.spaces[name](self.model.heads[name](features)) if name in self.model.heads else features
+            sink.write(gaussians, values.index_select(0, voxel.to(values.device)))
 
 
 def model_folder(path: str | Path, *, variant: str = "splats") -> Path:

@@ -168,18 +168,15 @@ class Encoder(nn.Module):
 
     def run(self, pyramid: Pyramid, feat: Tensor, *, rows: Tensor | None = None) -> EncoderOutput:
         """Encode over prepared geometry. rows: [R] the given rows whose up-cast is wanted, all when None."""
+        features = self.level_features(pyramid, feat)
+        return EncoderOutput(upcast(features, pyramid.ancestors(rows)), *last_level(features, pyramid))
+
+    def level_features(self, pyramid: Pyramid, feat: Tensor) -> list[Tensor]:
+        """Features of each level [M_l, C_l], rows in the pyramid's order. Raises InputError for another number of inputs."""
         if feat.ndim != 2 or feat.shape[1] != self.config.in_channels:
             raise InputError(
                 "encoder", expected=f"features [N, {self.config.in_channels}]", got=list(feat.shape), fix="Use the checkpoint of this input variant."
             )
-        features = self.level_features(pyramid, feat)
-        upcast = torch.cat([x.index_select(0, index) for x, index in zip(features, pyramid.ancestors(rows), strict=True)], dim=1)
-        last = pyramid.levels[-1]
-        order = _lexicographic(last)
-        return EncoderOutput(upcast, features[-1][order], last.grid[order], last.batch[order])
-
-    def level_features(self, pyramid: Pyramid, feat: Tensor) -> list[Tensor]:
-        """Features of each level [M_l, C_l], rows in the pyramid's order."""
         stem = self.embedding["stem"]
         x = nn.functional.gelu(stem["norm"](stem["linear"](feat.index_select(0, pyramid.order))))
         features = []
@@ -191,6 +188,18 @@ class Encoder(nn.Module):
                 x = block(x, level, b % len(level.windows))
             features.append(x)
         return features
+
+
+def upcast(features: list[Tensor], index: list[Tensor]) -> Tensor:
+    """[R, sum of channels] features of each level [M_l, C_l] at the rows [R] of each level, side by side."""
+    return torch.cat([x.index_select(0, rows) for x, rows in zip(features, index, strict=True)], dim=1)
+
+
+def last_level(features: list[Tensor], pyramid: Pyramid) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens [M, C], cells [M, 3] and samples [M] of the last level, sorted by sample, x, y, z."""
+    last = pyramid.levels[-1]
+    order = _lexicographic(last)
+    return features[-1][order], last.grid[order], last.batch[order]
 
 
 def _lexicographic(level: Level) -> Tensor:

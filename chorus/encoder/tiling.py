@@ -6,14 +6,14 @@ unseen. Every coarse voxel belongs to one tile, and a row's features come from t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from chorus.encoder.inputs import Voxels
-from chorus.encoder.model import Encoder
+from chorus.encoder.model import Encoder, last_level, upcast
 
 
 class Tile(NamedTuple):
@@ -53,29 +53,31 @@ def _halve(blocks: Tensor, rows: Tensor, max_rows: int) -> list[Tensor]:
     return _halve(blocks, rows[values < middle], max_rows) + _halve(blocks, rows[values >= middle], max_rows)
 
 
-class Encoded(NamedTuple):
-    """Up-cast rows in the order of the voxels, and the tokens of the last level."""
+class Part(NamedTuple):
+    """What one tile answers for: features of all levels, put side by side only for the rows asked for."""
 
-    upcast: Tensor  # [M, sum of channels]
+    rows: Tensor  # [R] voxels of the scene, ascending
+    features: list[Tensor]  # [M_l, C_l] of each level
+    index: list[Tensor]  # [R] row of each level
     tokens: Tensor  # [T, channels[-1]]
     tokens_grid: Tensor  # [T, 3] int32
 
+    def upcast(self, begin: int, end: int) -> Tensor:
+        """[end - begin, sum of channels] of rows[begin:end]."""
+        return upcast(self.features, [rows[begin:end] for rows in self.index])
+
 
 @torch.no_grad()
-def encode_voxels(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int, progress: Callable[[int, int], None] | None = None) -> Encoded:
-    """Encode the voxels of one scene, in tiles where there are more than ``max_rows``. progress: called with tiles done and in all."""
-    tiles = cut(voxels.grid, max_rows=max_rows, cell=2 ** (len(encoder.config.depths) - 1), halo=halo)
-    upcast = voxels.feat.new_empty(len(voxels), encoder.config.width)
-    tokens, cells = [], []
-    for done, (rows, core) in enumerate(tiles):
-        out = encoder(voxels.grid[rows], voxels.feat[rows], torch.tensor([len(rows)], device=rows.device))
-        upcast[rows[core]] = out.upcast[core]
-        own = _owned(out.tokens_grid, torch.div(voxels.grid[rows[core]], 2 ** (len(encoder.config.depths) - 1), rounding_mode="floor"))
-        tokens.append(out.tokens[own])
-        cells.append(out.tokens_grid[own])
-        if progress is not None:
-            progress(done + 1, len(tiles))
-    return Encoded(upcast, torch.cat(tokens), torch.cat(cells))
+def encode_tiles(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int) -> Iterator[Part]:
+    """Encode the voxels of one scene tile by tile: one where there are at most ``max_rows``. Only the part handed out is in memory."""
+    cell = 2 ** (len(encoder.config.depths) - 1)
+    for rows, core in cut(voxels.grid, max_rows=max_rows, cell=cell, halo=halo):
+        grid = voxels.grid[rows]
+        pyramid = encoder.prepare(grid, torch.tensor([len(rows)], device=rows.device))
+        features = encoder.level_features(pyramid, voxels.feat[rows])
+        tokens, cells, _ = last_level(features, pyramid)
+        own = _owned(cells, torch.div(grid[core], cell, rounding_mode="floor"))
+        yield Part(rows[core], features, pyramid.ancestors(torch.nonzero(core)[:, 0]), tokens[own], cells[own])
 
 
 def _owned(cells: Tensor, core: Tensor) -> Tensor:

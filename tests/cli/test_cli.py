@@ -12,6 +12,10 @@ import torch
 from chorus import cli
 from chorus.cameras import Cameras
 from chorus.capture import Capture
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.encode import SceneEncoder
+from chorus.encoder.inputs import InputConfig
+from chorus.encoder.model import EncoderConfig
 from chorus.io import read_features, write_scene
 from chorus.scene import scene_from_colors
 from chorus.store import build
@@ -114,7 +118,9 @@ def test_queries_print_a_table_and_leave_a_map(workspace, scene, capsys, monkeyp
 
 
 def test_encode_writes_one_file_an_output(workspace, scene, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    size = EncoderConfig(channels=(2, 3), depths=(0, 1), heads=(1, 1), window=16)
+    model = SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads={"lang": HeadConfig(channels=3, width=8)}))
+    monkeypatch.setattr(cli, "_encoder", lambda folder: SceneEncoder(model))
     write_scene(workspace / "room.ply", scene)
     cli.main(["encode", "room.ply", "-o", "f.safetensors"])
     assert read_features(workspace / "f.safetensors").features.shape == (360, 3)

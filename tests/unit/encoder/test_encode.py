@@ -8,8 +8,9 @@ from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import EncoderConfig
-from chorus.encoder.tiling import cut, encode_voxels
+from chorus.encoder.tiling import cut, encode_tiles
 from chorus.errors import ChorusError, InputError, MissingError
+from chorus.io import read_features
 
 INPUTS = InputConfig(grid_size=0.1)
 SIZE = EncoderConfig(channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.0)
@@ -87,14 +88,44 @@ def test_tiles_own_every_row_once(make_room):
 
 
 def test_tiled_and_untiled_features_agree(model, make_room):
-    voxels = voxelise(make_room(6000, size=(12.0, 5.0, 2.5)), INPUTS)
-    seen = []
-    whole = encode_voxels(model.encoder, voxels, max_rows=10**6, halo=20)
-    tiled = encode_voxels(model.encoder, voxels, max_rows=1500, halo=20, progress=lambda done, of: seen.append((done, of)))
-    assert seen[-1][0] == seen[-1][1] > 2
+    room = make_room(6000, size=(12.0, 5.0, 2.5))
+    assert len(list(encode_tiles(model.encoder, voxelise(room, INPUTS), max_rows=1500, halo=20))) > 2
+    whole = SceneEncoder(model).encode(room, outputs=("upcast", "tokens"))
+    tiled = SceneEncoder(model, max_rows=1500).encode(room, outputs=("upcast", "tokens"))
     cosine = torch.nn.functional.cosine_similarity(whole.upcast, tiled.upcast, dim=1)
-    assert float(cosine.mean()) >= 0.98
-    assert sorted(map(tuple, tiled.tokens_grid.tolist())) == sorted(map(tuple, whole.tokens_grid.tolist()))
+    assert 0.98 <= float(cosine.mean()) < 1 - 1e-6
+    assert sorted(map(tuple, tiled.tokens_xyz.tolist())) == sorted(map(tuple, whole.tokens_xyz.tolist()))
+
+
+def test_files_hold_what_memory_does(model, make_room, tmp_path, monkeypatch):
+    monkeypatch.setattr("chorus.encoder.encode.BLOCK", 100)
+    room = make_room(3000, size=(6.0, 5.0, 2.5))
+    encoder = SceneEncoder(model, max_rows=800)
+    encoder.encode_to_files(room, {"lang": tmp_path / "l", "upcast": tmp_path / "u"}, info={"scene": "room"})
+    out = encoder.encode(room, outputs=("lang", "upcast"))
+    for name, file in (("lang", "l"), ("upcast", "u")):
+        back = read_features(tmp_path / file)
+        assert torch.equal(back.features, out[name].half().float())
+        assert back.info == {"scene": "room", "output": name}
+    with pytest.raises(InputError, match="a row per Gaussian"):
+        encoder.encode_to_files(room, {"tokens": tmp_path / "t"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["l", "u"]
+
+
+def test_a_bar_on_long_scenes_only(model, make_room, monkeypatch):
+    steps = []
+    monkeypatch.setattr("chorus.encoder.sinks.Bar.advance", lambda bar, count: steps.append((bar.shown, count)))
+    room = make_room(2000)
+    SceneEncoder(model).encode(room, progress=True)
+    assert not any(shown for shown, _ in steps)
+    monkeypatch.setattr("chorus.encoder.sinks.LONG", 100)
+    steps.clear()
+    SceneEncoder(model).encode(room, progress=True)
+    assert all(shown for shown, _ in steps)
+    assert sum(count for _, count in steps) == 2 * len(voxelise(room, INPUTS))
+    steps.clear()
+    SceneEncoder(model).encode(room, progress=False)
+    assert not any(shown for shown, _ in steps)
 
 
 @pytest.mark.parametrize("source", ["/nowhere/at/all", "owner/absent"])

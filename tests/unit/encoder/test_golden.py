@@ -1,6 +1,6 @@
 """Agreement with the recorded output of the released architecture (tests/golden).
 
-The recording was made with the CPU build of spconv 2.3 on several threads, whose scatter-add shares one source pointer between threads
+The recording bears the marks of the CPU build of spconv 2.3 on several threads, whose scatter-add shares one source pointer between threads
 (`buf` in spconv/csrc/sparse/gather.py): now and then a voxel gets, for one offset of one convolution, the neighbour another voxel
 has at that offset. READS lists all 35 such reads of the recording, out of 8,606. They were found level by level, by solving in
 float64 for the changes of single rows that make the outputs equal; each of the 35 is then one neighbour in place of another, to

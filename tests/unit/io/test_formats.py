@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from chorus.errors import InputError
-from chorus.io import read_features, read_npy_folder, read_npy_labels, read_scene, read_splat, write_features, write_npy_folder, write_scene
+from chorus.io import open_features, read_features, read_npy_folder, read_npy_labels, read_scene, read_splat, write_features, write_npy_folder, write_scene
 from chorus.scene import scene_from_colors
 
 
@@ -90,3 +90,17 @@ def test_features_that_cannot_be(tmp_path):
         read_features(tmp_path / "b")
     with pytest.raises(InputError):
         read_features(tmp_path / "absent")
+
+
+def test_rows_are_written_in_any_order_and_all_of_them(tmp_path):
+    features = torch.randn(9, 4)
+    write_features(tmp_path / "whole", features, info={"a": 1})
+    with open_features(tmp_path / "parts", rows=9, channels=4, info={"a": 1}) as writer:
+        for rows in ([8, 2, 3], [], [0, 1, 7, 4, 5], [6]):
+            writer.write(torch.tensor(rows, dtype=torch.int64), features[rows])
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    with pytest.raises(InputError, match="all 9 rows, got 2"), open_features(tmp_path / "short", rows=9, channels=4) as writer:
+        writer.write(torch.tensor([1, 2]), features[:2])
+    with pytest.raises(InputError, match=r"shape \[1, 4\]"), open_features(tmp_path / "short", rows=9, channels=4) as writer:
+        writer.write(torch.tensor([1]), features[:2])
+    assert not list(tmp_path.glob("*short*"))

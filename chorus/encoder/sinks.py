@@ -1,0 +1,78 @@
+"""Where features go, block by block: a tensor in memory or a file; and the bar that shows how far they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+LONG = 100_000  # steps a bar is worth showing for
+
+
+class Sink(Protocol):
+    """Takes features [R, C] of the Gaussians ``rows`` [R]; every Gaussian comes once."""
+
+    def write(self, rows: Tensor, features: Tensor) -> None: ...
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A sink that is a tensor on the CPU."""
+
+    features: Tensor  # [N, C]
+
+    @classmethod
+    def of(cls, rows: int, channels: int) -> InMemory:
+        return cls(torch.empty(rows, channels))
+
+    def write(self, rows: Tensor, features: Tensor) -> None:
+        self.features[rows.cpu()] = features.to(self.features)
+
+
+class Members:
+    """The Gaussians of each voxel. index: [N] voxel of each Gaussian; voxels: their number M."""
+
+    def __init__(self, index: Tensor, voxels: int):
+        self._order = index.argsort(stable=True)
+        counts = torch.bincount(index, minlength=voxels)
+        self._indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+    def of(self, voxels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gaussians [G] of the voxels [R], and for each the place of its voxel among those [G]."""
+        begins, counts = self._indptr[voxels], self._indptr[voxels + 1] - self._indptr[voxels]
+        voxel = torch.repeat_interleave(counts)
+        within = torch.arange(len(voxel), device=voxel.device) - (counts.cumsum(0) - counts)[voxel]
+        return self._order[begins[voxel] + within], voxel
+
+
+class Bar:
+    """A progress bar on stderr for work of ``total`` steps; none for short work. A context manager."""
+
+    def __init__(self, total: int, *, show: bool):
+        self._progress = None
+        if show and total >= LONG:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("encoding"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._progress.add_task("encoding", total=total)
+
+    def __enter__(self) -> Bar:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    @property
+    def shown(self) -> bool:
+        return self._progress is not None
+
+    def advance(self, steps: int) -> None:
+        if self._progress is not None:
+            self._progress.advance(self._task, steps)
