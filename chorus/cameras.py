@@ -63,9 +63,7 @@ class Cameras:
 
     def moved(self, new_from_old: np.ndarray) -> Cameras:
         """The same cameras in another world frame; new_from_old: [4, 4] rigid."""
-        return Cameras(
-            K=self.K, cam_from_world=self.cam_from_world @ np.linalg.inv(new_from_old), width=self.width, height=self.height
-        )
+        return Cameras(K=self.K, cam_from_world=self.cam_from_world @ np.linalg.inv(new_from_old), width=self.width, height=self.height)
 
 
 def from_opengl(world_from_cam: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Materialize assets from the command line, in the same Dagster instance the UI shows.
 
-    python -m orchestration.materialize ASSET [SCENE ...]     one asset; of some scenes, or of all
-    python -m orchestration.materialize --all                 the whole chain
-    python -m orchestration.materialize --all SCENE ...       everything that is made scene by scene, for these
+python -m orchestration.materialize ASSET [SCENE ...]     one asset; of some scenes, or of all
+python -m orchestration.materialize --all                 the whole chain
+python -m orchestration.materialize --all SCENE ...       everything that is made scene by scene, for these
 """
 
 import argparse

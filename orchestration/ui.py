@@ -1,6 +1,6 @@
 """Both user interfaces over the same state: Dagster's assets and MLflow's runs, on loopback, until Ctrl-C.
 
-    python -m orchestration.ui [--dagster-port 3000] [--mlflow-port 5000]
+python -m orchestration.ui [--dagster-port 3000] [--mlflow-port 5000]
 """
 
 import argparse

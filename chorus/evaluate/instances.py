@@ -74,6 +74,7 @@ def _area(hits: np.ndarray, total: int) -> float:
 
 def table(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
     """ap25, ap50 and map (0.5:0.95) in percent, averaged over the classes that have true instances."""
+
     def mean(threshold: float) -> float:
         values = np.array([average_precision(rooms, c, threshold) for c in range(classes)])
         return 100.0 * float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -151,9 +151,7 @@ def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     """name -> count of points in the truth, and IoU of every method (NaN where the truth does not hold the class)."""
     sums = {method: metrics.iou(sum(rooms)) * 100 for method, rooms in matrices.items() if rooms}
     counts = _counts(inputs)
-    return {
-        name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}} for i, name in enumerate(inputs.names)
-    }
+    return {name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}} for i, name in enumerate(inputs.names)}
 
 
 def _data(inputs: ReportInputs) -> dict:

@@ -86,7 +86,5 @@ def chance(truth_counts: np.ndarray, *, seeds: int, seed: int) -> np.ndarray:
     """
     truth_counts = np.asarray(truth_counts, np.int64)
     classes = len(truth_counts)
-    draws = [
-        np.random.default_rng([seed, s]).multinomial(truth_counts, np.full(classes, 1.0 / classes)) for s in range(seeds)
-    ]
+    draws = [np.random.default_rng([seed, s]).multinomial(truth_counts, np.full(classes, 1.0 / classes)) for s in range(seeds)]
     return np.pad(np.stack(draws), ((0, 0), (0, 0), (0, 1)))

@@ -67,5 +67,3 @@ def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None
 
 def no_such_home() -> InputError:
     return InputError("home.xml", expected="a home", got="nothing", fix="Fetch it.")
-
-

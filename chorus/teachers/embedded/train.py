@@ -30,9 +30,7 @@ AVERAGING = 0.99  # decay of the running mean of the weights, which is what is k
 STATISTICS_VIEWS = 64  # views the trunk's statistics are taken from
 
 
-def train_embedded(
-    captures: list[Capture], params: TeacherParams, *, out: Path, seed: int, progress: Callable[[int, dict], None] | None = None
-) -> dict:
+def train_embedded(captures: list[Capture], params: TeacherParams, *, out: Path, seed: int, progress: Callable[[int, dict], None] | None = None) -> dict:
     """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder ``out``.
 
     progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread, one generator:

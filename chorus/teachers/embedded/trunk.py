@@ -103,9 +103,7 @@ def _folded(net: torch.nn.Module) -> torch.nn.Module:
         if isinstance(module, torch.nn.Conv2d):
             last = module
         elif isinstance(module, torch.nn.BatchNorm2d):
-            weight, bias = fuse_conv_bn_weights(
-                last.weight, last.bias, module.running_mean, module.running_var, module.eps, module.weight, module.bias
-            )
+            weight, bias = fuse_conv_bn_weights(last.weight, last.bias, module.running_mean, module.running_var, module.eps, module.weight, module.bias)
             last.weight, last.bias = weight, bias
             module.forward = module.act.forward  # what timm's module does after the norm
     return net

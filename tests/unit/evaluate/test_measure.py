@@ -12,9 +12,7 @@ from chorus.evaluate.points import TruthPoints
 from chorus.evaluate.voting import Voting
 from chorus.params import EvaluateParams
 
-PARAMS = EvaluateParams(
-    neighbours=5, truth_grid=0.025, probe_steps=60, probe_rows=300, chance_seeds=5, bootstrap=40, instance_vote=False
-)
+PARAMS = EvaluateParams(neighbours=5, truth_grid=0.025, probe_steps=60, probe_rows=300, chance_seeds=5, bootstrap=40, instance_vote=False)
 FIXED = [
     *(f"zero_shot.{method}.{key}" for method in ("student", "points", "lifted", "chance") for key in ("f_miou", "f_macc")),
     "zero_shot_withheld.student.f_miou",
