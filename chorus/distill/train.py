@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import math
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -189,7 +190,7 @@ class _Run:
             return
         try:
             kept = torch.load(path, weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
+        except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:  # torch's, by how the file is damaged
             raise InputError(path, expected="a training checkpoint", got=error, fix="Delete it to start again.") from error
         if kept.get("fingerprint") != self.fingerprint():
             return
