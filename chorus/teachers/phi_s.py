@@ -9,6 +9,7 @@ Every channel of x~ has variance 1, and the angles of centred features are kept 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,29 +125,56 @@ def hadamard_matrix(order: int) -> Tensor | None:
 
 
 def _paley(order: int) -> Tensor | None:
-    """Paley 1933, over prime fields: order q + 1 for q = 3 mod 4 (I), order 2 (q + 1) for q = 1 mod 4 (II)."""
+    """Paley 1933, over a field of q elements: order q + 1 for q = 3 mod 4 (I), order 2 (q + 1) for q = 1 mod 4 (II)."""
     q = order - 1
-    if q % 4 == 3 and _is_prime(q):
-        return torch.eye(order, dtype=torch.float64) + _conference(q, skew=True)
+    if q % 4 == 3 and (field := _prime_power(q)):
+        return torch.eye(order, dtype=torch.float64) + _conference(*field, skew=True)
     q = order // 2 - 1
-    if order % 2 == 0 and q % 4 == 1 and _is_prime(q):
-        C, one = _conference(q, skew=False), torch.eye(q + 1, dtype=torch.float64)
+    if order % 2 == 0 and q % 4 == 1 and (field := _prime_power(q)):
+        C, one = _conference(*field, skew=False), torch.eye(q + 1, dtype=torch.float64)
         return torch.cat([torch.cat([C + one, C - one], 1), torch.cat([C - one, -C - one], 1)])
     return None
 
 
-def _conference(q: int, *, skew: bool) -> Tensor:
-    """[q + 1, q + 1] with zero diagonal, +-1 elsewhere and C C^T = q I: the quadratic characters of a - b, bordered by ones."""
-    character = -torch.ones(q, dtype=torch.float64)
-    character[torch.arange(1, q) ** 2 % q] = 1
-    character[0] = 0
-    index = torch.arange(q)
+def _conference(p: int, k: int, *, skew: bool) -> Tensor:
+    """[q + 1, q + 1] for q = p^k with zero diagonal, +-1 elsewhere and C C^T = q I: the quadratic characters of a - b in GF(q), bordered by ones."""
+    q, places = p**k, p ** torch.arange(k)
+    digits = torch.arange(q)[:, None] // places % p  # element n is the polynomial whose coefficients are the digits of n to base p
+    difference = ((digits[:, None] - digits[None]) % p * places).sum(dim=-1)
     matrix = torch.zeros(q + 1, q + 1, dtype=torch.float64)
-    matrix[1:, 1:] = character[(index[:, None] - index[None]) % q]
+    matrix[1:, 1:] = _quadratic_characters(p, k)[difference]
     matrix[0, 1:] = 1
     matrix[1:, 0] = -1 if skew else 1
     return matrix
 
 
-def _is_prime(n: int) -> bool:
-    return n > 1 and all(n % d for d in range(2, int(n**0.5) + 1))
+def _quadratic_characters(p: int, k: int) -> Tensor:
+    """[q] of GF(q), q = p^k odd: 1 for squares, -1 for the others, 0 for zero. Squares are the even powers of a primitive element."""
+    for rule in itertools.product(range(p), repeat=k):
+        powers = _powers_of_x(rule, p) if rule[0] else []
+        if len(powers) == p**k - 1:  # x reaches every element but zero: the ring is a field and x primitive
+            break
+    characters = torch.zeros(p**k, dtype=torch.float64)
+    characters[powers[0::2]], characters[powers[1::2]] = 1, -1
+    return characters
+
+
+def _powers_of_x(rule: tuple[int, ...], p: int) -> list[int]:
+    """1, x, x^2, ... until 1 comes again, as numbers to base p, where x^k = rule[0] + rule[1] x + ... and rule[0] is not 0 (so x has an inverse)."""
+    one = (1, *(0 for _ in rule[1:]))
+    element, found = one, []
+    while not found or element != one:
+        found.append(sum(digit * p**i for i, digit in enumerate(element)))
+        element = tuple((below + element[-1] * r) % p for below, r in zip((0, *element[:-1]), rule, strict=True))
+    return found
+
+
+def _prime_power(n: int) -> tuple[int, int] | None:
+    """(p, k) with n = p^k and p prime, or None."""
+    if n < 2:
+        return None
+    p = next((d for d in range(2, int(n**0.5) + 1) if n % d == 0), n)
+    k = 1
+    while p**k < n:
+        k += 1
+    return (p, k) if p**k == n else None

@@ -11,11 +11,22 @@ def sample(n: int, dim: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, dim, generator=generator) @ mix + torch.linspace(-3, 3, dim)
 
 
-@pytest.mark.parametrize("order", [1, 2, 4, 8, 12, 20, 28, 36, 64, 152, 384, 768, 1024, 1152])
+@pytest.mark.parametrize("order", [1, 2, 4, 8, 12, 20, 28, 36, 52, 64, 100, 152, 244, 340, 384, 768, 1024, 1152])
 def test_hadamard_orders(order):
     H = hadamard_matrix(order)
     assert set(H.unique().tolist()) <= {-1.0, 1.0}
     torch.testing.assert_close(H @ H.T, order * torch.eye(order, dtype=torch.float64))
+
+
+def test_every_order_that_sylvester_and_paley_reach():
+    def reached(n):
+        fields = {p**k for p in range(3, 200, 2) if all(p % d for d in range(3, p, 2)) for k in range(1, 6)}
+        return n == 1 or n - 1 in fields and n % 4 == 0 or n // 2 - 1 in fields and n % 4 == 0 or n % 2 == 0 and reached(n // 2)
+
+    for order in range(1, 173):
+        H = hadamard_matrix(order)
+        assert (H is not None) == reached(order), order
+        assert H is None or torch.equal(H @ H.T, order * torch.eye(order, dtype=torch.float64)), order
 
 
 @pytest.mark.parametrize("order", [3, 5, 92, 150])
