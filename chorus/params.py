@@ -66,8 +66,7 @@ class FoundationParams:
     half: bool  # half precision where the device has it
     trust_remote_code: bool  # C-RADIO runs code from its repository: read it first
     cache: str  # folder of the feature cache; empty: none
-    storage: str  # half | int8
-    storage_error: float  # of int8: mean squared, as a share of the features' variance
+    cache_gb: float  # what was used longest ago goes when the cache is larger
     mask: MaskParams
 
 
@@ -81,6 +80,8 @@ class TeacherParams:
     train_pairs: int  # pairs of neighbouring views drawn, augmented and shown to the trunk once
     train_steps: int  # 4 pairs each, over two decoders
     lr: float
+    storage: str  # of patch features: half | int8
+    storage_error: float  # of int8: mean squared, as a share of the features' variance
     foundation: FoundationParams
 
 
@@ -89,11 +90,12 @@ class TargetParams:
     """Lifting (scenes/targets)."""
 
     min_weight: float  # total rendering weight (pixels) above which a Gaussian has a valid target
+    weights_budget: float  # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderParams:
-    """The encoder's size (METHOD: PTv3 as revised for Sonata)."""
+    """The encoder's size (PTv3 as revised for Sonata)."""
 
     preset: str  # tiny | small | base
     grid_size: float  # metres, the finest voxel

@@ -27,7 +27,7 @@ def text(store: Store) -> str:
     train = [name for name in every if listed[name].split == "train"]
     main, second = (_parts(store, [name for name in train if listed[name].domain == domain], "targets") for domain in ("main", "second"))
     parts = {part: _parts(store, every, part) for part in ("capture", "gaussians", "teacher_views", "targets")}
-    views = "teachers.family teachers.foundation"
+    views = "teachers.family teachers.storage teachers.storage_error teachers.foundation"
     heads = "seed teachers.withheld teachers.train_pairs teachers.train_steps teachers.lr"
     stages = [
         _stage("capture", "scenes/capture", "capture", [SCENES, "chorus/sources"], parts["capture"]),

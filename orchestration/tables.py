@@ -77,7 +77,7 @@ def fit(artifact: Artifact) -> list[dict]:
 
 
 def features(artifact: Artifact) -> list[dict]:
-    """A row a teacher: its patch grid, channels, the share of finite numbers and how much they differ between patches."""
+    """A row a teacher: its patch grid (1x1xR for R masks), channels, the share of finite numbers and how much they differ between patches."""
     import torch
 
     from chorus.teachers.views import load_teacher_views
@@ -85,10 +85,11 @@ def features(artifact: Artifact) -> list[dict]:
     teacher_views = load_teacher_views(artifact.path)
     rows = []
     for role in teacher_views.roles:
-        maps = teacher_views.maps(role).float()
-        finite = torch.isfinite(maps)
-        spread = torch.where(finite, maps, 0.0).flatten(0, 2).std(dim=0).mean()
+        maps = teacher_views.maps(role)
         shape = {"patches": "x".join(map(str, maps.shape[:3])), "channels": maps.shape[3]}
+        maps = maps.flatten(0, 2).float()
+        finite = torch.isfinite(maps)
+        spread = torch.where(finite, maps, 0.0).std(dim=0).mean()
         rows.append({"teacher": role, **shape, "finite": float(finite.float().mean()), "spread": float(spread)})
     return rows
 

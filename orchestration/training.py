@@ -44,21 +44,23 @@ def train_variant(root: Path, params: Params, variant: str, names: Sequence[str]
 def training_scenes(store: Store, names: Sequence[str], phi_s: dict | None = None) -> tuple[list, dict, dict[str, str]]:
     """Rooms with standardised targets, the PHI-S of every role (fitted on these rooms when None), and the teachers' names."""
     from chorus.distill.batches import TrainingScene
-    from chorus.io import read_scene
-    from chorus.teachers.lift import fit_phi_s, load_targets
+    from chorus.teachers.lift import fit_phi_s
 
-    targets = [load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views")) for name in names]
-    phi_s = phi_s or fit_phi_s(targets)
-    scenes = [
-        TrainingScene(
-            name=name,
-            scene=read_scene(store.scene(name, "gaussians")),
-            targets={role: found.with_phi_s(phi_s).standardised(role).half() for role in found.roles},
-            valid={role: found.valid(role) for role in found.roles},
-        )
-        for name, found in zip(names, targets, strict=True)
-    ]
+    phi_s = phi_s or fit_phi_s([_targets(store, name) for name in names])
+    scenes = []
+    for name in names:
+        found = _targets(store, name).with_phi_s(phi_s)  # opened for this room alone: the weights it reads or makes go with it
+        targets = {role: found.standardised(role).half() for role in found.roles}
+        scenes.append(TrainingScene(name=name, scene=found.scene, targets=targets, valid={role: found.valid(role) for role in found.roles}))
     return scenes, phi_s, _teacher_names(store.scene(names[0], "teacher_views"))
+
+
+def _targets(store: Store, name: str):
+    """The lifted targets of a room, with its Gaussians."""
+    from chorus.io import read_scene
+    from chorus.teachers.lift import load_targets
+
+    return load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views"), scene=read_scene(store.scene(name, "gaussians")))
 
 
 def _teacher_names(folder: Path) -> dict[str, str]:
@@ -78,18 +80,15 @@ def adapt_on(store: Store, params: Params, names: Sequence[str], out: Path) -> N
 
     from chorus.adapt.train import AdaptScene, adapt_encoder
     from chorus.encoder.checkpoint import load_model
-    from chorus.io import read_scene
-    from chorus.teachers.lift import load_targets
 
     model = load_model(store.model("encoder") / "splats")
     back = {role: (torch.linalg.inv(space.matrix.double()).float(), space.mean) for role, space in model.spaces.items()}
     scenes = []
     for name in names:
-        found = load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views"))
+        found = _targets(store, name)
         maps = {role: (found.maps(role).flatten(0, 2).float() - mean) @ matrix for role, (matrix, mean) in back.items()}
         weights = {role: found.weights(role) for role in back}
-        room = read_scene(store.scene(name, "gaussians"))
-        scenes.append(AdaptScene(name=name, scene=room, weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
+        scenes.append(AdaptScene(name=name, scene=found.scene, weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
     adapt_encoder(model, scenes, params=params.adapt, out=out, seed=params.seed)
 
 

@@ -72,7 +72,7 @@ def _field(encoder: SceneEncoder, scene: GaussianScene, *, words: bool = True) -
 
 def lifted_field(scene: GaussianScene, targets: Path, views: Path) -> Field:
     """The language teacher's own features, lifted to the Gaussians."""
-    lifted = load_targets(targets, views)
+    lifted = load_targets(targets, views, scene=scene)
     features = lifted.features("lang").numpy()
     return Field(positions=scene.means.numpy(), lang=features, valid=lifted.valid("lang").numpy(), probe=features)
 

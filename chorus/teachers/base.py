@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from chorus.teachers.masks import MaskTargets
 
 Role = Literal["lang", "dino", "object"]
 ROLES: tuple[Role, ...] = ("lang", "dino", "object")
@@ -37,3 +40,16 @@ class LanguageTeacher(Teacher, Protocol):
     def text(self, prompts: list[str]) -> Tensor:
         """[T, dim] L2-normalised embeddings of the prompts."""
         ...
+
+
+class MaskTeacher(Teacher, Protocol):
+    """A teacher that answers with one vector for every mask it finds, which is lifted exactly instead of patch by patch."""
+
+    def pooled(self, images: Tensor) -> MaskTargets:
+        """images [B, H, W, 3] in 0..1 -> label maps and vectors of all masks."""
+        ...
+
+
+def answers_by_mask(teacher: Teacher) -> bool:
+    """Whether this is a :class:`MaskTeacher`."""
+    return callable(getattr(teacher, "pooled", None))

@@ -54,7 +54,7 @@ class Compressed:
 def compress(features: Tensor, *, error: float) -> Compressed:
     """Features [..., C] with a mean squared error of about ``error`` times their variance. Deterministic on one machine."""
     if not 0 < error < 1:
-        raise ParamsError("teachers.foundation.storage_error", expected="a share of the variance between 0 and 1", got=error)
+        raise ParamsError("teachers.storage_error", expected="a share of the variance between 0 and 1", got=error)
     channels = features.shape[-1]
     rows = features.reshape(-1, channels)
     mean, values, axes = _principal_axes(rows[:: max(1, len(rows) // _FIT_ROWS)].double())
@@ -71,7 +71,7 @@ def save_features(path: Path, features: Tensor, *, storage: str = "half", error:
         save_file({"features": features.half().contiguous()}, path, metadata={"teacher": teacher})
         return
     if storage != "int8":
-        raise ParamsError("teachers.foundation.storage", expected="half or int8", got=repr(storage))
+        raise ParamsError("teachers.storage", expected="half or int8", got=repr(storage))
     small = compress(features, error=error)
     streams = small.streams
     tensors = {

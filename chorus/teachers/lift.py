@@ -5,30 +5,36 @@ A Gaussian's target is the mean of the pixels it colours, by rendering weight w 
     f_i = sum_{p,u} w_i(p,u) F_{p,u} / sum_{p,u} w_i(p,u)
 
 Teachers emit patch maps P and upsampling is linear, F = B P, hence f = D^-1 (W^T B) P = D^-1 G P. G depends on the geometry and the patch
-grid only: made once a scene, shared by all teachers of that grid, stored in half precision beside the maps. The same G renders features
-back (``chorus_kernels.render_features``).
+grid only and is shared by all teachers of that grid. Of a teacher that answers by mask, G has a column a mask (``mask_lift.py``). The same G
+renders features back (``chorus_kernels.render_features``).
+
+G is stored beside the maps where it is small (``targets.weights_budget``). At hundreds of views it outgrows the arrays it replaces, and one
+pass of the rasteriser makes it again: then every use makes it, a run of views at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.params import TargetParams
 from chorus.scene import GaussianScene
-from chorus.splat.rasterize import NEAR, camera_tensors
+from chorus.splat.weights import join_views, load_weights, save_weights, scene_weights, stored_bytes, stored_names, view_parts
 from chorus.teachers.base import Role
+from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.phi_s import PhiS
 from chorus.teachers.views import TeacherViews, load_teacher_views, read_tensor
-from chorus_kernels import PatchWeights, lift, patch_weights
+from chorus_kernels import PatchWeights, lift
 
-WEIGHTS, VALIDITY = "weights.safetensors", "validity.safetensors"
+WEIGHTS, COVERAGE, VALIDITY = "weights.safetensors", "coverage.safetensors", "validity.safetensors"
+_AGAIN = "Make the targets again."
+Part = tuple[slice, PatchWeights]  # columns of the role, G of these columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +43,45 @@ class SceneTargets:
 
     folder: Path
     views: TeacherViews
+    scene: GaussianScene | None = None  # needed where G is not stored
     phi_s: dict[Role, PhiS] = field(default_factory=dict)  # from the training scenes; empty until fitted
-    _weights: dict[tuple[int, int], PatchWeights] = field(default_factory=dict, repr=False)
+    _kept: dict[str, PatchWeights] = field(default_factory=dict, repr=False)
 
     @property
     def roles(self) -> tuple[Role, ...]:
         return self.views.roles
 
     def weights(self, role: Role) -> PatchWeights:
-        """G of the role's patch grid."""
-        grid = self.views.grid(role)
-        if grid not in self._weights:
-            self._weights[grid] = _read_weights(self.folder / WEIGHTS, grid)
-        return self._weights[grid]
+        """G of the role, all columns at once."""
+        return join_views([part for _, part in self.parts(role)])
+
+    def parts(self, role: Role) -> Iterator[Part]:
+        """G by runs of columns, in order; one where it is stored or fits in memory whole. Raises InputError where it must be made and no scene was given."""
+        key = matrix_key(self.views, role)
+        if key not in self._kept and key in stored_names(self.folder / WEIGHTS):
+            self._kept[key] = load_weights(self.folder / WEIGHTS, key)
+        if key in self._kept:
+            yield slice(0, self._kept[key].shape[1]), self._kept[key]
+            return
+        if self.scene is None or len(self.scene) != len(self.valid(role)):
+            got = "none" if self.scene is None else f"one of {len(self.scene)}"
+            raise InputError(self.folder, expected=f"the scene of {len(self.valid(role))} Gaussians", got=got, fix="Pass scene to load_targets.")
+        for columns, part in weight_parts(self.scene, self.views, role):
+            if part.shape[1] == len(self.coverage(role)):
+                self._kept[key] = part
+            yield columns, part
 
     def maps(self, role: Role) -> Tensor:
-        """[V, h, w, C] half: the teacher's patch features."""
+        """[V, h, w, C] half: the teacher's patch features; [1, 1, R, C] of masks."""
         return self.views.maps(role)
+
+    def coverage(self, role: Role) -> Tensor:
+        """[columns] float32: the rendering weight that lands on each patch or mask."""
+        return read_tensor(self.folder / COVERAGE, matrix_key(self.views, role), fix=_AGAIN)
 
     def features(self, role: Role) -> Tensor:
         """[N, C] float32 in the teacher's own space: the weighted mean; zero where not valid."""
-        return lifted(self.weights(role), self.maps(role), self.valid(role))
+        return lifted(self.parts(role), self.maps(role), self.valid(role))
 
     def standardised(self, role: Role) -> Tensor:
         """[N, C] float32 after PHI-S; zero where not valid. Raises InputError when none was given to :func:`load_targets`."""
@@ -67,101 +91,93 @@ class SceneTargets:
 
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
-        return read_tensor(self.folder / VALIDITY, role, fix="Make the targets again.")
+        return read_tensor(self.folder / VALIDITY, role, fix=_AGAIN)
 
     def with_phi_s(self, phi_s: dict[Role, PhiS]) -> SceneTargets:
         return replace(self, phi_s=phi_s)
 
 
 def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path) -> dict:
-    """Write weights.safetensors (a G for each distinct patch grid of the teacher views) and validity.safetensors ([N] bool a role) into ``out``.
+    """Write validity.safetensors ([N] bool a role), coverage.safetensors ([columns] a matrix) and, within the budget, weights.safetensors into ``out``.
 
-    Returns counts and :func:`storage`.
+    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Returns counts and :func:`storage`.
     """
     views, out = load_teacher_views(views_folder), Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    grids = {role: views.grid(role) for role in views.roles}
-    if not grids:
+    if not views.roles:
         raise InputError(views_folder, expected="the features of at least one teacher", got="none", fix="Make the teacher views again.")
-    matrices = {grid: scene_weights(scene, views, grid) for grid in sorted(set(grids.values()))}
-    save_file({name: tensor for grid, matrix in matrices.items() for name, tensor in _stored(matrix, grid).items()}, out / WEIGHTS)
-    valid = {role: matrices[grid].total > params.min_weight for role, grid in grids.items()}
+    roles = {matrix_key(views, role): role for role in views.roles}
+    room = params.weights_budget * _naive_bytes(views, len(scene))
+    kept, totals, coverage, entries = {}, {}, {}, {}
+    for key in sorted(roles):
+        parts, totals[key], cover, entries[key], size = [], torch.zeros(len(scene)), [], 0, 0
+        for _, part in weight_parts(scene, views, roles[key]):
+            totals[key] += part.total
+            cover.append(part.coverage)
+            entries[key], size = entries[key] + len(part.values), size + stored_bytes(part)
+            parts = [*parts, part] if size <= room else []
+        coverage[key] = torch.cat(cover)
+        if parts:
+            kept[key], room = join_views(parts), room - size
+    if kept:
+        save_weights(out / WEIGHTS, kept)
+    save_file(coverage, out / COVERAGE)
+    valid = {role: totals[matrix_key(views, role)] > params.min_weight for role in views.roles}
     save_file(valid, out / VALIDITY)
     shares = {role: round(float(mask.float().mean()), 5) for role, mask in valid.items()}
-    entries = {f"{rows}x{cols}": len(matrix.values) for (rows, cols), matrix in matrices.items()}
     return {"gaussians": len(scene), "valid_share": shares, "entries": entries, "storage": storage(out, views_folder)}
 
 
-def load_targets(folder: Path, views_folder: Path, *, phi_s: dict[Role, PhiS] | None = None) -> SceneTargets:
-    """Targets as :func:`make_targets` wrote them, over the teacher views they were made from."""
-    return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), phi_s=phi_s or {})
+def load_targets(folder: Path, views_folder: Path, *, scene: GaussianScene | None = None, phi_s: dict[Role, PhiS] | None = None) -> SceneTargets:
+    """Targets as :func:`make_targets` wrote them, over the teacher views they were made from. scene: the Gaussians, to make G again where it is not stored."""
+    return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene, phi_s=phi_s or {})
 
 
-def scene_weights(scene: GaussianScene, views: TeacherViews, grid: tuple[int, int]) -> PatchWeights:
-    """G of the scene for patches of this grid: bilinear upsampling, pixel edges aligned."""
-    viewmats, Ks = camera_tensors(views.cameras)
-    size = {"width": views.cameras.width, "height": views.cameras.height, "patch_rows": grid[0], "patch_cols": grid[1]}
-    with torch.no_grad():
-        scene = scene.detached().to("cpu")
-        return patch_weights(scene.means, scene.unit_quats, scene.scales, scene.opacities, viewmats=viewmats, Ks=Ks, near_plane=NEAR, **size)
+def matrix_key(views: TeacherViews, role: Role) -> str:
+    """The name of the role's G: its patch grid, which teachers share, or the role itself where it answers by mask."""
+    return role if views.by_mask(role) else "x".join(map(str, views.grid(role)))
 
 
-def lifted(weights: PatchWeights, maps: Tensor, valid: Tensor) -> Tensor:
+def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Iterator[Part]:
+    """G made by the rasteriser, as many views at a time as fit in memory: bilinear upsampling of patches (pixel edges aligned), or sums over masks."""
+    masks, starts = views.masks(role) if views.by_mask(role) else None, views.starts(role).tolist()
+    for run in view_parts(len(scene), len(views.cameras)):
+        cameras = views.cameras.select(run)
+        if masks is not None:
+            part = scene_mask_weights(scene, cameras, masks.select(run))
+        else:
+            rows, columns = views.grid(role)
+            part = scene_weights(scene, cameras, rows=rows, columns=columns)
+        yield slice(starts[run.start], starts[run.stop]), part
+
+
+def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
     """G P over the total weights: maps [V, h, w, C] half or float -> [N, C] float32, zero where ``valid`` [N] is False."""
-    sums = lift(weights, maps.flatten(0, 2).contiguous())
-    return sums * (valid / weights.total.clamp_min(torch.finfo(torch.float32).tiny))[:, None]
+    flat, sums, total = maps.flatten(0, 2).contiguous(), None, None
+    for columns, weights in parts:
+        part = lift(weights, flat[columns])
+        sums, total = (part, weights.total) if sums is None else (sums.add_(part), total + weights.total)
+    return sums.mul_((valid / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
 
 
 def fit_phi_s(scenes: list[SceneTargets], roles: tuple[Role, ...] | None = None) -> dict[Role, PhiS]:
-    """PHI-S of every role over the training scenes' patch features, each patch weighted by its coverage.
-
-    Coverage is the rendering weight that lands on the patch (column sums of G): patches that see nothing do not count.
-    """
+    """PHI-S of every role over the training scenes' patch or mask features, each weighted by its coverage: what sees nothing does not count."""
 
     def batches(role: Role):
         for targets in scenes:
-            yield targets.maps(role).flatten(0, 2).float(), targets.weights(role).coverage
+            yield targets.maps(role).flatten(0, 2).float(), targets.coverage(role)
 
     return {role: PhiS.fit(batches(role)) for role in roles or scenes[0].roles}
 
 
 def storage(folder: Path, views_folder: Path) -> dict:
-    """Bytes on disk of the factors (G and the patch maps), of G alone, and of the naive N x C halves of the same teachers."""
-    views = load_teacher_views(views_folder)
-    folder = Path(folder)
-    maps = {role: (views.folder / f"{role}.safetensors").stat().st_size for role in views.roles}
-    matrix = sum((folder / name).stat().st_size for name in (WEIGHTS, VALIDITY))
-    gaussians = len(read_tensor(folder / VALIDITY, views.roles[0], fix="Make the targets again."))
-    channels = sum(_channels(views, role) for role in views.roles)
-    return {"factorised_bytes": matrix + sum(maps.values()), "weights_bytes": matrix, "naive_bytes": gaussians * channels * 2}
+    """Bytes on disk of the factors (all here and the teachers' features), of what lies here alone, and of the naive N x C halves of the same teachers."""
+    views, folder = load_teacher_views(views_folder), Path(folder)
+    features = sum((views.folder / f"{role}.safetensors").stat().st_size for role in views.roles)
+    here = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    gaussians = len(read_tensor(folder / VALIDITY, views.roles[0], fix=_AGAIN))
+    return {"factorised_bytes": here + features, "weights_bytes": here, "naive_bytes": _naive_bytes(views, gaussians)}
 
 
-def _channels(views: TeacherViews, role: Role) -> int:
-    with safe_open(views.folder / f"{role}.safetensors", "pt") as file:
-        return file.get_slice("features").get_shape()[-1]
-
-
-def _stored(matrix: PatchWeights, grid: tuple[int, int]) -> dict[str, Tensor]:
-    """values in half; column numbers in 16 bits where they fit; totals and coverage exact."""
-    short = matrix.shape[1] <= 1 << 16
-    tensors = {
-        "indptr": matrix.indptr.to(torch.int64),
-        "indices": matrix.indices.to(torch.uint16 if short else torch.int32),
-        "values": matrix.values.half(),
-        "total": matrix.total.float(),
-        "coverage": matrix.coverage.float(),
-    }
-    return {f"{grid[0]}x{grid[1]}.{name}": tensor.contiguous() for name, tensor in tensors.items()}
-
-
-def _read_weights(path: Path, grid: tuple[int, int]) -> PatchWeights:
-    names = ("indptr", "indices", "values", "total", "coverage")
-    part = {name: read_tensor(path, f"{grid[0]}x{grid[1]}.{name}", fix="Make the targets again.") for name in names}
-    return PatchWeights(
-        part["indptr"],
-        part["indices"].to(torch.int32),
-        part["values"].float(),
-        part["total"],
-        part["coverage"],
-        shape=(len(part["total"]), len(part["coverage"])),
-    )
+def _naive_bytes(views: TeacherViews, gaussians: int) -> int:
+    return gaussians * sum(views.channels(role) for role in views.roles) * 2

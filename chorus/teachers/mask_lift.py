@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
-from chorus.splat.weights import scene_weights
+from chorus.splat.weights import join_views, scene_weights
 from chorus.teachers.masks import MaskTargets
 from chorus_kernels import PatchWeights
 
@@ -17,36 +19,26 @@ def scene_mask_weights(scene: GaussianScene, cameras: Cameras, targets: MaskTarg
     """G [N, R] of R masks: column r collects the weight every Gaussian has in mask r's pixels.
 
     Every pixel of a mask carries the mask's vector, so summing weights first and multiplying once *is* lifting the full-resolution
-    map (METHOD, eq. 3). Pixels without a mask have no target: they are left out of the sums and of ``total``. Memory: one view's weights
-    by pixel at a time.
+    map (eq. 3 in ``lift.py``). Pixels without a mask have no target: they are left out of the sums and of ``total``. Memory: the result, and one
+    view's weights by pixel at a time.
     """
     height, width = cameras.height, cameras.width
     if targets.labels.shape != (len(cameras), height, width):
         raise InputError("mask targets", expected=f"labels of shape {[len(cameras), height, width]}", got=list(targets.labels.shape))
-    parts = []
-    for view in range(len(cameras)):
+    parts, starts = [], targets.starts.tolist()
+    for view, labels in enumerate(targets.labels):
         pixels = scene_weights(scene, cameras.select([view]), rows=height, columns=width, footprint="box")
-        parts.append(_sum_to_masks(pixels, targets.labels[view]))
-    keys, values = torch.cat([k for k, _ in parts]), torch.cat([v for _, v in parts])
-    return _matrix(keys, values, len(scene), len(targets.vectors))
+        parts.append(_sum_to_masks(pixels, labels - starts[view], starts[view + 1] - starts[view]))
+    return join_views(parts)
 
 
-def _sum_to_masks(pixels: PatchWeights, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One view's weights [N, H*W] and its labels [H, W] (row plus one, 0 none) -> keys gaussian << 32 | row and their summed weights."""
-    gaussian = torch.repeat_interleave(torch.arange(pixels.shape[0]), pixels.indptr.diff())
-    label = labels.reshape(-1)[pixels.indices.long()].long()
-    covered = label > 0
-    keys, index = torch.unique((gaussian[covered] << 32) | (label[covered] - 1), return_inverse=True)
-    return keys, torch.zeros(len(keys), dtype=torch.float64).index_add_(0, index, pixels.values[covered].double())
-
-
-def _matrix(keys: Tensor, values: Tensor, gaussians: int, masks: int) -> PatchWeights:
-    """CSR from distinct keys; views own disjoint rows of vectors, so no key comes twice."""
-    order = keys.argsort()
-    keys, values = keys[order], values[order]
-    gaussian, mask = keys >> 32, keys & 0xFFFFFFFF
-    indptr = torch.zeros(gaussians + 1, dtype=torch.int64)
-    indptr[1:] = torch.bincount(gaussian, minlength=gaussians).cumsum(0)
-    total = torch.zeros(gaussians, dtype=torch.float64).index_add_(0, gaussian, values).float()
-    coverage = torch.zeros(masks, dtype=torch.float64).index_add_(0, mask, values).float()
-    return PatchWeights(indptr, mask.int(), values.float(), total, coverage, shape=(gaussians, masks))
+def _sum_to_masks(pixels: PatchWeights, labels: Tensor, count: int) -> PatchWeights:
+    """One view's weights [N, H*W] and its labels [H, W] (mask plus one, 0 or less where none) -> weights [N, count], summed in double precision."""
+    label = labels.reshape(-1).numpy()
+    inside = label > 0
+    member = csr_matrix((np.ones(inside.sum()), label[inside] - 1, np.concatenate([[0], inside.cumsum()])), shape=(len(label), count))
+    sums = csr_matrix((pixels.values.double().numpy(), pixels.indices.numpy(), pixels.indptr.numpy()), shape=pixels.shape) @ member
+    sums.sort_indices()
+    total, coverage = (torch.from_numpy(np.asarray(sums.sum(axis=axis)).reshape(-1)).float() for axis in (1, 0))
+    indptr, indices, values = (torch.from_numpy(array) for array in (sums.indptr, sums.indices, sums.data))
+    return PatchWeights(indptr.long(), indices.int(), values.float(), total, coverage, shape=sums.shape)

@@ -86,6 +86,18 @@ class MaskTargets:
             before += len(view.vectors)
         return cls(labels=torch.cat(labels), vectors=torch.cat([view.vectors for view in views]))
 
+    @property
+    def starts(self) -> Tensor:
+        """[V + 1] int64: the first row of each view, and the number of rows."""
+        return torch.tensor([0, *self.counts]).cumsum(0)
+
+    def select(self, views: slice) -> MaskTargets:
+        """Consecutive views with their own rows."""
+        first, stop, _ = views.indices(len(self.labels))
+        begin, end = self.starts[[first, max(first, stop)]].tolist()
+        labels = self.labels[views]
+        return MaskTargets(labels=torch.where(labels > 0, labels - begin, 0).int(), vectors=self.vectors[begin:end])
+
     def dense(self, views=slice(None)) -> Tensor:
         """[v, H, W, C] float32, zeros where no mask lies. For looking and testing: lifting never needs it."""
         table = torch.cat([self.vectors.new_zeros(1, self.vectors.shape[1]), self.vectors]).float()
@@ -115,7 +127,7 @@ def label_map(masks: PackedMasks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pool_masks(teacher: ImageEmbedder, image: Tensor, masks: PackedMasks, *, size: tuple[int, int], batch: int = 32) -> Tensor:
-    """[M, C] one L2-normalised vector for each mask of image [H, W, 3] (METHOD: full image, box crop and masked crop, mixed by agreement).
+    """[M, C] one L2-normalised vector for each mask of image [H, W, 3] (after Chorus, arXiv 2512.17817: image, box crop and masked crop, mixed by agreement).
 
     Crops are squashed to ``size`` (h, w), the one the tower reads, and made on the image's device; the vectors come back on the CPU.
     """

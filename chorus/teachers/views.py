@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from chorus.cameras import Cameras
@@ -19,38 +18,59 @@ from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.splat.rasterize import render
 from chorus.teachers.base import ROLES, Role, Teacher
+from chorus.teachers.compress import features_shape, load_features, save_features
+from chorus.teachers.extract import Progress, extract
+from chorus.teachers.masks import MaskTargets, has_masks
 
 EMPTY = 0.5  # grey shown where no Gaussian covers a pixel
-_BATCH = 8  # views a teacher sees at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherViews:
-    """A folder of teacher views. Feature maps are read when asked for."""
+    """A folder of teacher views. Features are read when asked for.
+
+    A role's features lie in columns: the patches of all views one after another, or the masks of all views.
+    """
 
     folder: Path
     cameras: Cameras
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        return tuple(role for role in ROLES if (self.folder / f"{role}.safetensors").is_file())
+        return tuple(role for role in ROLES if self._path(role).is_file())
 
     def renders(self) -> np.ndarray:
         """[V, H, W, 3] uint8."""
         return np.stack([_read_image(self.folder / _render_name(i)) for i in range(len(self.cameras))])
 
     def maps(self, role: Role) -> Tensor:
-        """[V, h, w, C] half: the patch features."""
-        return read_tensor(self.folder / f"{role}.safetensors", "features", fix="Make the teacher views again.")
+        """[V, h, w, C] half: the patch features; of a role that answers by mask [1, 1, R, C], a row a mask."""
+        return load_features(self._path(role))
+
+    def by_mask(self, role: Role) -> bool:
+        """Whether the role's features are those of masks."""
+        return has_masks(self._path(role))
+
+    def masks(self, role: Role) -> MaskTargets:
+        """The masks of a role that answers by mask."""
+        return MaskTargets.load(self._path(role))
 
     def grid(self, role: Role) -> tuple[int, int]:
-        """(rows, cols) of the role's patches, read without its features."""
-        path = self.folder / f"{role}.safetensors"
-        try:
-            with safe_open(path, "pt") as file:
-                return tuple(file.get_slice("features").get_shape()[1:3])
-        except (OSError, SafetensorError) as error:
-            raise InputError(path, expected="patch features", got=error, fix="Make the teacher views again.") from error
+        """(rows, cols) of the role's patches, read without its features; (1, R) of masks."""
+        return features_shape(self._path(role))[1:3]
+
+    def channels(self, role: Role) -> int:
+        return features_shape(self._path(role))[-1]
+
+    def starts(self, role: Role) -> Tensor:
+        """[V + 1] int64: the first column of each view, and the number of columns."""
+        if self.by_mask(role):
+            return self.masks(role).starts
+        rows, cols = self.grid(role)
+        return torch.arange(len(self.cameras) + 1) * (rows * cols)
+
+    def _path(self, role: Role) -> Path:
+        return self.folder / f"{role}.safetensors"
 
 
 def make_teacher_views(
@@ -59,37 +79,52 @@ def make_teacher_views(
     teachers: dict[Role, Teacher],
     *,
     out: Path,
-    progress: Callable[[int, int], None] | None = None,
+    storage: str = "half",
+    error: float = 0.02,
+    batch: int = 8,
+    report: Callable[[Progress], None] | None = None,
 ) -> dict:
     """Render every camera from the Gaussians, show the renders to every teacher, and write the folder ``out``.
 
     cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher sees renders only,
-    so no held-out pixel reaches it. Pixels no Gaussian covers are grey. progress: called with (views done, views). Writes renders/*.png,
-    cameras.json and a <role>.safetensors a teacher (features [V, h, w, C] half). Returns counts and the mean coverage.
+    so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch features are kept (``compress.py``); batch:
+    views at once. Writes renders/*.png, cameras.json and a <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their
+    vectors of a teacher that answers by mask. Returns counts and the mean coverage.
     """
     out = Path(out)
     (out / "renders").mkdir(parents=True, exist_ok=True)
-    maps: dict[Role, list[Tensor]] = {role: [] for role in teachers}
-    covered = []
-    for start in range(0, len(cameras), _BATCH):
-        batch = cameras.select(slice(start, start + _BATCH))
-        with torch.no_grad():
-            rendered = render(scene, batch)
-        colors = rendered.colors + (1 - rendered.alpha[..., None]) * EMPTY
-        pixels = (colors.clamp(0, 1) * 255).round().byte().cpu()  # what a file holds is what the teachers see
-        covered.append(rendered.alpha.mean(dim=(1, 2)).cpu())
-        for offset, view in enumerate(pixels.numpy()):
-            Image.fromarray(view).save(out / _render_name(start + offset), compress_level=3)
-        images = pixels.float() / 255
-        for role, teacher in teachers.items():
-            maps[role].append(teacher.features(images).half().cpu())
-        if progress:
-            progress(min(start + _BATCH, len(cameras)), len(cameras))
+    covered = torch.zeros(len(cameras))
+
+    def draw(views: slice) -> Tensor:
+        pixels, covered[views] = _rendered(scene, cameras.select(views))
+        for number, view in zip(range(len(cameras))[views], pixels.numpy(), strict=True):
+            Image.fromarray(view).save(out / _render_name(number), compress_level=3)
+        return pixels.float() / 255  # what a file holds is what the teachers see
+
+    answers: dict[Role, list] = {role: [] for role in teachers}
+    for batch_answers in extract(teachers, draw, len(cameras), batch=batch, report=report):
+        for role, answer in batch_answers.items():
+            answers[role].append(answer if isinstance(answer, MaskTargets) else answer.half().cpu())
     for role, teacher in teachers.items():
-        save_file({"features": torch.cat(maps[role]).contiguous()}, out / f"{role}.safetensors", metadata={"teacher": teacher.name})
+        _save(out / f"{role}.safetensors", answers.pop(role), teacher=teacher.name, storage=storage, error=error)
     _write_cameras(out / "cameras.json", cameras)
-    grids = {role: list(maps[role][0].shape[1:3]) for role in teachers}
-    return {"views": len(cameras), "grids": grids, "coverage": round(float(torch.cat(covered).mean()), 5)}
+    grids = {role: list(features_shape(out / f"{role}.safetensors")[1:3]) for role in teachers}
+    return {"views": len(cameras), "grids": grids, "coverage": round(float(covered.mean()), 5)}
+
+
+def _rendered(scene: GaussianScene, cameras: Cameras) -> tuple[Tensor, Tensor]:
+    """[b, H, W, 3] uint8 and the mean coverage of each view [b]."""
+    with torch.no_grad():
+        rendered = render(scene, cameras)
+    colors = rendered.colors + (1 - rendered.alpha[..., None]) * EMPTY
+    return (colors.clamp(0, 1) * 255).round().byte().cpu(), rendered.alpha.mean(dim=(1, 2)).cpu()
+
+
+def _save(path: Path, answers: list, *, teacher: str, storage: str, error: float) -> None:
+    if isinstance(answers[0], MaskTargets):
+        MaskTargets.concatenate(answers).save(path, teacher=teacher)
+    else:
+        save_features(path, torch.cat(answers), storage=storage, error=error, teacher=teacher)
 
 
 def load_teacher_views(folder: Path) -> TeacherViews:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -65,12 +66,19 @@ def _read(path: Path) -> Tensor | None:
 
 
 def prune(folder: Path, *, keep_gigabytes: float) -> int:
-    """Delete the files read or written longest ago until no more than ``keep_gigabytes`` stay. Returns how many went."""
-    files = sorted(Path(folder).rglob("*.safetensors"), key=lambda path: max(path.stat().st_atime, path.stat().st_mtime), reverse=True)
+    """Delete the files read or written longest ago until no more than ``keep_gigabytes`` stay. Returns how many went.
+
+    Another process may be doing the same: files that are gone already are passed over.
+    """
+    found = []
+    for path in Path(folder).rglob("*.safetensors"):
+        with contextlib.suppress(FileNotFoundError):
+            facts = path.stat()
+            found.append((max(facts.st_atime, facts.st_mtime), facts.st_size, path))
     total, gone = 0.0, 0
-    for path in files:
-        total += path.stat().st_size
+    for _, size, path in sorted(found, reverse=True):
+        total += size
         if total > keep_gigabytes * 1e9:
-            path.unlink()
+            path.unlink(missing_ok=True)
             gone += 1
     return gone

@@ -45,7 +45,7 @@ class _Builder:
     def teacher(self, role: Role) -> Teacher:
         name = getattr(self._all, role)
         path = resolve(name, self._weights, role=role)
-        teacher = self._load(role, path, name=_label(name))
+        teacher = self._load(role, path, name=label(name))
         if teacher.role != role:
             raise ParamsError(f"teachers.foundation.{role}", expected=f"a model for the role '{role}'", got=f"'{name}', which fills '{teacher.role}'")
         if role == "lang" and self._all.lang_mode == "masks":
@@ -56,7 +56,7 @@ class _Builder:
 
     def _load(self, role: Role, path: Path, *, name: str):
         common = {"name": name, "fingerprint": fingerprint(path), "device": self._device, "half": self._all.half}
-        kind = _kind(path)
+        kind = kind_of(path)
         if kind == "radio":
             return self._radio(role, path, common)
         if kind == "sam":
@@ -72,7 +72,7 @@ class _Builder:
         text = None
         if role == "lang":
             words = resolve(self._all.text, self._weights, role="lang")
-            text = load_open_clip(words, **{**common, "name": _label(self._all.text)})
+            text = load_open_clip(words, **{**common, "name": label(self._all.text)})
             text.net.visual = None  # only the words are needed
         return RadioTeacher(self._trunks[path], role=role, text=text, **{**common, "name": f"{common['name']}-{role}"})
 
@@ -84,7 +84,7 @@ class _Builder:
         return MaskPooledTeacher(lang, masks, batch=4 * self._all.batch, cache=self._root / self._all.cache if self._all.cache else None)
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """Which loader reads this file or folder, by what lies in it."""
     if path.is_file() or (not (path / "config.json").exists() and not (path / CONFIG).exists()):
         return "sam"
@@ -100,6 +100,6 @@ def _kind(path: Path) -> str:
     raise MissingError(path, expected="a model of open_clip, DINO, timm, segment-anything or C-RADIO", got=f"model_type {config.get('model_type')!r}")
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """A short name for files and reports."""
     return name if name in SOURCES else Path(name).stem.replace(":", "-").lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -95,7 +96,13 @@ def resolve(name: str, folder: Path, *, role: str) -> Path:
 
 def fingerprint(path: Path) -> str:
     """One content hash of a model on disk: from the record where names, sizes and times still agree with it, else by reading the files."""
-    path = Path(path)
+    files = [path] if Path(path).is_file() else _files(Path(path))
+    return _fingerprint(Path(path), tuple((file.as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(path: Path, stats: tuple) -> str:
+    """stats: names, sizes and times of the files; a change of any is a new question."""
     if path.is_file():
         return hash_file(path)
     record = _record(path)

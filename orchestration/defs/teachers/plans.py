@@ -10,7 +10,7 @@ from chorus.store import Store, hash_folder
 from orchestration.plan import Plan, part_hash
 from orchestration.scene_list import rooms
 
-NOT_OURS = ("family", "dir", "foundation")  # parameters that the embedded heads' training does not read
+NOT_OURS = ("family", "dir", "storage", "storage_error", "foundation")  # parameters that the embedded heads' training does not read
 
 
 def embedded(store: Store, params: Params, *, retrain: bool = False) -> Plan:

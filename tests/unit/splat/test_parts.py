@@ -11,7 +11,7 @@ from chorus.splat.pictures import contact_sheet, error_image
 from chorus.splat.rasterize import render
 from chorus.splat.seeds import seeds_at, spacing, thin, to_gaussians
 from chorus.splat.start import starting_seeds
-from chorus.splat.weights import load_weights, save_weights, scene_weights
+from chorus.splat.weights import join_views, load_weights, save_weights, scene_weights, stored_bytes, stored_names, view_parts
 
 
 def wall(room, count: int = 600):
@@ -94,19 +94,32 @@ def test_weights_lift_what_they_render(room, tmp_path):
     alpha = render(scene, room.cameras.select([0, 1])).alpha
     pooled = torch.nn.functional.avg_pool2d(alpha, 4).reshape(-1) * 16
     assert torch.allclose(render_features(weights, torch.ones(len(scene), 1))[:, 0], pooled, rtol=1e-3, atol=2e-2)
-    save_weights(tmp_path / "a", weights)
-    save_weights(tmp_path / "b", weights)
-    back = load_weights(tmp_path / "a")
+    save_weights(tmp_path / "a", {"fine": weights})
+    save_weights(tmp_path / "b", {"fine": weights})
+    back = load_weights(tmp_path / "a", "fine")
+    assert stored_names(tmp_path / "a") == ("fine",) and stored_names(tmp_path / "absent") == ()
+    assert 0 <= (tmp_path / "a").stat().st_size - stored_bytes(weights) < 600  # the header
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() and back.shape == weights.shape
     assert torch.allclose(back.values, weights.values, rtol=1e-3, atol=1e-6) and torch.equal(back.indices, weights.indices)
 
 
 def test_damaged_weights_and_labels(tmp_path):
     (tmp_path / "x").write_bytes(b"123")
-    for load in (load_weights, load_labels):
+    for load in (lambda path: load_weights(path, "fine"), load_labels):
         for name in ("x", "absent"):
             with pytest.raises(InputError):
                 load(tmp_path / name)
+
+
+def test_runs_of_views_side_by_side_are_all_views(room):
+    scene = wall(room)
+    cameras = room.cameras.select([0, 1, 2])
+    whole = scene_weights(scene, cameras, rows=6, columns=8)
+    runs = view_parts(len(scene), 3, at_once=2 * len(scene))
+    assert runs == [slice(0, 2), slice(2, 3)] and view_parts(10**9, 2) == [slice(0, 1), slice(1, 2)]
+    joined = join_views([scene_weights(scene, cameras.select(run), rows=6, columns=8) for run in runs])
+    for name in ("indptr", "indices", "values", "total", "coverage"):
+        torch.testing.assert_close(getattr(joined, name), getattr(whole, name))
 
 
 def test_labels_need_a_labelled_capture(room):

@@ -15,19 +15,24 @@ from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import preset
 from chorus.errors import InputError, MissingError, ParamsError
-from chorus.params import load_params
+from chorus.params import TargetParams, load_params
 from chorus.scene import scene_from_colors
+from chorus.splat.weights import scene_weights
 from chorus.teachers.base import ROLES, LanguageTeacher, Teacher
 from chorus.teachers.foundation import PRESETS, SOURCES, load_foundation
 from chorus.teachers.foundation.cache import CachedTeacher
+from chorus.teachers.foundation.dino import DinoTeacher
+from chorus.teachers.foundation.pe import PerceptionTeacher
 from chorus.teachers.foundation.pooled import MaskPooledTeacher
 from chorus.teachers.foundation.radio import ADAPTORS
 from chorus.teachers.foundation.segment import SamMasks
+from chorus.teachers.foundation.siglip import OpenClipTeacher
 from chorus.teachers.foundation.standins import write_dinov3, write_open_clip, write_standins
 from chorus.teachers.foundation.windows import WindowedTeacher
 from chorus.teachers.lift import fit_phi_s, load_targets, make_targets
 from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.views import make_teacher_views
+from chorus_kernels import lift
 
 ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 96, 64
@@ -98,23 +103,60 @@ def train(scene, targets, out):
     return train_encoder([room], encoder_config=preset("tiny"), inputs=inputs, params=short, out=out, spaces=spaces).model
 
 
-def test_the_chain_from_renders_to_a_trained_encoder(paper, scene, cameras, tmp_path):
-    teachers = load_foundation(changed(paper, lang_mode="patches"), tmp_path)
-    make_teacher_views(scene, cameras, teachers, out=tmp_path / "views")
-    params = load_params(ROOT / "params.yaml").targets
+@pytest.mark.parametrize("mode", ["patches", "masks"])
+def test_from_renders_to_a_trained_encoder(paper, scene, cameras, tmp_path, monkeypatch, mode):
+    chosen = changed(paper, lang_mode=mode)
+    teachers = load_foundation(chosen, tmp_path)
+    kept = {"storage": chosen.storage, "error": chosen.storage_error}
+    make_teacher_views(scene, cameras, teachers, out=tmp_path / "views", **kept)
+    params = load_params(ROOT / "params.yaml", ROOT / "params.paper.yaml").targets
     facts = make_targets(scene, tmp_path / "views", params, out=tmp_path / "targets")
     assert set(facts["valid_share"]) == set(ROLES) and min(facts["valid_share"].values()) > 0.3
-    targets = load_targets(tmp_path / "targets", tmp_path / "views")
+    assert not (tmp_path / "targets/weights.safetensors").exists()  # made again at each use
+    targets = load_targets(tmp_path / "targets", tmp_path / "views", scene=scene)
     targets = targets.with_phi_s(fit_phi_s([targets]))
     for role in ROLES:
         assert torch.isfinite(targets.standardised(role)).all() and targets.features(role).shape == (len(scene), teachers[role].dim)
+    assert targets.views.by_mask("lang") == (mode == "masks") and not targets.views.by_mask("dino")
     model = train(scene, targets, tmp_path / "encoder")
     assert (tmp_path / "encoder/model.safetensors").exists() and set(model.heads) == set(ROLES)
     assert model.spaces["lang"](torch.zeros(2, teachers["lang"].dim)).shape[1] == teachers["lang"].text(["this is a chair"]).shape[1]
-    misses = {role: teacher.misses for role, teacher in teachers.items()}
-    make_teacher_views(scene, cameras, teachers, out=tmp_path / "again")
-    assert misses == {role: teacher.misses for role, teacher in teachers.items()}  # all from the cache
-    assert (tmp_path / "views/lang.safetensors").read_bytes() == (tmp_path / "again/lang.safetensors").read_bytes()
+    for network in (DinoTeacher, PerceptionTeacher, OpenClipTeacher):
+        monkeypatch.setattr(network, "features", None)  # a second run must not ask a network
+    monkeypatch.setattr(SamMasks, "__call__", None)
+    make_teacher_views(scene, cameras, load_foundation(chosen, tmp_path), out=tmp_path / "again", **kept)
+    for role in ROLES:
+        assert (tmp_path / f"views/{role}.safetensors").read_bytes() == (tmp_path / f"again/{role}.safetensors").read_bytes()
+
+
+def test_masks_in_the_views_are_lifted_as_their_full_resolution_map_would_be(paper, scene, cameras, tmp_path):
+    lang = load_foundation(paper, tmp_path)["lang"]
+    made = make_teacher_views(scene, cameras, {"lang": lang}, out=tmp_path / "views", batch=2)
+    make_targets(scene, tmp_path / "views", TargetParams(min_weight=1e-3, weights_budget=0.0), out=tmp_path / "targets")
+    targets = load_targets(tmp_path / "targets", tmp_path / "views", scene=scene)
+    masks = targets.views.masks("lang")
+    assert made["grids"] == {"lang": [1, len(masks.vectors)]} and targets.views.starts("lang").tolist() == [0, *np.cumsum(masks.counts)]
+    pixels = scene_weights(scene, cameras, rows=HEIGHT, columns=WIDTH, footprint="box")
+    total = lift(pixels, (masks.labels > 0).reshape(-1, 1).float())
+    valid = total[:, 0] > 1e-3
+    expected = torch.where(valid[:, None], lift(pixels, masks.dense().flatten(0, 2)) / total.clamp_min(1e-9), 0)
+    assert torch.equal(targets.valid("lang"), valid) and valid.sum() > 20
+    torch.testing.assert_close(targets.features("lang"), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(targets.weights("lang").coverage, targets.coverage("lang"))
+
+
+def test_a_killed_run_goes_on_in_the_middle_of_a_scene(paper, scene, cameras, tmp_path):
+    chosen = changed(paper, lang_mode="patches")
+
+    def stop(progress):
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_teacher_views(scene, cameras, load_foundation(chosen, tmp_path), out=tmp_path / "cut", batch=1, report=stop)
+    teachers = load_foundation(chosen, tmp_path)
+    make_teacher_views(scene, cameras, teachers, out=tmp_path / "views", batch=1)
+    assert {(teacher.hits, teacher.misses) for teacher in teachers.values()} == {(2, 1)}
 
 
 def test_mask_pooled_language_targets(paper, scene, cameras, tmp_path, monkeypatch):

@@ -1,13 +1,15 @@
 """DINO, PE and SAM teachers against their libraries, on tiny models of the released classes; windows, cache, extraction."""
 
+import threading
+
 import pytest
 import torch
 
 from chorus.errors import ChorusError, InputError, MissingError, ParamsError
 from chorus.teachers.base import Teacher
+from chorus.teachers.extract import extract
 from chorus.teachers.foundation.cache import CachedTeacher, prune
 from chorus.teachers.foundation.dino import load_dino
-from chorus.teachers.foundation.extract import extract
 from chorus.teachers.foundation.pe import load_perception
 from chorus.teachers.foundation.pixels import to_pixels, whole_patches
 from chorus.teachers.foundation.sam import SamTeacher, load_sam
@@ -172,12 +174,29 @@ def test_cache_goes_on_after_a_killed_run_and_mends_cut_files(tmp_path):
 
 def test_extraction_reads_ahead_in_order_and_reports_time_left():
     images, reports = torch.rand(7, 16, 16, 3), []
-    parts = list(extract(Local(), lambda i: images[i], 7, batch=3, report=reports.append))
-    assert [start for start, _ in parts] == [0, 3, 6]
-    torch.testing.assert_close(torch.cat([part for _, part in parts]), Local().features(images))
+    parts = list(extract({"dino": Local(), "object": Local()}, lambda views: images[views], 7, batch=3, report=reports.append))
+    assert [len(part["dino"]) for part in parts] == [3, 3, 1] and list(extract({"dino": Local()}, lambda views: images[views], 0)) == []
+    for role in ("dino", "object"):
+        torch.testing.assert_close(torch.cat([part[role] for part in parts]), Local().features(images))
     assert reports[-1].done == 7 and reports[-1].left == 0 and "images" in str(reports[0])
     with pytest.raises(ZeroDivisionError):  # what breaks while reading ahead is raised here
-        list(extract(Local(), lambda i: images[i // (3 - i)], 7, batch=1))
+        list(extract({"dino": Local()}, lambda views: images[views.start // (3 - views.start) :][:1], 7, batch=1))
+
+
+def test_the_next_batch_is_made_while_the_teachers_look_at_this_one():
+    reading, seen = threading.Event(), []
+
+    class Waiting(Local):
+        def features(self, images):
+            seen.append(len(seen) == 1 or reading.wait(10))  # the first batch waits for the second to be begun
+            return super().features(images)
+
+    def read(views):
+        if views.start:
+            reading.set()
+        return torch.rand(1, 16, 16, 3)
+
+    assert len(list(extract({"dino": Waiting()}, read, 2, batch=1))) == 2 and seen == [True, True]
 
 
 def test_absent_and_wrong_models_say_what_to_do(folder, tmp_path):

@@ -9,12 +9,16 @@ from chorus.cameras import Cameras, look_at
 from chorus.errors import InputError
 from chorus.params import TargetParams
 from chorus.scene import scene_from_colors
+from chorus.splat import weights as splat_weights
 from chorus.splat.rasterize import render
-from chorus.teachers.lift import fit_phi_s, lifted, load_targets, make_targets, scene_weights, storage
+from chorus.splat.weights import load_weights, scene_weights, stored_bytes, stored_names
+from chorus.teachers.lift import fit_phi_s, lifted, load_targets, make_targets, storage
 from chorus.teachers.views import load_teacher_views, make_teacher_views
 from chorus_kernels import PatchWeights, render_features
 
 WIDTH, HEIGHT = 48, 32
+STORED = TargetParams(min_weight=1e-3, weights_budget=100.0)
+MADE_AGAIN = TargetParams(min_weight=1e-3, weights_budget=0.0)
 
 
 class Dotted:
@@ -60,7 +64,7 @@ def folders(scene, cameras, tmp_path_factory):
     teachers = {"lang": Dotted("lang", 12), "dino": Dotted("dino", 8), "object": Dotted("object", 4, cell=16)}
     made = make_teacher_views(scene, cameras, teachers, out=root / "views")
     assert made["views"] == 3 and made["grids"] == {"lang": [4, 6], "dino": [4, 6], "object": [2, 3]} and 0 < made["coverage"] <= 1
-    make_targets(scene, root / "views", TargetParams(min_weight=1e-3), out=root / "targets")
+    make_targets(scene, root / "views", STORED, out=root / "targets")
     return root
 
 
@@ -86,22 +90,52 @@ def test_factorised_lifting_equals_naive_full_resolution_lifting(scene, cameras,
     views = load_teacher_views(folders / "views")
     for role in views.roles:
         maps = views.maps(role).float()
-        weights = scene_weights(scene, views, views.grid(role))
+        rows, columns = views.grid(role)
+        weights = scene_weights(scene, cameras, rows=rows, columns=columns)
         sums, total = naive(scene, cameras, maps)
         valid = total > 1e-3
         assert 0.5 < valid.float().mean() < 1
         torch.testing.assert_close(weights.total, total, atol=1e-3, rtol=1e-5)
         expected = torch.where(valid[:, None], sums / total.clamp_min(1e-9)[:, None], 0)
-        torch.testing.assert_close(lifted(weights, maps, valid), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(lifted([(slice(None), weights)], maps, valid), expected, atol=1e-5, rtol=0)
 
 
-def test_stored_targets_agree_to_half_precision(scene, folders):
+def test_stored_targets_agree_to_half_precision(scene, cameras, folders):
     targets = load_targets(folders / "targets", folders / "views")
     for role in targets.roles:
-        exact = scene_weights(scene, targets.views, targets.views.grid(role))
-        expected = lifted(exact, targets.maps(role), targets.valid(role))
+        rows, columns = targets.views.grid(role)
+        exact = scene_weights(scene, cameras, rows=rows, columns=columns)
+        expected = lifted([(slice(None), exact)], targets.maps(role), targets.valid(role))
         torch.testing.assert_close(targets.features(role), expected, atol=2e-3, rtol=0)
         assert not targets.valid(role)[-1] and not targets.features(role)[-1].any()
+
+
+@pytest.mark.parametrize("at_once", [1, 10**9])
+def test_weights_beyond_the_budget_are_made_again_at_each_use(scene, folders, tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(splat_weights, "_AT_ONCE", at_once)  # a view at a time, or all
+    monkeypatch.setattr(splat_weights.view_parts, "__kwdefaults__", {"at_once": at_once})
+    facts = make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path)
+    assert not (tmp_path / "weights.safetensors").exists() and set(facts["entries"]) == {"4x6", "2x3"}
+    stored, again = load_targets(folders / "targets", folders / "views"), load_targets(tmp_path, folders / "views", scene=scene)
+    for role in stored.roles:
+        assert torch.equal(stored.valid(role), again.valid(role))
+        torch.testing.assert_close(stored.coverage(role), again.coverage(role))
+        torch.testing.assert_close(stored.features(role), again.features(role), atol=2e-3, rtol=0)
+        whole = again.weights(role)
+        assert len(list(again.parts(role))) == (3 if at_once == 1 else 1) and whole.shape == stored.weights(role).shape
+        assert torch.equal(whole.indptr, stored.weights(role).indptr) and torch.equal(whole.indices, stored.weights(role).indices)
+    for wrong in (None, scene.select(torch.arange(10))):
+        with pytest.raises(InputError, match="the scene of 120 Gaussians"):
+            load_targets(tmp_path, folders / "views", scene=wrong).features("lang")
+
+
+def test_the_budget_is_shared_by_the_matrices(scene, folders, tmp_path):
+    sizes = {key: stored_bytes(load_weights(folders / "targets" / "weights.safetensors", key)) for key in ("2x3", "4x6")}
+    naive = storage(folders / "targets", folders / "views")["naive_bytes"]
+    for room, expected in ((sizes["2x3"], ("2x3",)), (sum(sizes.values()), ("2x3", "4x6")), (sizes["2x3"] - 1, ())):
+        out = tmp_path / str(room)
+        make_targets(scene, folders / "views", TargetParams(min_weight=1e-3, weights_budget=(room + 0.5) / naive), out=out)
+        assert stored_names(out / "weights.safetensors") == expected
 
 
 def test_one_matrix_a_grid_not_a_teacher(folders):
@@ -110,8 +144,8 @@ def test_one_matrix_a_grid_not_a_teacher(folders):
 
 
 def test_same_input_same_bytes(scene, folders, tmp_path):
-    make_targets(scene, folders / "views", TargetParams(min_weight=1e-3), out=tmp_path)
-    for name in ("weights.safetensors", "validity.safetensors"):
+    make_targets(scene, folders / "views", STORED, out=tmp_path)
+    for name in ("weights.safetensors", "coverage.safetensors", "validity.safetensors"):
         assert (tmp_path / name).read_bytes() == (folders / "targets" / name).read_bytes()
 
 
@@ -146,5 +180,9 @@ def test_damaged_folders_say_which_file(folders, tmp_path):
     with pytest.raises(InputError, match=r"cameras\.json"):
         load_targets(tmp_path, tmp_path)
     targets = load_targets(tmp_path, folders / "views")
-    with pytest.raises(InputError, match=r"weights\.safetensors"):
+    with pytest.raises(InputError, match=r"validity\.safetensors.*Make the targets again"):
+        targets.features("lang")
+    (tmp_path / "validity.safetensors").write_bytes((folders / "targets" / "validity.safetensors").read_bytes())
+    (tmp_path / "weights.safetensors").write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"weights\.safetensors.*Make the targets again"):
         targets.features("lang")

@@ -118,7 +118,7 @@ class Means:
 
 
 def literal_pooling(teacher, image, masks, size):
-    """METHOD.md section 2, one mask at a time."""
+    """The rule of `pool_masks`, one mask at a time."""
     f_g = teacher.embed(image[None])[0]
     found = []
     for mask in masks:
@@ -208,7 +208,7 @@ def test_mask_files_read_like_a_patch_map_of_one_row(scene, cameras, targets, tm
     assert features_shape(path) == (1, 1, len(targets.vectors), 5) == tuple(load_features(path).shape)
     valid = weights.total > 1e-3
     expected = lift(weights, targets.vectors) / weights.total.clamp_min(1e-12)[:, None] * valid[:, None]
-    torch.testing.assert_close(lifted(weights, load_features(path), valid), expected)
+    torch.testing.assert_close(lifted([(slice(None), weights)], load_features(path), valid), expected)
 
 
 def test_masks_of_other_images_are_refused(scene, cameras, targets):
