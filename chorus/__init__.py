@@ -10,8 +10,9 @@ from __future__ import annotations
 
 
 def load(path, *, variant: str = "splats", device: str = "cpu"):
-    """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher.
+    """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are first asked about.
 
+    A foundation model's tower is looked for where params.yaml of CHORUS_ROOT (or the working directory) says.
     variant: splats or points, where the folder holds both. Raises ChorusError when there is no such model or it is damaged.
     """
     from chorus.encoder.checkpoint import open_model
@@ -62,10 +63,19 @@ def _text_encoder(source: str):
 
 
 def _tower(source: str):
+    import os
+    from pathlib import Path
+
     from chorus.errors import MissingError
 
     if source == "embedded":
         from chorus.teachers.embedded.text import TextTower
 
         return TextTower()
-    raise MissingError("text", expected="a text tower this version can load: embedded", got=repr(source), fix="Give SceneEncoder your own text=.")
+    if source.startswith("foundation:"):
+        from chorus.params import load_params
+        from chorus.teachers.foundation.identity import load_words
+
+        root = Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
+        return load_words(source, load_params(root / "params.yaml").teachers, root)
+    raise MissingError("text", expected="embedded or foundation:NAME@HASH", got=repr(source), fix="Give SceneEncoder your own text=.")

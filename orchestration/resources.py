@@ -23,6 +23,9 @@ QUIET = {
 DAGSTER_YAML = """\
 telemetry:
   enabled: false
+python_logs:
+  managed_python_loggers: [chorus]
+  python_log_level: INFO
 run_queue:
   max_concurrent_runs: 2
 compute_logs:  # capturing a run's output starts four processes a run, half of the time of a short one; it goes to the terminal instead

@@ -24,6 +24,7 @@ def train_variant(root: Path, params: Params, variant: str, names: Sequence[str]
     from chorus.distill.train import train_encoder
     from chorus.encoder.inputs import CHANNELS, InputConfig
     from chorus.encoder.model import preset
+    from chorus.teachers.load import words_source
 
     store = Store(root)
     scenes, phi_s, teachers = training_scenes(store, names)
@@ -36,7 +37,7 @@ def train_variant(root: Path, params: Params, variant: str, names: Sequence[str]
         seed=params.seed,
         spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in phi_s.items()},
         teachers=teachers,
-        text=params.teachers.family,
+        text=words_source(params.teachers, store),
         state=checkpoints(store, f"encoder-{variant}"),
     )
 

@@ -38,7 +38,7 @@ class ModelConfig:
     encoder: EncoderConfig
     inputs: InputConfig
     heads: dict[str, HeadConfig] = field(default_factory=dict)  # by role: lang, dino, object
-    text: str = ""  # what embeds words for the language head: "embedded", a family or a model's name
+    text: str = ""  # what embeds words for the language head: "embedded" or "foundation:NAME@HASH"
     notes: dict = field(default_factory=dict)  # plain JSON: what the model was trained on
 
     def __post_init__(self):

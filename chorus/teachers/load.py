@@ -21,6 +21,15 @@ def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = 
     return _FAMILIES[params.family](params, store_or_folder)
 
 
+def words_source(params: TeacherParams, store: Store) -> str:
+    """What a model distilled from these teachers says of the tower that embeds its words; ``chorus.load`` reads it."""
+    if params.family != "foundation":
+        return params.family
+    from chorus.teachers.foundation import identity
+
+    return identity.words_source(params, store.root)
+
+
 def embedded_folder(store_or_folder: Store | Path | None) -> Path:
     """Where the embedded family's heads are read from."""
     from chorus.teachers.embedded.weights import SHIPPED

@@ -14,8 +14,10 @@ PARTS = ("gaussians", "teacher_views", "targets")
 
 def encoder(store: Store, params: Params) -> Plan:
     """Both input variants, distilled on the training rooms of the main domain."""
+    from chorus.teachers.load import words_source
+
     names = ready(store, params, rooms(store, split="train", domain="main"))
-    request = {"encoder": params.encoder, "distill": params.distill, "text": params.teachers.family, "seed": params.seed}
+    request = {"encoder": params.encoder, "distill": params.distill, "text": words_source(params.teachers, store), "seed": params.seed}
     return Plan(
         path=store.model("encoder"), stage="models/encoder", make=lambda out: _train(store, params, names, out), params=request,
         inputs=hashes(store, names),

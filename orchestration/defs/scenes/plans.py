@@ -1,5 +1,7 @@
 """What makes the four parts of a scene."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from chorus.params import Params
@@ -27,10 +29,15 @@ def gaussians(store: Store, params: Params, scene: str) -> Plan:
 def teacher_views(store: Store, params: Params, scene: str) -> Plan:
     """Views rendered from the Gaussians, as every teacher sees them."""
     inputs = {part: part_hash(store, scene, part) for part in ("capture", "gaussians")}
-    request: object = params.teachers
-    if params.teachers.family == "embedded":
-        inputs["teachers"] = hash_of(store.embedded_teacher, "teachers/embedded")
-        request = {"family": "embedded"}
+    teachers = params.teachers
+    kept = {"family": teachers.family} | ({} if teachers.storage == "half" else {"storage": teachers.storage, "error": teachers.storage_error})
+    if teachers.family == "foundation":
+        from chorus.teachers.foundation.identity import views_identity
+
+        settings, weights = views_identity(teachers, store.root)
+        request, inputs = {**kept, **settings}, inputs | {f"teachers/{role}": content for role, content in weights.items()}
+    else:
+        request, inputs["teachers"] = kept, hash_of(store.embedded_teacher, "teachers/embedded")
     return _plan(store, scene, "teacher_views", lambda out: _teacher_views(store, scene, params, out), request, inputs)
 
 
@@ -72,8 +79,28 @@ def _teacher_views(store: Store, scene: str, params: Params, out: Path) -> None:
     from chorus.teachers.load import load_teachers
     from chorus.teachers.views import make_teacher_views
 
-    cameras = Capture.load(store.scene(scene, "capture")).cameras
-    make_teacher_views(read_scene(store.scene(scene, "gaussians") / "scene.ply"), cameras, load_teachers(params.teachers, store), out=out)
+    cameras, chosen = Capture.load(store.scene(scene, "capture")).cameras, params.teachers
+    make_teacher_views(
+        read_scene(store.scene(scene, "gaussians") / "scene.ply"), cameras, load_teachers(chosen, store), out=out, storage=chosen.storage,
+        error=chosen.storage_error, batch=chosen.foundation.batch if chosen.family == "foundation" else 8, report=_say_every(10.0, scene),
+    )  # fmt: skip
+    if chosen.family == "foundation" and chosen.foundation.cache:
+        from chorus.teachers.foundation.cache import prune
+
+        prune(store.root / chosen.foundation.cache, keep_gigabytes=chosen.foundation.cache_gb)
+
+
+def _say_every(seconds: float, scene: str) -> Callable:
+    """Progress with the time left, to the log (Dagster's, during a run) and not too often."""
+    said = 0.0
+
+    def say(progress) -> None:
+        nonlocal said
+        if progress.seconds - said >= seconds:
+            said = progress.seconds
+            logging.getLogger("chorus.teachers").info("%s: %s", scene, progress)
+
+    return say
 
 
 def _targets(store: Store, scene: str, params: Params, out: Path) -> None:
