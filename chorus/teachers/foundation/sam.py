@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from chorus.errors import InputError
+from chorus.io.pth import read_pth
 from chorus.teachers.foundation.trunk import VisionTeacher
 from chorus.teachers.foundation.weights import one_of
 
@@ -52,18 +54,19 @@ def load_sam(path: Path) -> nn.Module:
     try:
         sam = build_sam(weights)
         sam.load_state_dict(weights)
-    except (KeyError, RuntimeError, ValueError, ZeroDivisionError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(path, expected="the weights of a segment-anything model", got=error, fix="Run: chorus teachers pull sam") from error
     return sam.eval().requires_grad_(False)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
+    again = {"expected": "a readable checkpoint", "fix": "Run: chorus teachers pull sam"}
+    if path.suffix != ".safetensors":
+        return read_pth(path, **again)
     try:
-        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise many kinds: say which file, keep the cause
-        raise InputError(path, expected="a readable checkpoint", got=error, fix="Run: chorus teachers pull sam") from error
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(path, got=error, **again) from error
 
 
 def build_sam(weights: dict[str, Tensor]) -> nn.Module:

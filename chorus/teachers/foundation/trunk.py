@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from chorus.errors import InputError
 from chorus.teachers.base import Role
-from chorus.teachers.foundation.pixels import to_pixels
+from chorus.teachers.foundation.pixels import to_pixels, whole_patches
 
 
 class VisionTeacher:
@@ -73,3 +73,25 @@ class VisionTeacher:
         with self.precision():
             patches = self.patches(pixels)
         return patches.float().to(images.device)
+
+
+class AnySizeTeacher(VisionTeacher):
+    """A vision transformer that reads images at their own size, rounded to whole patches, or with their longer side at ``long_side`` pixels."""
+
+    def __init__(self, net: nn.Module, *, patch: int, long_side: int = 0, **common):
+        self._patch, self._long_side = patch, long_side
+        super().__init__(net, **common)
+
+    def tokens(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels [B, 3, h, w] -> patch tokens [B, P, dim], all others dropped."""
+        raise NotImplementedError
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        return whole_patches(height, width, patch=self._patch, long_side=self._long_side)
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        rows, cols = self.input_size(height, width)
+        return rows // self._patch, cols // self._patch
+
+    def patches(self, pixels: Tensor) -> Tensor:
+        return self.tokens(pixels).unflatten(1, (pixels.shape[-2] // self._patch, pixels.shape[-1] // self._patch))

@@ -36,5 +36,10 @@ def test_words_near_in_meaning_are_near(tower):
 def test_bad_input(tower, tmp_path):
     with pytest.raises(InputError, match="a few words"):
         tower(["  "])
-    with pytest.raises(MissingError, match="MiniLM"):
-        TextTower(tmp_path)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        with pytest.raises(MissingError, match="MiniLM"):
+            TextTower(tmp_path)
+        (tmp_path / name).write_bytes(b"{cut")
+        with pytest.raises(MissingError, match="MiniLM"):
+            TextTower(tmp_path)
+        (tmp_path / name).write_bytes((model_folder() / name).read_bytes())
