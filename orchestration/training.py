@@ -88,8 +88,12 @@ def adapt_on(store: Store, params: Params, names: Sequence[str], out: Path) -> N
     for name in names:
         found = _targets(store, name)
         maps = {role: (found.maps(role).flatten(0, 2).float() - mean) @ matrix for role, (matrix, mean) in back.items()}
-        weights = {role: found.weights(role) for role in back}
-        scenes.append(AdaptScene(name=name, scene=found.scene, weights=weights, teacher_maps=maps, views=len(found.views.cameras)))
+        places = {
+            "weights": {role: found.weights(role) for role in back},
+            "starts": {role: found.views.starts(role) for role in back},
+            "pixels": {role: found.views.masks(role).areas for role in back if found.views.by_mask(role)},
+        }
+        scenes.append(AdaptScene(name=name, scene=found.scene, teacher_maps=maps, **places))
     adapt_encoder(model, scenes, params=params.adapt, out=out, seed=params.seed)
 
 

@@ -33,28 +33,31 @@ from chorus_kernels import PatchWeights, spmm
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptScene:
-    """A scene of the new domain with V teacher views: G and the teachers' maps by role, the maps in the standardised space."""
+    """A scene of the new domain with V teacher views: G and the teachers' maps by role, the maps in the standardised space.
+
+    A role that answers by mask has masks in place of patches, a different number in each view.
+    """
 
     name: str
     scene: GaussianScene
-    weights: dict[str, PatchWeights]  # role -> G [N, V * h * w]; roles of one patch grid may share one
-    teacher_maps: dict[str, Tensor]  # role -> [V * h * w, C], half or float
-    views: int
+    weights: dict[str, PatchWeights]  # role -> G [N, columns]; roles of one patch grid may share one
+    teacher_maps: dict[str, Tensor]  # role -> [columns, C], half or float
+    starts: dict[str, Tensor]  # role -> [V + 1] the first column of each view and their number: h * w patches a view, or its masks
+    pixels: dict[str, Tensor] = field(default_factory=dict)  # role -> [columns] of each mask; absent of patches, which are alike
     _groups: dict = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         for role, maps in self.teacher_maps.items():
-            if self.weights[role].shape != (len(self.scene), len(maps)) or len(maps) % self.views:
-                raise InputError(
-                    f"adaptation scene {self.name}",
-                    expected=f"G [{len(self.scene)}, {len(maps)}] of {self.views} views for {role}",
-                    got=self.weights[role].shape,
-                )
+            if self.weights[role].shape != (len(self.scene), len(maps)) or self.starts[role][-1] != len(maps):
+                views = len(self.starts[role]) - 1
+                expected, got = f"G [{len(self.scene)}, {len(maps)}] of {views} views for {role}", (self.weights[role].shape, int(self.starts[role][-1]))
+                raise InputError(f"adaptation scene {self.name}", expected=expected, got=got)
 
     def groups(self, size: int) -> list[Tensor]:
         """For each view, the views to be seen with it."""
         if size not in self._groups:
-            self._groups[size] = overlapping(next(iter(self.weights.values())), self.views, most=size)
+            role = next(iter(self.weights))
+            self._groups[size] = overlapping(self.weights[role], self.starts[role], most=size)
         return self._groups[size]
 
 
@@ -67,10 +70,14 @@ class Patches(NamedTuple):
     rows: Tensor  # [P] rows of the teacher's map
 
 
-def covered_patches(weights: PatchWeights, views: Tensor, *, per_view: int, min_coverage: float) -> Patches:
-    """The patches of these views [K] with at least ``min_coverage`` of the fullest patch's coverage, normalised by coverage."""
-    rows = (views[:, None] * per_view + torch.arange(per_view)).flatten()
-    rows = rows[weights.coverage[rows] >= min_coverage * weights.coverage.max()]
+def covered_patches(weights: PatchWeights, views: Tensor, *, starts: Tensor, min_coverage: float, pixels: Tensor | None = None) -> Patches:
+    """The patches (or masks) of these views [K] with at least ``min_coverage`` of the fullest one's coverage, normalised by coverage.
+
+    starts: [V + 1] the first column of each view; pixels: [columns] by which coverage is compared where columns differ in size.
+    """
+    rows = torch.cat([torch.arange(int(starts[view]), int(starts[view + 1])) for view in views])
+    full = weights.coverage if pixels is None else weights.coverage / pixels
+    rows = rows[(full[rows] >= min_coverage * full.max()) & (full[rows] > 0)]
     matrix = weights.transposed
     counts = matrix.indptr.diff()[rows]
     indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
@@ -151,8 +158,8 @@ class _Run:
         encoded = _Encoded(self.model, voxelise(augment(scene.scene, self._augmentation, generator), self.model.config.inputs))
         found = {}
         for role in self.roles:
-            per_view = len(scene.teacher_maps[role]) // scene.views
-            patches = covered_patches(scene.weights[role], views, per_view=per_view, min_coverage=self.params.min_coverage)
+            places = {"starts": scene.starts[role], "pixels": scene.pixels.get(role)}
+            patches = covered_patches(scene.weights[role], views, min_coverage=self.params.min_coverage, **places)
             if len(patches.rows):
                 predicted = render_head(self.model.heads[role], encoded.rows, patches, encoded.voxels)
                 found[role] = match_loss(predicted, scene.teacher_maps[role][patches.rows].float())

@@ -55,15 +55,16 @@ def keep_covered(weights: PatchWeights, views: int, *, least: float = 0.5) -> np
     return torch.nonzero(share >= least * share.max())[:, 0].numpy()
 
 
-def overlapping(weights: PatchWeights, views: int, *, most: int = 4) -> list[Tensor]:
+def overlapping(weights: PatchWeights, starts: Tensor, *, most: int = 4) -> list[Tensor]:
     """For each view, itself and the views that share most of what it sees: ``most`` view numbers each, ascending.
 
-    Overlap of a and b: sum over Gaussians of min(share in a, share in b), shares of the Gaussian weights a view sums to 1.
+    starts: [V + 1] the first column of each view. Overlap of a and b: sum over Gaussians of min(share in a, share in b), shares of the
+    Gaussian weights a view sums to 1.
     """
-    patches = weights.shape[1] // views
+    views, view_of = len(starts) - 1, torch.repeat_interleave(torch.arange(len(starts) - 1), starts.diff())
     rows = torch.repeat_interleave(torch.arange(weights.shape[0]), weights.indptr.diff())
     seen = torch.zeros(views, weights.shape[0])
-    seen.view(-1).index_add_(0, (weights.indices.long() // patches) * weights.shape[0] + rows, weights.values)
+    seen.view(-1).index_add_(0, view_of[weights.indices.long()] * weights.shape[0] + rows, weights.values)
     seen = seen / seen.sum(dim=1, keepdim=True).clamp_min(1e-12)
     groups = []
     for view in range(views):

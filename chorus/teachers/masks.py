@@ -91,6 +91,11 @@ class MaskTargets:
         """[V + 1] int64: the first row of each view, and the number of rows."""
         return torch.tensor([0, *self.counts]).cumsum(0)
 
+    @property
+    def areas(self) -> Tensor:
+        """[R] int64 pixels of each mask."""
+        return torch.bincount(self.labels.reshape(-1), minlength=len(self.vectors) + 1)[1:]
+
     def select(self, views: slice) -> MaskTargets:
         """Consecutive views with their own rows."""
         first, stop, _ = views.indices(len(self.labels))

@@ -16,6 +16,7 @@ from chorus_kernels import patch_weights
 
 PARAMS = AdaptParams(steps=30, lr=3e-3, views=2, min_coverage=0.2, tune="all", rank=2, log_every=5)
 VIEWS, ROWS, COLS = 4, 6, 8
+STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
 
 
 def weights_of(room):
@@ -43,7 +44,7 @@ def scene(make_room):
     )
     colour = colour / weights.coverage[:, None].clamp_min(1e-6)
     maps = {role: torch.sin((colour * 4 - 2) @ m) for role, m in mix.items()}
-    return AdaptScene(name="room", scene=room, weights=dict.fromkeys(maps, weights), teacher_maps=maps, views=VIEWS)
+    return AdaptScene(name="room", scene=room, weights=dict.fromkeys(maps, weights), teacher_maps=maps, starts=dict.fromkeys(maps, STARTS))
 
 
 def dense(weights):
@@ -58,7 +59,7 @@ def test_a_step_is_that_of_the_dense_render(model, scene, role):
     voxels = voxelise(scene.scene, model.config.inputs)
     pyramid = model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
     weights, head = scene.weights[role], model.heads[role]
-    patches = covered_patches(weights, torch.tensor([0, 2]), per_view=ROWS * COLS, min_coverage=0.3)
+    patches = covered_patches(weights, torch.tensor([0, 2]), starts=STARTS, min_coverage=0.3)
     parameters = list(model.parameters())
 
     def gradients(predicted):
@@ -77,11 +78,22 @@ def test_a_step_is_that_of_the_dense_render(model, scene, role):
 
 def test_only_covered_patches_of_the_views_are_compared(scene):
     weights = scene.weights["lang"]
-    patches = covered_patches(weights, torch.tensor([1]), per_view=ROWS * COLS, min_coverage=0.5)
+    patches = covered_patches(weights, torch.tensor([1]), starts=STARTS, min_coverage=0.5)
     assert torch.equal(torch.div(patches.rows, ROWS * COLS, rounding_mode="floor"), torch.ones_like(patches.rows))
     assert (weights.coverage[patches.rows] >= 0.5 * weights.coverage.max()).all()
     sums = torch.zeros(len(patches.rows)).index_add_(0, torch.repeat_interleave(torch.arange(len(patches.rows)), patches.indptr.diff()), patches.values)
     torch.testing.assert_close(sums, torch.ones_like(sums), rtol=1e-3, atol=1e-3)
+
+
+def test_masks_are_many_or_few_and_compared_by_their_own_size(scene):
+    weights, starts = scene.weights["lang"], torch.tensor([0, 0, 5, ROWS * COLS * VIEWS - 7, ROWS * COLS * VIEWS])
+    pixels = torch.arange(1, weights.shape[1] + 1)
+    share = weights.coverage / pixels
+    for view in (1, 3):
+        rows = covered_patches(weights, torch.tensor([0, view]), starts=starts, min_coverage=0.1, pixels=pixels).rows
+        expected = [r for r in range(int(starts[view]), int(starts[view + 1])) if share[r] >= 0.1 * share.max() and share[r] > 0]
+        assert rows.tolist() == expected
+    assert scene.groups(2)[1].tolist() != [] and len(covered_patches(weights, torch.tensor([0]), starts=starts, min_coverage=0.1).rows) == 0
 
 
 @pytest.mark.parametrize("tune", ["heads", "last", "all", "lora"])
