@@ -14,6 +14,7 @@ from chorus.teachers.base import LanguageTeacher, Role, Teacher
 from chorus.teachers.embedded.labels import main_instance
 from chorus.teachers.embedded.losses import PURE
 from chorus.teachers.embedded.text import prompt
+from chorus.teachers.embedded.trunk import PATCH
 
 BACKGROUND = ("wall", "floor", "ceiling")  # left out of f-mIoU, as in the literature
 _MIN_PATCHES = 3  # a region smaller than this takes no part in retrieval
@@ -54,7 +55,7 @@ def evaluate_words(teacher: LanguageTeacher, rooms: list[LabelledViews], *, with
     words = teacher.text([prompt(name) for name in names])
     confusion = torch.zeros(len(names), len(names), dtype=torch.int64)
     for room in rooms:
-        maps = feature_maps(teacher, room.images) @ words.T
+        maps = F.normalize(feature_maps(teacher, room.images), dim=-1) @ words.T
         for cosines, truth in zip(maps, room.semantic, strict=True):
             guess = F.interpolate(cosines.permute(2, 0, 1)[None], truth.shape, mode="bilinear", align_corners=False)[0].argmax(dim=0)
             known = truth > 0
@@ -91,7 +92,7 @@ def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
     for room in rooms:
         maps = feature_maps(teacher, room.images)
         maps = F.normalize(maps - maps.mean(dim=(0, 1, 2)), dim=-1)
-        main, share = main_instance(room.instance)
+        main, share = main_instance(_on_grid(room.instance, *maps.shape[1:3]))
         distance, change = _neighbours(maps, main, share)
         distances.append(distance)
         changes.append(change)
@@ -107,6 +108,13 @@ def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
         "retrieval_r1_chance": round(float(luck.mean()), 5) if len(luck) else None,
         "queries": len(hits),
     }
+
+
+def _on_grid(labels: Tensor, rows: int, cols: int) -> Tensor:
+    """[V, H, W] -> [V, rows * 8, cols * 8]: labels by nearest pixel, so that a teacher's patches are cells of 8 pixels whatever its grid."""
+    height, width = labels.shape[1:]
+    y, x = (((torch.arange(cells * PATCH) + 0.5) * size / (cells * PATCH)).long() for cells, size in ((rows, height), (cols, width)))
+    return labels[:, y[:, None], x]
 
 
 def _neighbours(maps: Tensor, main: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
