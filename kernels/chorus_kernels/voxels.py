@@ -41,10 +41,10 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
         raise ValueError(f"{op}: depth must be from 1 to 21 bits, got {depth}")
     grid, batch = _voxels(op, grid, batch)
     if grid.shape[0]:
-        low, high = int(grid.min()), int(grid.max())
+        low, high = _range(grid)
         if low < 0 or high >= 2**depth:
             raise ValueError(f"{op}: grid must lie in [0, 2^{depth}), got {low} to {high}; shift it or raise depth")
-        low, high = int(batch.min()), int(batch.max())
+        low, high = _range(batch)
         if low < 0 or high >= 2 ** (63 - 3 * depth):
             raise ValueError(f"{op}: batch must lie in [0, 2^{63 - 3 * depth}) at depth {depth}, got {low} to {high}")
     if dispatch.use_reference():
@@ -60,7 +60,12 @@ def _voxels(op: str, grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
     checks.tensor(op, "grid", grid, ("N", 3), dtypes=WHOLE)
     checks.tensor(op, "batch", batch, (grid.shape[0],), dtypes=WHOLE)
     if grid.shape[0]:
-        low, high = (int(x) for x in torch.aminmax(grid))
+        low, high = _range(grid)
         if low <= -(2**30) or high >= 2**30:
             raise ValueError(f"{op}: grid must lie within 2^30 of zero, got {low} to {high}")
     return grid.to(torch.int32), batch.to(torch.int64)
+
+
+def _range(x: Tensor) -> tuple[int, int]:
+    low, high = torch.aminmax(x)
+    return int(low), int(high)

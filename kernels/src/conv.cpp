@@ -71,14 +71,25 @@ void multiply_offset(const float* feat, int cin, const float* w, int64_t stride,
   if (c + L <= stride) multiply_pairs<1>(feat, cin, w + c, stride, p, band + c, spare);
 }
 
-// grad[R][V * L] += sum over pairs of x[pair][R]^T * g[pair][V * L]
+// The rows of the pairs, for the passes that meet them several times.
+struct PairRows { int count; const float* x[BAND]; const float* g[BAND]; };
+
+void find_rows(const Pairs& p, const float* feat, int cin, const float* grad, int64_t stride, int64_t first, PairRows& rows) {
+  rows.count = p.count;
+  for (int i = 0; i < p.count; ++i) {
+    rows.x[i] = feat + (int64_t)p.in[i] * cin;
+    rows.g[i] = grad + (first + p.out[i]) * stride;
+  }
+}
+
+// out[R][V * L] += sum over pairs of x[pair][c .. c + R]^T * g[pair][d .. d + V * L]
 template <int R, int V>
-void outer(const float* feat, int cin, const float* grad, int64_t stride, const Pairs& p, int64_t first, float* out) {
+void outer(const PairRows& p, int64_t c, int64_t d, int64_t stride, float* out) {
   vf a[R][V];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) a[r][v] = load(out + r * stride + v * L);
   for (int i = 0; i < p.count; ++i) {
-    const float *x = feat + (int64_t)p.in[i] * cin, *g = grad + (first + p.out[i]) * stride;
+    const float *x = p.x[i] + c, *g = p.g[i] + d;
     vf b[V];
     for (int v = 0; v < V; ++v) b[v] = load(g + v * L);
     for (int r = 0; r < R; ++r) {
@@ -91,12 +102,19 @@ void outer(const float* feat, int cin, const float* grad, int64_t stride, const 
 }
 
 template <int V>
-void outer_columns(const float* feat, int cin, const float* grad, int64_t stride, const Pairs& p, int64_t first, float* out) {
-  constexpr int R = ACCUMULATORS / V < 8 ? ACCUMULATORS / V : 8;
+void outer_columns(const PairRows& p, int cin, int64_t d, int64_t stride, float* out) {
+  constexpr int R = ACCUMULATORS / V < 12 ? ACCUMULATORS / V : 12;
   int c = 0;
-  for (; c + R <= cin; c += R) outer<R, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
-  for (; c + 4 <= cin; c += 4) outer<4, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
-  for (; c < cin; ++c) outer<1, V>(feat + c, cin, grad, stride, p, first, out + c * stride);
+  for (; c + R <= cin; c += R) outer<R, V>(p, c, d, stride, out + c * stride + d);
+  for (; c + 4 <= cin; c += 4) outer<4, V>(p, c, d, stride, out + c * stride + d);
+  for (; c < cin; ++c) outer<1, V>(p, c, d, stride, out + c * stride + d);
+}
+
+void outer_offset(const PairRows& p, int cin, int64_t stride, float* out) {
+  int64_t d = 0;
+  for (; d + WIDEST * L <= stride; d += WIDEST * L) outer_columns<WIDEST>(p, cin, d, stride, out);
+  for (; d + 2 * L <= stride; d += 2 * L) outer_columns<2>(p, cin, d, stride, out);
+  for (; d < stride; d += L) outer_columns<1>(p, cin, d, stride, out);
 }
 
 }  // namespace
@@ -124,21 +142,23 @@ void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* 
   }
 }
 
-// packed_grad [27][cin][padded cout], zero on entry; grad [n][padded cout]. Threads share out the offsets.
+// packed_grad [27][cin][padded cout], zero on entry; grad [n][padded cout]. Threads share out the offsets; a band's rows stay in cache
+// while its offsets pass by.
 void conv_weight_gradient(const float* feat, const float* grad, int64_t n, int cin, int cout, const int32_t* table, float* packed_grad,
                           int threads) {
   const int64_t stride = padded_channels(cout);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int k = 0; k < 27; ++k) {
+  const int slices = threads < 1 ? 1 : threads < 27 ? threads : 27;
+#pragma omp parallel for schedule(static, 1) num_threads(slices) if (slices > 1)
+  for (int slice = 0; slice < slices; ++slice) {
     Pairs p;
-    for (int64_t first = 0; first < n; first += BAND) {
-      find_pairs(table + k * n, first, (int)(n - first < BAND ? n - first : BAND), p);
-      float* out = packed_grad + k * cin * stride;
-      int64_t c = 0;
-      for (; c + WIDEST * L <= stride; c += WIDEST * L) outer_columns<WIDEST>(feat, cin, grad + c, stride, p, first, out + c);
-      for (; c + 2 * L <= stride; c += 2 * L) outer_columns<2>(feat, cin, grad + c, stride, p, first, out + c);
-      for (; c < stride; c += L) outer_columns<1>(feat, cin, grad + c, stride, p, first, out + c);
-    }
+    PairRows rows;
+    for (int64_t first = 0; first < n; first += BAND)
+      for (int k = slice; k < 27; k += slices) {
+        find_pairs(table + k * n, first, (int)(n - first < BAND ? n - first : BAND), p);
+        if (!p.count) continue;
+        find_rows(p, feat, cin, grad, stride, first, rows);
+        outer_offset(rows, cin, stride, packed_grad + k * cin * stride);
+      }
   }
 }
 
