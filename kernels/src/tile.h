@@ -79,11 +79,40 @@ static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, 
   if (i + AHEAD < n) __builtin_prefetch(&f.splats[entries[i + AHEAD]]);
 }
 
+// For every block the indices i < n, ascending, whose mask reached[i] has the block's bit. A list may be written up to 16 places past
+// its end.
+template <class Index>
+static inline void list_blocks(const uint16_t* reached, int n, int* count, Index* const* list) {
+#if defined(__AVX512F__)
+  __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (int b = 0; b < 16; ++b) count[b] = 0;
+  for (int i = 0; i < n; i += 16, index = _mm512_add_epi32(index, _mm512_set1_epi32(16))) {
+    const __mmask16 real = n - i < 16 ? (__mmask16)((1u << (n - i)) - 1u) : (__mmask16)0xFFFF;
+    const __m512i masks = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, reached + i));
+    for (int b = 0; b < 16; ++b) {
+      const __mmask16 here = _mm512_test_epi32_mask(masks, _mm512_set1_epi32(1 << b));
+      const __m512i packed = _mm512_maskz_compress_epi32(here, index);
+      if (sizeof(Index) == 2) _mm256_storeu_si256((__m256i*)(list[b] + count[b]), _mm512_cvtepi32_epi16(packed));
+      else _mm512_storeu_si512(list[b] + count[b], packed);
+      count[b] += __builtin_popcount(here);
+    }
+  }
+#else
+  for (int b = 0; b < 16; ++b) count[b] = 0;
+  for (int i = 0; i < n; ++i)
+    for (uint32_t r = reached[i]; r; r &= r - 1) {
+      const int b = __builtin_ctz(r);
+      list[b][count[b]++] = (Index)i;
+    }
+#endif
+}
+constexpr int SLACK = 16;
+
 // A chunk of a tile's splats, copied side by side, and for every block the ones that reach it.
 struct Chunk {
   Splat splats[CHUNK];
   int count[16];
-  uint16_t list[16][CHUNK];
+  uint16_t list[16][CHUNK + SLACK];
 };
 
 // Lists the tile's entries [first, last) and remembers in f.reached which blocks they reach.
@@ -91,17 +120,14 @@ static inline void list_chunk(const Frame& f, int tile, int64_t first, int64_t l
   const float left = tile_left(f, tile), top = tile_top(f, tile);
   const uint32_t* entries = f.entries + f.tile_start[tile] + first;
   uint16_t* remembered = f.reached + f.tile_start[tile] + first;
-  for (int b = 0; b < 16; ++b) chunk.count[b] = 0;
   for (int i = 0; i < (int)(last - first); ++i) {
     prefetch(f, entries, i, last - first);
     chunk.splats[i] = f.splats[entries[i]];
-    uint32_t reached = blocks_reached(chunk.splats[i], left, top);
-    remembered[i] = (uint16_t)reached;
-    for (; reached; reached &= reached - 1) {
-      const int b = __builtin_ctz(reached);
-      chunk.list[b][chunk.count[b]++] = (uint16_t)i;
-    }
+    remembered[i] = (uint16_t)blocks_reached(chunk.splats[i], left, top);
   }
+  uint16_t* lists[16];
+  for (int b = 0; b < 16; ++b) lists[b] = chunk.list[b];
+  list_blocks(remembered, (int)(last - first), chunk.count, lists);
 }
 
 // The splats of a tile that reach any block, as far as the forward pass went; in thread scratch slots 0 and 1.
@@ -119,24 +145,22 @@ static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   TileWork t;
   t.n = 0;
   t.splats = (Splat*)thread_scratch(0, (size_t)(used + 1) * sizeof(Splat));
-  t.entry = (uint32_t*)thread_scratch(1, (size_t)(17 * used + 1) * sizeof(uint32_t));
-  for (int b = 0; b < 16; ++b) { t.count[b] = 0; t.list[b] = t.entry + (b + 1) * used; }
+  const int64_t row = used + SLACK;
+  t.entry = (uint32_t*)thread_scratch(1, (size_t)(17 * row) * sizeof(uint32_t) + (size_t)row * sizeof(uint16_t));
+  for (int b = 0; b < 16; ++b) t.list[b] = t.entry + (b + 1) * row;
+  uint16_t* kept = (uint16_t*)(t.entry + 17 * row);
   const float left = tile_left(f, tile), top = tile_top(f, tile);
   const uint32_t* entries = f.entries + f.tile_start[tile];
   uint16_t* remembered = f.reached + f.tile_start[tile];
   for (int64_t i = 0; i < used; ++i) {
     prefetch(f, entries, i, used);
     if (!known) remembered[i] = (uint16_t)blocks_reached(f.splats[entries[i]], left, top);
-    uint32_t reached = remembered[i];
-    if (!reached) continue;
+    if (!remembered[i]) continue;
     t.splats[t.n] = f.splats[entries[i]];
     t.entry[t.n] = (uint32_t)i;
-    for (; reached; reached &= reached - 1) {
-      const int b = __builtin_ctz(reached);
-      t.list[b][t.count[b]++] = (uint32_t)t.n;
-    }
-    ++t.n;
+    kept[t.n++] = remembered[i];
   }
+  list_blocks(kept, t.n, t.count, t.list);
   return t;
 }
 
