@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from chorus.encoder.linear import linear
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -93,7 +95,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [M, C]
         count, size = windows.rows.shape
-        qkv = _ToWindows.apply(self.qkv(x), windows)
+        qkv = _ToWindows.apply(linear(x, self.qkv), windows)
         q, k, v = qkv.view(count, size, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # 3 x [W, H, K, D]
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=windows.mask)
-        return self.proj(_FromWindows.apply(y.transpose(1, 2).reshape(count * size, -1), windows))
+        return linear(_FromWindows.apply(y.transpose(1, 2).reshape(count * size, -1), windows), self.proj)

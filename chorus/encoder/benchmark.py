@@ -1,7 +1,8 @@
 """Seconds and memory against the number of Gaussians: ``python -m chorus.encoder.benchmark --preset base --sizes 50000,200000``.
 
-The scene is a house: one scene (--scene, or a furnished box drawn here) tiled and jittered to the size asked for, each size in a
-process of its own, so that peak memory is its own. Random weights: time does not depend on them.
+The scene is a house made of one room (--capture, --scene, or a furnished box drawn here), each size in a process of its own, so that
+peak memory is its own. Outputs named with --files go to files block by block, as ``chorus encode`` writes them; others stay in
+memory. Random weights: time does not depend on them.
 """
 
 from __future__ import annotations
@@ -9,81 +10,103 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import tempfile
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
-from chorus.encoder.encode import SceneEncoder
+from chorus.encoder.encode import MAX_ROWS, SceneEncoder
+from chorus.encoder.house import captured_room, drawn_room, house
 from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import preset
 from chorus.scene import GaussianScene
 
-LANG = 1152  # channels of the language head
+HEADS = {"lang": 1152, "dino": 1024}  # channels of the released heads
 
 
-def house(count: int, source: GaussianScene, *, pitch: float = 0.3) -> GaussianScene:
-    """``count`` Gaussians: copies of the source side by side on a square, each jittered by a centimetre."""
-    copies = -(-count // len(source))
-    side = int(copies**0.5 + 0.999)
-    draw = torch.Generator().manual_seed(0)
-    size = source.means.amax(dim=0) - source.means.amin(dim=0) + pitch
-    copy = torch.arange(count) // len(source)
-    scene = source.select(torch.arange(count) % len(source))
-    offset = torch.stack([copy % side, copy // side, torch.zeros_like(copy)], dim=1) * size
-    return GaussianScene(**{**scene.tensors(), "means": scene.means + offset + 0.01 * torch.randn(count, 3, generator=draw)})
+class Measured(NamedTuple):
+    gaussians: int
+    voxels: int
+    seconds: float
+    cpu: float  # seconds
+    peak: float  # GiB of the process
 
 
-def box(count: int = 100_000) -> GaussianScene:
-    """A 5 x 4 x 2.6 m room with boxes in it, Gaussians on all surfaces."""
-    draw = torch.Generator().manual_seed(1)
-    low, high = torch.tensor([0.0, 0, 0]), torch.tensor([5.0, 4.0, 2.6])
-    lows = torch.cat([low[None], torch.rand(7, 3, generator=draw) * torch.tensor([4.0, 3.0, 0.0])])
-    highs = torch.cat([high[None], lows[1:] + 0.3 + torch.rand(7, 3, generator=draw) * 0.8])
-    which = torch.multinomial(torch.tensor([8.0] + [1.0] * 7), count, replacement=True, generator=draw)
-    means = lows[which] + torch.rand(count, 3, generator=draw) * (highs - lows)[which]
-    axis, side = torch.randint(3, (count,), generator=draw), torch.randint(2, (count,), generator=draw)
-    rows = torch.arange(count)
-    means[rows, axis] = torch.where(side == 0, lows[which, axis], highs[which, axis])
-    normal = torch.randn
-    return GaussianScene(
-        means=means, quats=normal(count, 4, generator=draw), log_scales=normal(count, 3, generator=draw) * 0.3 - 4.2,
-        opacity_logits=normal(count, generator=draw), sh=normal(count, 1, 3, generator=draw),
-    )  # fmt: skip
+def model_of(name: str, outputs: tuple[str, ...]) -> SceneModel:
+    """A preset with the heads among the outputs, as wide as the released ones."""
+    heads = {role: HeadConfig(channels=HEADS[role], width=4 * preset(name).width) for role in outputs if role in HEADS}
+    torch.manual_seed(0)
+    return SceneModel(ModelConfig(encoder=preset(name), inputs=InputConfig(grid_size=0.02), heads=heads))
 
 
-def measure(size: int, name: str, outputs: tuple[str, ...], threads: int, path: str | None) -> tuple[int, int, float, float, float]:
-    """(Gaussians, voxels, seconds, CPU seconds, GiB at the peak)."""
+def measure(scene: GaussianScene, name: str, outputs: tuple[str, ...], *, files: bool, threads: int, max_rows: int) -> Measured:
+    """One run, voxels and all, from the scene to its features."""
     torch.set_num_threads(threads)
-    if path:
-        from chorus.io import read_scene
-
-        source = read_scene(path)
-    else:
-        source = box()
-    heads = {"lang": HeadConfig(channels=LANG, width=4 * preset(name).width)} if "lang" in outputs else {}
-    encoder = SceneEncoder(SceneModel(ModelConfig(encoder=preset(name), inputs=InputConfig(grid_size=0.02), heads=heads)))
-    scene = house(size, source)
+    encoder = SceneEncoder(model_of(name, outputs), max_rows=max_rows)
     voxels = len(voxelise(scene, encoder.config.inputs))
-    start, cpu = time.perf_counter(), time.process_time()
-    encoder.encode(scene, outputs=outputs)
-    return size, voxels, time.perf_counter() - start, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    with tempfile.TemporaryDirectory() as folder:
+        start, cpu = time.perf_counter(), time.process_time()
+        if files:
+            encoder.encode_to_files(scene, {output: Path(folder) / output for output in outputs}, progress=False)
+        else:
+            encoder.encode(scene, outputs=outputs, progress=False)
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return Measured(len(scene), voxels, seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+def agreement(scene: GaussianScene, name: str, *, max_rows: int) -> tuple[int, float, float]:
+    """(tiles, mean cosine, 1 % quantile of the cosine) of up-cast features in tiles and in one piece."""
+    from chorus.encoder.tiling import cut
+
+    model = model_of(name, ())
+    grid = voxelise(scene, model.config.inputs).grid
+    tiled, whole = (SceneEncoder(model, max_rows=rows).encode(scene, outputs=("upcast",), progress=False).upcast for rows in (max_rows, len(grid)))
+    cosine = torch.nn.functional.cosine_similarity(tiled, whole, dim=1)
+    cell = 2 ** (len(model.config.encoder.depths) - 1)
+    return len(cut(grid, max_rows=max_rows, cell=cell, halo=0)), float(cosine.mean()), float(cosine.quantile(0.01))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="base")
-    parser.add_argument("--sizes", default="50000,200000,500000,1000000")
+    parser.add_argument("--sizes", default="50000,100000,200000,500000,1000000,1500000")
     parser.add_argument("--outputs", default="tokens,upcast")
+    parser.add_argument("--files", action="store_true", help="write outputs to files block by block instead of keeping them")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--scene", default=None, help="a scene file to tile instead of a box")
+    parser.add_argument("--max-rows", type=int, default=MAX_ROWS, help="voxels of a tile")
+    parser.add_argument("--compare", action="store_true", help="instead of a table: do features in tiles agree with those in one piece?")
+    parser.add_argument("--scene", default=None, help="a scene file: the room")
+    parser.add_argument("--capture", default=None, help="a folder of RGB-D frames: the room")
     options = parser.parse_args()
-    print("| Gaussians | voxels | seconds | CPU seconds | peak GiB |\n|---|---|---|---|---|")
-    for size in map(int, options.sizes.split(",")):
+    room = room_of(options)
+    sizes, outputs = [int(size) for size in options.sizes.split(",")], tuple(options.outputs.split(","))
+    if options.compare:
+        torch.set_num_threads(options.threads)
+        for size in sizes:
+            tiles, mean, low = agreement(house(size, room), options.preset, max_rows=options.max_rows)
+            print(f"{size:,} Gaussians in {tiles} tiles: mean cosine {mean:.4f}, 1 % of them below {low:.4f}")
+        return
+    print("| Gaussians | voxels | seconds | CPU seconds | CPU microseconds a voxel | peak GiB |\n|---|---|---|---|---|---|")
+    for size in sizes:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            job = (size, options.preset, tuple(options.outputs.split(",")), options.threads, options.scene)
-            gaussians, voxels, seconds, cpu, peak = pool.apply(measure, job)
-        print(f"| {gaussians:,} | {voxels:,} | {seconds:.1f} | {cpu:.1f} | {peak:.1f} |", flush=True)
+            limits = {"files": options.files, "threads": options.threads, "max_rows": options.max_rows}
+            found = pool.apply(measure, (house(size, room), options.preset, outputs), limits)
+        each = 1e6 * found.cpu / found.voxels
+        print(f"| {found.gaussians:,} | {found.voxels:,} | {found.seconds:.1f} | {found.cpu:.1f} | {each:.0f} | {found.peak:.1f} |", flush=True)
+
+
+def room_of(options: argparse.Namespace) -> GaussianScene:
+    """The room the options name."""
+    if options.capture:
+        return captured_room(Path(options.capture))
+    if options.scene:
+        from chorus.io import read_scene
+
+        return read_scene(options.scene)
+    return drawn_room()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from chorus.io import open_features
 from chorus.scene import GaussianScene
 
 TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
-MAX_ROWS = 300_000  # voxels encoded at once
+MAX_ROWS = 1_000_000  # voxels encoded at once: 2 GiB beside the outputs for the base size
 HALO = 2.0  # metres around a tile
 BLOCK = 8192  # voxels whose heads run at once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from chorus.encoder.model import in_row_blocks
+from chorus.encoder.linear import in_row_blocks, linear
 
 
 class Head(nn.Sequential):
@@ -15,10 +15,10 @@ class Head(nn.Sequential):
         super().__init__(nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels))
 
     def hidden(self, x: Tensor) -> Tensor:  # [N, in] -> [N, width]
-        return self[2](self[1](self[0](x)))
+        return linear(self[0](x), self[1], gelu=True)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, in] -> [N, C]
-        return in_row_blocks(super().forward, x, rows=16384)
+        return in_row_blocks(lambda rows: linear(self.hidden(rows), self[3]), x, width=self[1].out_features)
 
 
 class Space(nn.Module):
@@ -36,4 +36,4 @@ class Space(nn.Module):
         self.mean.copy_(mean)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C]
-        return in_row_blocks(lambda rows: rows @ self.matrix + self.mean, x)
+        return in_row_blocks(lambda rows: rows @ self.matrix + self.mean, x, width=len(self.mean))

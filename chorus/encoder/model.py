@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from chorus.encoder.attention import WindowAttention
 from chorus.encoder.curves import ORDERS, Level, Pyramid, build_pyramid
+from chorus.encoder.linear import in_row_blocks, linear
 from chorus.encoder.sparse_conv import SubmanifoldConv
 from chorus.errors import InputError
 from chorus_kernels import segment_reduce
@@ -95,7 +96,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(int(channels * ratio), channels)
 
     def forward(self, x: Tensor) -> Tensor:  # [M, C]
-        return self.fc2(nn.functional.gelu(self.fc1(x)))
+        return linear(linear(x, self.fc1, gelu=True), self.fc2)
 
 
 class Block(nn.Module):
@@ -111,17 +112,10 @@ class Block(nn.Module):
         self.drop = DropPath(drop_path)
 
     def forward(self, x: Tensor, level: Level, curve: int) -> Tensor:  # [M, C]
-        conv, linear, norm = self.cpe
-        x = x + norm(linear(conv(x, level.table)))
+        conv, dense, norm = self.cpe
+        x = x + norm(linear(conv(x, level.table), dense))
         x = x + self.drop(self.attn(self.norm1(x), level.windows[curve]))
-        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x))
-
-
-def in_row_blocks(f, x: Tensor, rows: int = 65536) -> Tensor:
-    """f over x [M, C] in blocks of rows where no gradient is kept, so that wide hidden layers never exist for all rows at once."""
-    if len(x) <= rows or torch.is_grad_enabled():
-        return f(x)
-    return torch.cat([f(block) for block in x.split(rows)])
+        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.mlp[0].fc1.out_features))
 
 
 class GridPooling(nn.Module):
@@ -133,7 +127,7 @@ class GridPooling(nn.Module):
         self.norm = nn.Sequential(nn.LayerNorm(channels))
 
     def forward(self, x: Tensor, indptr: Tensor) -> Tensor:  # [M, C], [M' + 1] -> [M', C']
-        return nn.functional.gelu(self.norm(segment_reduce(self.proj(x), indptr, "max")))
+        return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj), indptr, "max")))
 
 
 class Encoder(nn.Module):
