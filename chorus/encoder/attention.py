@@ -25,6 +25,10 @@ class Windows:
     mask: Tensor | None  # [W, 1, 1, K] bool, False where a short sample left its window empty; None when all are full
     again: Tensor  # [W * K] bool: slots nobody reads
 
+    def to(self, device: torch.device | str) -> Windows:
+        mask = None if self.mask is None else self.mask.to(device)
+        return Windows(self.rows.to(device), self.slot.to(device), mask, self.again.to(device))
+
 
 def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
     """Cut samples into windows along a curve.

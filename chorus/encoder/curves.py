@@ -31,6 +31,11 @@ class Level:
     parent: Tensor | None  # [M] int64 row of the next level, None at the last
     indptr: Tensor | None  # [M_next + 1] int64 runs of children, None at the last
 
+    def to(self, device: torch.device | str) -> Level:
+        moved = (None if x is None else x.to(device) for x in (self.grid, self.batch, self.table, self.parent, self.indptr))
+        grid, batch, table, parent, indptr = moved
+        return Level(grid, batch, table, tuple(windows.to(device) for windows in self.windows), parent, indptr)
+
 
 @dataclass(frozen=True)
 class Pyramid:
@@ -39,6 +44,9 @@ class Pyramid:
     levels: tuple[Level, ...]
     order: Tensor  # [N] given row at each sorted place
     place: Tensor  # [N] sorted place of each given row
+
+    def to(self, device: torch.device | str) -> Pyramid:
+        return Pyramid(tuple(level.to(device) for level in self.levels), self.order.to(device), self.place.to(device))
 
     def ancestors(self, rows: Tensor | None = None) -> list[Tensor | None]:
         """For given rows [R] (all when None) their row at each level; None at the finest when it is all rows, sorted."""

@@ -54,13 +54,16 @@ class SceneFeatures:
 
 
 class SceneEncoder:
-    """A model ready for scenes. text: what embeds words, for ``query``."""
+    """A model ready for scenes, where the model is: float32 on the CPU, bfloat16 products (autocast) on CUDA unless ``half`` is False.
 
-    def __init__(self, model: SceneModel, *, text: TextEncoder | None = None, max_rows: int = MAX_ROWS, halo: float = HALO):
+    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles; halo: metres around a tile.
+    """
+
+    def __init__(self, model: SceneModel, *, text: TextEncoder | None = None, max_rows: int = MAX_ROWS, halo: float = HALO, half: bool = True):
         self.model = model.eval()
         self.config = model.config
         self.text = text
-        self.max_rows, self.halo = max_rows, halo
+        self.max_rows, self.halo, self.half = max_rows, halo, half
 
     @property
     def device(self) -> torch.device:
@@ -130,7 +133,8 @@ class SceneEncoder:
         voxels = voxelise(scene, self.config.inputs, normals=normals)
         members = Members(voxels.index, len(voxels))
         tokens, cells = [], []
-        with Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and self.device.type == "cuda")
+        with autocast, Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
             for part in encode_tiles(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size)):
                 tokens.append(part.tokens.cpu())
                 cells.append(part.tokens_grid.cpu())

@@ -73,11 +73,12 @@ def encode_tiles(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int) 
     cell = 2 ** (len(encoder.config.depths) - 1)
     for rows, core in cut(voxels.grid, max_rows=max_rows, cell=cell, halo=halo):
         grid = voxels.grid[rows]
-        pyramid = encoder.prepare(grid, torch.tensor([len(rows)], device=rows.device))
-        features = encoder.level_features(pyramid, voxels.feat[rows])
+        pyramid = encoder.prepare(grid, torch.tensor([len(rows)]))
+        features = encoder.level_features(pyramid, voxels.feat[rows].to(pyramid.order.device))
         tokens, cells, _ = last_level(features, pyramid)
-        own = _owned(cells, torch.div(grid[core], cell, rounding_mode="floor"))
-        yield Part(rows[core], features, pyramid.ancestors(torch.nonzero(core)[:, 0]), tokens[own], cells[own])
+        own = _owned(cells.cpu(), torch.div(grid[core], cell, rounding_mode="floor")).to(cells.device)
+        index = pyramid.ancestors(torch.nonzero(core)[:, 0].to(cells.device))
+        yield Part(rows[core], features, index, tokens[own], cells[own])
 
 
 def _owned(cells: Tensor, core: Tensor) -> Tensor:

@@ -20,6 +20,10 @@ def submanifold_conv(
     bias; the table must be symmetric (table[k, i] = j exactly when table[26 - k, j] = i), as `neighbours` makes it.
     """
     op = "submanifold_conv"
+    if isinstance(feat, Tensor) and feat.is_cuda:
+        from chorus_kernels import conv_cuda
+
+        return conv_cuda.submanifold_conv(feat, weight, table, bias)
     checks.tensor(op, "feat", feat, ("N", "Cin"))
     n, cin = feat.shape
     checks.tensor(op, "weight", weight, ("Cout", 3, 3, 3, cin))

@@ -16,6 +16,10 @@ def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     for "max".
     """
     op = "segment_reduce"
+    if isinstance(x, Tensor) and x.is_cuda:
+        from chorus_kernels import conv_cuda
+
+        return conv_cuda.segment_reduce(x, indptr, reduce)
     checks.tensor(op, "x", x, ("N", "C"))
     checks.tensor(op, "indptr", indptr, ("M + 1",), dtypes=(torch.int64,))
     checks.one_of(op, "reduce", reduce, REDUCTIONS)
