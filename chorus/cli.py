@@ -75,9 +75,7 @@ def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
     print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
 
 
-def encode(
-    scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))], model: Model = None, outputs: tuple[OUTPUTS, ...] = ("lang",)
-) -> None:
+def encode(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))], model: Model = None, outputs: tuple[OUTPUTS, ...] = ("lang",)) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors, ...)."""
     gaussians, encoder = _scene(scene), _encoder(model)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
