@@ -26,6 +26,7 @@ class Windows:
     again: Tensor  # [W * K] bool: slots nobody reads
 
     def to(self, device: torch.device | str) -> Windows:
+        """Copied to a device."""
         mask = None if self.mask is None else self.mask.to(device)
         return Windows(self.rows.to(device), self.slot.to(device), mask, self.again.to(device))
 

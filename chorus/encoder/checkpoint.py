@@ -47,10 +47,12 @@ class ModelConfig:
             raise InputError("model config", expected=expected, got=self.encoder.in_channels)
 
     def to_json(self) -> dict:
+        """Plain JSON for config.json."""
         return json.loads(json.dumps({"format": 1, **dataclasses.asdict(self)}))
 
     @classmethod
     def from_json(cls, values: dict) -> ModelConfig:
+        """What :meth:`to_json` wrote. Raises KeyError or TypeError for anything else."""
         return cls(
             encoder=EncoderConfig(**values["encoder"]),
             inputs=InputConfig(**values["inputs"]),

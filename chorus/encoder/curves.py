@@ -32,6 +32,7 @@ class Level:
     indptr: Tensor | None  # [M_next + 1] int64 runs of children, None at the last
 
     def to(self, device: torch.device | str) -> Level:
+        """Copied to a device."""
         moved = (None if x is None else x.to(device) for x in (self.grid, self.batch, self.table, self.parent, self.indptr))
         grid, batch, table, parent, indptr = moved
         return Level(grid, batch, table, tuple(windows.to(device) for windows in self.windows), parent, indptr)
@@ -46,6 +47,7 @@ class Pyramid:
     place: Tensor  # [N] sorted place of each given row
 
     def to(self, device: torch.device | str) -> Pyramid:
+        """Copied to a device."""
         return Pyramid(tuple(level.to(device) for level in self.levels), self.order.to(device), self.place.to(device))
 
     def ancestors(self, rows: Tensor | None = None) -> list[Tensor | None]:

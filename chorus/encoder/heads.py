@@ -15,6 +15,7 @@ class Head(nn.Sequential):
         super().__init__(nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels))
 
     def hidden(self, x: Tensor) -> Tensor:  # [N, in] -> [N, width]
+        """What the last Linear reads: rendering commutes with it (see chorus.adapt)."""
         return linear(self[0](x), self[1], gelu=True)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, in] -> [N, C]

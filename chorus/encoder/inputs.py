@@ -38,6 +38,7 @@ class InputConfig:
 
     @property
     def channels(self) -> int:
+        """Numbers a row."""
         return CHANNELS[self.variant]
 
 
@@ -57,9 +58,11 @@ def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | Non
     """One row per occupied voxel, sorted along the z-order curve; the same bits for any order of the Gaussians.
 
     normals: [N, 3] for the point variant, estimated by :func:`splat_normals` when None.
-    Raises InputError for an empty scene, NaN, or an extent no grid of this size can hold; warns where metres look like millimetres.
+    Raises InputError for an empty scene, NaN, normals of another shape, or an extent no grid of this size can hold; warns where metres look like millimetres.
     """
     check_scene(scene, config.grid_size)
+    if normals is not None and (tuple(normals.shape) != (len(scene), 3) or not bool(torch.isfinite(normals).all())):
+        raise InputError("encoder", expected=f"finite normals [{len(scene)}, 3]", got=list(normals.shape))
     cells = torch.div(scene.means - scene.means.amin(dim=0), config.grid_size, rounding_mode="floor").int()
     codes = curve_codes(cells, cells.new_zeros(len(cells)), "z", max(1, int(cells.max()).bit_length()))
     order = _content_key(scene).argsort(stable=True)  # Gaussians of equal key are equal, so their order does not matter
@@ -122,10 +125,11 @@ def check_scene(scene: GaussianScene, grid_size: float) -> None:
     scene.validate("encoder")
     extent = (scene.means.amax(dim=0) - scene.means.amin(dim=0)).tolist()
     size = " x ".join(f"{x:.1f}" for x in extent)
-    if max(extent) <= TOO_WIDE and max(extent) / grid_size < 2**MAX_DEPTH - 2:
-        return
-    if float(scene.scales.amax(dim=1).median()) >= 1.0 and max(extent) / grid_size < 2**MAX_DEPTH - 2:
+    fits = max(extent) / grid_size < 2**MAX_DEPTH - 2
+    if fits and float(scene.scales.amax(dim=1).median()) >= 1.0:  # whatever the extent: a desk in millimetres is not a kilometre wide
         warnings.warn(f"the scene measures {size} m and its Gaussians over a metre: are its units millimetres? Divide by 1000.", stacklevel=3)
+        return
+    if fits and max(extent) <= TOO_WIDE:
         return
     raise InputError(
         "encoder", expected=f"a scene within {TOO_WIDE:.0f} m at a grid of {grid_size} m", got=f"an extent of {size} m",

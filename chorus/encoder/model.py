@@ -90,6 +90,8 @@ class DropPath(nn.Module):
 
 
 class Mlp(nn.Module):
+    """Linear, GELU, Linear; hidden ``ratio`` times as wide."""
+
     def __init__(self, channels: int, ratio: float):
         super().__init__()
         self.fc1 = nn.Linear(channels, int(channels * ratio))

@@ -25,6 +25,7 @@ class InMemory:
 
     @classmethod
     def of(cls, rows: int, channels: int) -> InMemory:
+        """Room for N rows; pages are touched as they are written."""
         return cls(torch.empty(rows, channels))
 
     def write(self, rows: Tensor, features: Tensor) -> None:
@@ -71,8 +72,10 @@ class Bar:
 
     @property
     def shown(self) -> bool:
+        """Whether there is a bar."""
         return self._progress is not None
 
     def advance(self, steps: int) -> None:
+        """So many steps further."""
         if self._progress is not None:
             self._progress.advance(self._task, steps)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from chorus.encoder.inputs import InputConfig, voxelise
 from chorus.encoder.model import EncoderConfig
 from chorus.encoder.tiling import cut, encode_tiles
 from chorus.errors import ChorusError, InputError, MissingError
-from chorus.io import read_features
+from chorus.io import PointCloud, read_features, write_npy_folder, write_points, write_scene
+from chorus.scene import scene_from_colors
 
 INPUTS = InputConfig(grid_size=0.1)
 SIZE = EncoderConfig(channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.0)
@@ -69,6 +71,28 @@ def test_several_scenes(model, make_room):
     rooms = [make_room(200, seed=i) for i in range(2)]
     out = SceneEncoder(model).encode(rooms)
     assert torch.equal(out[1].lang, SceneEncoder(model).encode(rooms[1]).lang)
+
+
+def test_every_kind_of_source(model, make_room, tmp_path):
+    """A .ply, a SceneSplat folder, arrays and bare points."""
+    room, encoder = make_room(200), SceneEncoder(model)
+    write_scene(tmp_path / "scene.ply", room)
+    write_npy_folder(tmp_path / "folder", room)
+    arrays = scene_from_colors(room.means, room.quats, room.scales, room.opacities, room.rgb)
+    write_points(tmp_path / "points.ply", PointCloud(points=room.means.numpy(), colors=(room.rgb * 255).byte().numpy(), normals=None))
+    plain = encoder.encode(room).lang
+    for scene in (chorus.read(tmp_path / "scene.ply"), chorus.read(tmp_path / "folder"), arrays):
+        cosine = torch.nn.functional.cosine_similarity(encoder.encode(scene).lang, plain, dim=1)
+        assert float(cosine.min()) > 0.99  # a folder keeps colours as bytes
+    assert encoder.encode(chorus.read(tmp_path / "points.ply")).lang.shape == (200, 12)
+    points = SceneModel(ModelConfig(encoder=replace(SIZE, in_channels=9), inputs=InputConfig(variant="points", grid_size=0.1)))
+    out = SceneEncoder(points).encode(chorus.read(tmp_path / "points.ply"), outputs=("upcast",), normals=torch.eye(3)[torch.arange(200) % 3])
+    assert out.upcast.shape == (200, 64)
+
+
+def test_normals_belong_to_one_scene(model, make_room):
+    with pytest.raises(InputError, match="normals for one scene"):
+        SceneEncoder(model).encode([make_room(10)], normals=torch.zeros(10, 3))
 
 
 def test_names_that_cannot_be_asked_for(model, make_room):

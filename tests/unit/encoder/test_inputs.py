@@ -75,11 +75,21 @@ def test_scenes_that_cannot_be_encoded(make_room):
         voxelise(replace(room, means=bad), SPLATS)
     with pytest.raises(InputError, match=r"grid of 0.1 m.*extent of 30\d\d\.\d x"):
         voxelise(replace(room, means=room.means * 1000), SPLATS)
+    for normals in (torch.zeros(99, 3), torch.full((100, 3), float("nan"))):
+        with pytest.raises(InputError, match=r"finite normals \[100, 3\]"):
+            voxelise(room, POINTS, normals=normals)
     with pytest.raises(InputError, match="grid_size > 0"):
         InputConfig(grid_size=0.0)
 
 
-def test_millimetres_are_noticed(make_room):
+@pytest.mark.parametrize(("shrink", "measures"), [(1.0, r"3\d\d\d\.\d"), (0.1, r"3\d\d\.\d")])
+def test_millimetres_are_noticed(make_room, shrink, measures):
+    """A room, and a table top: not a kilometre wide in any unit."""
     room = make_room(100)
-    with pytest.warns(UserWarning, match=r"measures 3\d\d\d\.\d x .* millimetres"):
-        voxelise(replace(room, means=room.means * 1000, log_scales=room.log_scales + 6.9078), SPLATS)
+    with pytest.warns(UserWarning, match=rf"measures {measures} x .* millimetres"):
+        voxelise(replace(room, means=room.means * 1000 * shrink, log_scales=room.log_scales + 6.9078), SPLATS)
+
+
+def test_metres_are_not_taken_for_millimetres(make_room, recwarn):
+    voxelise(make_room(100), SPLATS)
+    assert not recwarn
