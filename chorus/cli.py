@@ -135,7 +135,7 @@ def fetch(*, homes: Annotated[Path | None, tyro.conf.arg(help="the Debian packag
 def teachers(
     action: Annotated[Literal["list", "pull"], tyro.conf.Positional], names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), *, dir: Path | None = None
 ) -> None:
-    """List the foundation teachers (what is here, size, licence), or pull some by name, hub id or open_clip MODEL:TAG."""
+    """List the foundation teachers (what is here, size, licence, which preset needs it), or pull some by name, hub id or open_clip MODEL:TAG."""
     from chorus.teachers.foundation import list_teachers, pull
 
     store, params = _workspace()
@@ -144,8 +144,11 @@ def teachers(
         if not names:
             raise InputError("teachers pull", expected="names of teachers", got="none", fix="See `chorus teachers list`.")
         pull(list(names), folder)
+    print(f"{'':7} {'name':15} {'size':>9}  {'licence':34} {'roles':19} presets that need it")
     for row in list_teachers(folder):
-        print(f"{'here' if row.here else '-':5} {row.name:14} {row.megabytes:8.0f} MB  {row.licence:26} {', '.join(row.roles)}")
+        state = ("changed" if row.intact is False else "here") if row.here else "-"
+        licence = row.licence + (", gated" if row.gated else "")
+        print(f"{state:7} {row.name:15} {row.megabytes:6.0f} MB  {licence:34} {', '.join(row.roles):19} {', '.join(row.presets) or '-'}")
 
 
 def import_checkpoint(

@@ -57,7 +57,7 @@ def compress(features: Tensor, *, error: float) -> Compressed:
         raise ParamsError("teachers.storage_error", expected="a share of the variance between 0 and 1", got=error)
     channels = features.shape[-1]
     rows = features.reshape(-1, channels)
-    mean, values, axes = _principal_axes(rows[:: max(1, len(rows) // _FIT_ROWS)].double())
+    mean, values, axes = _principal_axes(rows[:: max(1, len(rows) // _FIT_ROWS)])
     step = _step(values, error)
     kept = max(1, int((values > step**2 / 6).sum()))  # weaker axes cost more bits than they save error
     basis = axes[:, :kept].T.half().contiguous()
@@ -114,10 +114,10 @@ def features_shape(path: Path) -> tuple[int, ...]:
 
 
 def _principal_axes(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean [C], variances [C] (largest first) and axes [C, C] (columns, signs fixed) of rows [n, C] float64."""
-    mean = rows.mean(dim=0)
-    centred = rows - mean
-    values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+    """Mean [C], variances [C] (largest first) and axes [C, C] (columns, signs fixed) of rows [n, C]. Products in float32: axes are kept in half."""
+    mean = rows.mean(dim=0, dtype=torch.float64)
+    centred = rows.float() - mean.float()
+    values, axes = torch.linalg.eigh((centred.T @ centred).double() / len(centred))
     values, axes = values.flip(0).clamp_min(0), axes.flip(1)
     return mean, values, axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
 

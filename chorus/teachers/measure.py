@@ -1,4 +1,4 @@
-"""The tables of this folder's README: ``python -m chorus.teachers.measure nms | storage CAPTURE``."""
+"""The tables of this folder's README: ``python -m chorus.teachers.measure nms | storage CAPTURE | weights CAPTURE``."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     """Size against error of stored patch features, on the 1280-channel map of an ImageNet network over the capture's images, lifted with the real weights.
 
     capture: a folder with depth; its pixels become the Gaussians. Sizes are the bits a value measured here, times the values of the paper's three
-    teachers at 300 views of 640 x 480, as a share of three N x C half arrays for 965 000 Gaussians. The matrix of weights that all teachers
-    share comes on top either way, stored or made again.
+    teachers at 300 views of 640 x 480 and all else that is kept (bases, coverage, validity), as a share of three N x C half arrays for 965 000
+    Gaussians. The rendering weights are made again at each use (:func:`weights`).
     """
     from chorus.splat.weights import scene_weights
     from chorus_kernels import lift
@@ -62,6 +62,7 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     print(f"{len(views)} views, {rows} x {cols} patches of {channels} channels, {int(seen.sum())} Gaussians; naive {naive / 1e9:.2f} GB")
     print(f"{'stored as':>16} {'MB':>6} {'of naive':>9} {'patch cosine: mean, 1 %':>24} {'lifted: mean, 1 %':>18} {'centred, lifted: mean, 1 %':>27}")
     values = VIEWS * sum(p * c for p, c in PAPER.values())
+    beside = GAUSSIANS * len(PAPER) + 4 * VIEWS * sum(p for p, _ in PAPER.values())  # validity and coverage
     mean = flat.mean(dim=0)
     for label, error in (("half", 0.0), *((f"int8, error {e}", e) for e in (0.01, 0.02, 0.04, 0.06, 0.1))):
         small = compress(flat, error=error) if error else None
@@ -69,9 +70,42 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
         bits = 8 * sum(map(len, small.streams)) / flat.numel() if small else 16
         axes = sum(c * c * 2 for _, c in PAPER.values()) if small else 0  # a basis each, at most
         lifted = lift(weights, back.half())[seen] / total
-        size = values * bits / 8 + axes
+        size = values * bits / 8 + axes + beside
         columns = [_cosines(back, flat), _cosines(lifted, exact), _cosines(lifted - mean, exact - mean)]
         print(f"{label:>16} {size / 1e6:6.0f} {size / naive:9.1%} " + " ".join(f"{m:12.5f} {low:9.5f}" for m, low in columns))
+
+
+def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_000), views: int = 2) -> None:
+    """The rendering weights G: how large they are, and what it costs to make them again instead of reading them. CPU seconds, one thread.
+
+    capture: a folder with depth; its pixels become the Gaussians. First the capture's own image size on a grid of 8-pixel patches, then 640 x 480 on the
+    grids of the paper's three teachers. Entries, sizes and seconds are a view's, means over the first ``views`` views.
+    """
+    import tempfile
+
+    from chorus.splat.weights import load_weights, save_weights, scene_weights
+    from chorus_kernels import lift
+
+    capture_views = Capture.load(capture)
+    few = capture_views.cameras.select(slice(0, views))
+    cases = [(few, (few.height // 8, few.width // 8), 600)]
+    cases += [(few.resized(640, 480), grid, channels) for grid, channels in (((32, 32), 1152), ((30, 40), 1024), ((34, 46), 1024))]
+    print(f"{'Gaussians':>9} {'image':>9} {'grid':>6} {'entries a Gaussian':>19} {'MB':>6} {'make s':>7} {'read s':>7} {'lift s':>7}  a view")
+    for count in gaussians:
+        scene = _scene_of_depth(capture_views, count)
+        for cameras, (rows, columns), channels in cases:
+            made: list = []
+            making = _best(lambda c=cameras, r=rows, k=columns, s=scene, m=made: m.append(scene_weights(s, c, rows=r, columns=k)), repeats=2)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "weights.safetensors"
+                save_weights(path, {"g": made[-1]})
+                size, reading = path.stat().st_size, _best(lambda path=path: load_weights(path, "g"))
+            maps = torch.rand(made[-1].shape[1], channels).half()
+            lifting = _best(lambda maps=maps, m=made: lift(m[-1], maps), repeats=1)
+            entries = len(made[-1].values) / len(scene) / views
+            seconds = " ".join(f"{s / views:7.3f}" for s in (making, reading, lifting))
+            image, grid = f"{cameras.width}x{cameras.height}", f"{rows}x{columns}"
+            print(f"{count:9d} {image:>9} {grid:>6} {entries:19.2f} {size / views / 1e6:6.2f} {seconds}")
 
 
 def _blobs(count: int, height: int = 480, width: int = 640) -> np.ndarray:
@@ -151,4 +185,4 @@ def _cosines(a: Tensor, b: Tensor) -> tuple[float, float]:
 if __name__ == "__main__":
     import tyro
 
-    tyro.extras.subcommand_cli_from_dict({"nms": nms, "storage": storage})
+    tyro.extras.subcommand_cli_from_dict({"nms": nms, "storage": storage, "weights": weights})

@@ -53,6 +53,13 @@ class Words:
         return torch.tensor([{"this is a chair": [1.0, 0, 0], "this is a piano": [0, 0, 1.0]}.get(p, [0, 1.0, 0]) for p in prompts])
 
 
+def test_the_list_of_teachers_says_which_preset_needs_what(workspace, capsys):
+    cli.main(["teachers", "list"])
+    rows = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if line.startswith("-")}
+    assert "Apache-2.0" in rows["siglip2"] and rows["siglip2"].endswith("paper") and "4544 MB" in rows["siglip2"]
+    assert "DINOv3 License, gated" in rows["dinov3"] and rows["radio"].endswith("radio")
+
+
 def _fails(capsys, *words) -> str:
     with pytest.raises(SystemExit) as stop:
         cli.main([str(word) for word in words])
