@@ -135,10 +135,9 @@ class SceneEncoder:
         tokens, cells = [], []
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and self.device.type == "cuda")
         with autocast, Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
-            for part in encode_tiles(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size)):
+            for part in encode_tiles(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance):
                 tokens.append(part.tokens.cpu())
                 cells.append(part.tokens_grid.cpu())
-                bar.advance(len(part.rows))
                 for begin in range(0, len(part.rows), BLOCK):
                     rows = part.rows[begin : begin + BLOCK]
                     self._write(part.upcast(begin, begin + BLOCK), *members.of(rows), sinks)

@@ -7,6 +7,7 @@ the output and changes no bit of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -169,8 +170,11 @@ class Encoder(nn.Module):
         features = self.level_features(pyramid, feat)
         return EncoderOutput(upcast(features, pyramid.ancestors(rows)), *last_level(features, pyramid))
 
-    def level_features(self, pyramid: Pyramid, feat: Tensor) -> list[Tensor]:
-        """Features of each level [M_l, C_l], rows in the pyramid's order. Raises InputError for another number of inputs."""
+    def level_features(self, pyramid: Pyramid, feat: Tensor, *, step: Callable[[float], None] | None = None) -> list[Tensor]:
+        """Features of each level [M_l, C_l], rows in the pyramid's order. Raises InputError for another number of inputs.
+
+        step: called after each block with its share of the work; the shares sum to 1.
+        """
         if feat.ndim != 2 or feat.shape[1] != self.config.in_channels:
             raise InputError(
                 "encoder", expected=f"features [N, {self.config.in_channels}]", got=list(feat.shape), fix="Use the checkpoint of this input variant."
@@ -178,12 +182,16 @@ class Encoder(nn.Module):
         stem = self.embedding["stem"]
         x = nn.functional.gelu(stem["norm"](stem["linear"](feat.index_select(0, pyramid.order))))
         features = []
+        costs = [len(level.grid) * c * (40 * c + 4 * self.config.window) for level, c in zip(pyramid.levels, self.config.channels, strict=True)]
+        total = sum(cost * depth for cost, depth in zip(costs, self.config.depths, strict=True))
         for level, stage in zip(pyramid.levels, self.enc.values(), strict=True):
             if "down" in stage:
                 x = stage["down"](x, pyramid.levels[len(features) - 1].indptr)
             blocks = [module for name, module in stage.items() if name != "down"]
             for b, block in enumerate(blocks):
                 x = block(x, level, b % len(level.windows))
+                if step is not None:
+                    step(costs[len(features)] / total)
             features.append(x)
         return features
 

@@ -75,7 +75,7 @@ class Bar:
         """Whether there is a bar."""
         return self._progress is not None
 
-    def advance(self, steps: int) -> None:
+    def advance(self, steps: float) -> None:
         """So many steps further."""
         if self._progress is not None:
             self._progress.advance(self._task, steps)

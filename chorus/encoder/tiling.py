@@ -6,7 +6,8 @@ unseen. Every coarse voxel belongs to one tile, and a row's features come from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -68,17 +69,26 @@ class Part(NamedTuple):
 
 
 @torch.no_grad()
-def encode_tiles(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int) -> Iterator[Part]:
-    """Encode the voxels of one scene tile by tile: one where there are at most ``max_rows``. Only the part handed out is in memory."""
+def encode_tiles(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int, advance: Callable[[float], None] | None = None) -> Iterator[Part]:
+    """Encode the voxels of one scene tile by tile: one where there are at most ``max_rows``. Only the part handed out is in memory.
+
+    advance: called after each block of the network with how many voxels' worth of work it was; M in all.
+    """
     cell = 2 ** (len(encoder.config.depths) - 1)
     for rows, core in cut(voxels.grid, max_rows=max_rows, cell=cell, halo=halo):
         grid = voxels.grid[rows]
         pyramid = encoder.prepare(grid, torch.tensor([len(rows)]))
-        features = encoder.level_features(pyramid, voxels.feat[rows].to(pyramid.order.device))
+        own = int(core.sum())
+        step = None if advance is None else partial(_scaled, advance, own)
+        features = encoder.level_features(pyramid, voxels.feat[rows].to(pyramid.order.device), step=step)
         tokens, cells, _ = last_level(features, pyramid)
-        own = _owned(cells.cpu(), torch.div(grid[core], cell, rounding_mode="floor")).to(cells.device)
+        mine = _owned(cells.cpu(), torch.div(grid[core], cell, rounding_mode="floor")).to(cells.device)
         index = pyramid.ancestors(torch.nonzero(core)[:, 0].to(cells.device))
-        yield Part(rows[core], features, index, tokens[own], cells[own])
+        yield Part(rows[core], features, index, tokens[mine], cells[mine])
+
+
+def _scaled(advance: Callable[[float], None], rows: int, share: float) -> None:
+    advance(rows * share)
 
 
 def _owned(cells: Tensor, core: Tensor) -> Tensor:
