@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from chorus.store import atomic_file
+from chorus.teachers.foundation.wrapped import Wrapped
 
 
-class CachedTeacher:
+class CachedTeacher(Wrapped):
     """A teacher whose patch features lie in ``folder``, one half-precision file an image, named by what they depend on.
 
     A run that was killed goes on where it stopped, because every finished batch is on disk. First and later calls give the same
@@ -23,15 +24,11 @@ class CachedTeacher:
     """
 
     def __init__(self, inner, folder: Path, *, batch: int = 8):
-        self.inner, self.folder, self.batch = inner, Path(folder), batch
+        super().__init__(inner)
+        self.folder, self.batch = Path(folder), batch
         key = json.dumps([inner.fingerprint, inner.settings], sort_keys=True, default=str)
         self.key = hashlib.sha256(key.encode()).hexdigest()
         self.hits = self.misses = 0
-
-    def __getattr__(self, name: str):
-        if name == "inner":  # not set yet: copying or unpickling
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     def features(self, images: Tensor) -> Tensor:
         """images [B, H, W, 3] in 0..1 -> [B, rows, cols, dim] float32, rounded to half."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -88,6 +89,9 @@ def load_radio(folder: Path, *, trust_remote_code: bool) -> RadioTrunk:
     one_of(folder, ["config.json"])
     one_of(folder, ["*.safetensors"])
     with quiet():
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
-        config.adaptor_names = list(ADAPTORS.values())
-        return RadioTrunk(AutoModel.from_pretrained(folder, config=config, trust_remote_code=True, local_files_only=True))
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
+            config.adaptor_names = list(ADAPTORS.values())
+            return RadioTrunk(AutoModel.from_pretrained(folder, config=config, trust_remote_code=True, local_files_only=True))
+        except (ImportError, OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:  # its code, its packages or its weights
+            raise InputError(folder, expected="a complete C-RADIO repository", got=error, fix="Run: chorus teachers pull radio") from error

@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chorus.errors import ParamsError
+from chorus.teachers.foundation.wrapped import Wrapped
 
 
-class WindowedTeacher:
+class WindowedTeacher(Wrapped):
     """A teacher that sees an image through square windows of ``window`` pixels, overlapping by about ``overlap`` of their side.
 
     A window of the inner teacher gives g x g patches, so a patch spans window / g pixels; the image is scaled by less than one patch so
@@ -19,13 +20,9 @@ class WindowedTeacher:
     def __init__(self, inner, *, window: int, overlap: float = 0.25):
         if not 0 <= overlap < 1:
             raise ParamsError("teachers.foundation.overlap", expected="0 <= overlap < 1", got=overlap)
-        self.inner, self.window, self.overlap = inner, window, overlap
+        super().__init__(inner)
+        self.window, self.overlap = window, overlap
         self._grid = inner.patch_grid(window, window)
-
-    def __getattr__(self, name: str):
-        if name == "inner":  # not set yet: copying or unpickling
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     @property
     def settings(self) -> dict:

@@ -86,6 +86,7 @@ def test_three_teachers_behind_the_protocol(paper):
     assert tuple(teachers) == ROLES
     images = torch.rand(2, HEIGHT, WIDTH, 3)
     for role, teacher in teachers.items():
+        assert {"name", "role", "dim", "patch_grid"} <= {*vars(teacher), *dir(type(teacher))}  # where isinstance looks from Python 3.12 on
         assert isinstance(teacher, Teacher) and isinstance(teacher, CachedTeacher) and teacher.role == role
         assert teacher.features(images).shape == (2, *teacher.patch_grid(HEIGHT, WIDTH), teacher.dim)
     assert isinstance(teachers["lang"], LanguageTeacher) and teachers["lang"].text(["this is a chair"]).shape == (1, 48)
@@ -270,6 +271,9 @@ def test_radio_fills_three_roles_in_one_forward_and_only_when_its_code_is_truste
     assert teachers["lang"].text(["this is a chair"]).shape == (1, 48)
     with pytest.raises(ParamsError, match="lang_mode"):
         load_foundation(changed(params, trust_remote_code=True, lang_mode="masks"))
+    (radio / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"complete C-RADIO repository.*chorus teachers pull radio"):
+        load_foundation(changed(params, trust_remote_code=True))
 
 
 def test_radio_refuses_a_text_tower_of_another_size(paper, radio, tmp_path):

@@ -1,0 +1,20 @@
+"""A teacher around another."""
+
+from __future__ import annotations
+
+_PROTOCOL = ("name", "role", "dim", "patch_grid", "text")
+
+
+class Wrapped:
+    """What it does not do itself, the inner teacher does."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        for name in _PROTOCOL:  # in plain sight: from Python 3.12 on, isinstance of a protocol does not ask __getattr__
+            if name not in dir(type(self)) and hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
+
+    def __getattr__(self, name: str):
+        if name == "inner":  # not set yet: copying or unpickling
+            raise AttributeError(name)
+        return getattr(self.inner, name)
