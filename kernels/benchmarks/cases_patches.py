@@ -1,0 +1,79 @@
+"""Rows of the products with G, the blending weights summed onto patches."""
+
+from collections.abc import Iterator
+
+import torch
+from scenes import camera, room
+from timing import Row, milliseconds
+from timing import size as bytes_of
+from torch import Tensor
+from torch.nn import functional
+
+import chorus_kernels as ck
+from chorus_kernels import reference
+
+
+def lifting() -> Iterator[Row]:
+    """Patch features onto Gaussians, with and without the making of G, and how exact the result is."""
+    n, size, grid, channels = 10000, 224, 16, 768
+    scene, view = room(n), camera(size)
+    patches = torch.randn(grid * grid, channels)
+    options = {**view, "patch_rows": grid, "patch_cols": grid}
+    weights = ck.patch_weights(*scene[:4], **options)
+    image = patches.view(1, grid, grid, channels).permute(0, 3, 1, 2)
+
+    def full() -> Tensor:
+        up = functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1).contiguous()
+        colors = torch.zeros(n, channels, requires_grad=True)
+        ck.rasterize(*scene[:4], colors, **view).colors.backward(up)
+        return colors.grad
+
+    build = milliseconds(lambda: ck.patch_weights(*scene[:4], **options), repeats=7)
+    product = milliseconds(lambda: ck.lift(weights, patches), repeats=7)
+    peer = milliseconds(full, repeats=2)
+    case = f"10k, {size}x{size}, {grid}x{grid} patches, C={channels}"
+    against = "full-resolution lift of the upsampled map"
+    error = _lift_error(scene, options, weights, patches)
+    flops = 2 * weights.values.numel() * channels
+    moved = bytes_of(weights.indices, weights.values, patches) + 4 * n * channels
+    yield Row("lift", f"{case}, weights cached", against, product, peer, 40, note=error, flops=flops, moved=moved)
+    note = f"weights {build:.1f} ms, {weights.values.numel()} non-zeros"
+    yield Row("patch_weights + lift", case, against, build + product, peer, 20, note=note)
+    half = patches.half()
+    halved = milliseconds(lambda: ck.lift(weights, half), repeats=7)
+    yield Row("lift", f"{case}, half features", "float32 features", halved, product)
+
+
+def _lift_error(scene, options, weights, patches) -> str:
+    """Against float64 on every 97th Gaussian, over all pixels."""
+    exact = [x.double() for x in scene[:4]]
+    size = options["width"]
+    up = reference.upsampling(options["patch_rows"], options["patch_cols"], height=size, width=size, footprint="bilinear", dtype=torch.float64)
+    got, total = ck.lift(weights, patches), torch.zeros(len(scene[0]), patches.shape[1], dtype=torch.float64)
+    viewmat, K = options["viewmats"][0].double(), options["Ks"][0].double()
+    for chunk in torch.arange(size * size).split(512):
+        w, order, _ = reference.blend_weights(*exact, viewmat=viewmat, K=K, width=size, height=size, pixels=chunk)
+        total.index_add_(0, order, w.T @ (up[chunk] @ patches.double()))
+    return f"relative error {((got - total).norm() / total.norm()).item():.1e} of float64"
+
+
+def render_and_distill() -> Iterator[Row]:
+    """A step of adaptation: the student's features rendered at patch resolution and the gradient back, G made before."""
+    n, size, grid, channels = 10000, 224, 16, 768
+    scene, view = room(n), camera(size)
+    weights = ck.patch_weights(*scene[:4], **view, patch_rows=grid, patch_cols=grid)
+    feats, target = torch.randn(n, channels, requires_grad=True), torch.randn(grid * grid, channels)
+    ck.render_features(weights, feats)  # the transpose is made once
+
+    def cached() -> None:
+        torch.autograd.grad(ck.render_features(weights, feats), feats, target)
+
+    def full() -> None:
+        image = ck.rasterize(*scene[:4], feats, **view).colors
+        small = functional.adaptive_avg_pool2d(image.permute(0, 3, 1, 2), grid)
+        torch.autograd.grad(small, feats, target.view(1, grid, grid, channels).permute(0, 3, 1, 2))
+
+    ours, peer = milliseconds(cached, repeats=7), milliseconds(full, repeats=2)
+    flops, moved = 4 * weights.values.numel() * channels, 2 * bytes_of(weights.indices, weights.values, feats, target)
+    case = f"cached weights, 10k, C={channels}, forward+backward"
+    yield Row("render_features", case, "full-resolution feature render", ours, peer, 35, flops=flops, moved=moved)

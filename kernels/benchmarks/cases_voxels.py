@@ -1,0 +1,43 @@
+"""Rows of the encoder's ops: sparse convolution, neighbours, curves."""
+
+from collections.abc import Iterator
+
+import torch
+from peers import hilbert_numpy
+from scenes import surface_voxels
+from timing import Row, leaves, milliseconds, size
+
+import chorus_kernels as ck
+from chorus_kernels import reference
+
+
+def voxels(n: int = 50000) -> Iterator[Row]:
+    """Submanifold convolution and the neighbour table, on voxels of surfaces in the encoder's order."""
+    grid = surface_voxels(n)
+    batch = torch.zeros(len(grid), dtype=torch.int64)
+    table = ck.neighbours(grid, batch)
+    pairs = int((table >= 0).sum())
+    for c in (32, 64):
+        feat, weight, outer = torch.randn(len(grid), c), torch.randn(c, 3, 3, 3, c), torch.randn(len(grid), c)
+
+        def step(conv, feat=feat, weight=weight, outer=outer) -> None:
+            conv(*leaves(feat, weight), table).backward(outer)
+
+        ours = milliseconds(lambda: step(ck.submanifold_conv), repeats=5)
+        peer = milliseconds(lambda: step(reference.submanifold_conv), repeats=3)
+        case, note = f"{n // 1000}k voxels {c}->{c}, forward+backward", f"{pairs / len(grid):.1f} neighbours"
+        moved = 3 * size(feat, weight, table)
+        yield Row("submanifold_conv", case, "torch gather-GEMM-scatter", ours, peer, 4, note=note, flops=6 * pairs * c * c, moved=moved)
+    ours = milliseconds(lambda: ck.neighbours(grid, batch), repeats=9)
+    peer = milliseconds(lambda: reference.neighbours(grid, batch), repeats=3)
+    yield Row("neighbours", f"{n // 1000}k voxels", "torch sort and searchsorted", ours, peer, 9, moved=size(grid, batch, table))
+
+
+def curves(n: int = 1_000_000) -> Iterator[Row]:
+    """Hilbert codes."""
+    grid = torch.randint(0, 2**16, (n, 3), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+    batch = torch.zeros(n, dtype=torch.int64)
+    array = grid.numpy()
+    ours = milliseconds(lambda: ck.curve_codes(grid, batch, "hilbert"), repeats=9)
+    peer = milliseconds(lambda: hilbert_numpy(array, 16), repeats=3)
+    yield Row("curve_codes", "Hilbert, 1M", "vectorised numpy", ours, peer, 30, moved=size(grid, batch) + 8 * n)
