@@ -1,9 +1,16 @@
-"""Rasterisation on CUDA, through gsplat (extra `gpu`); same arguments, conventions and results as on the CPU."""
+"""The ops on CUDA: gsplat rasterises and gives the blending weights, spconv convolves (extra `gpu`); torch does the rest.
+
+Same arguments, conventions and results as on the CPU. gsplat and spconv sum with atomics, so bits may differ between runs.
+"""
 
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from chorus_kernels import reference
 
 if TYPE_CHECKING:
     from chorus_kernels.raster import Rasterized
@@ -17,11 +24,7 @@ def rasterize(
     """See `chorus_kernels.rasterize`. gsplat checks shapes itself."""
     from chorus_kernels.raster import Rasterized
 
-    try:
-        from gsplat import rasterization
-    except ImportError as error:
-        raise ImportError(f"rasterize: tensors on CUDA need gsplat ({error}); install the extra `gpu`, or pass CPU tensors") from error
-    image, alphas, meta = rasterization(
+    image, alphas, meta = _gsplat("rasterize")(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
         sh_degree=sh_degree, packed=False, backgrounds=backgrounds, render_mode="RGB+D", absgrad=absgrad is not None,
     )  # fmt: skip
@@ -35,3 +38,145 @@ def rasterize(
 
 def _add(absgrad: Tensor, of_views: Tensor) -> None:  # [N, 2], [V, N, 2]
     absgrad.add_(of_views.sum(0))
+
+
+def _gsplat(op: str):
+    try:
+        from gsplat import rasterization
+    except ImportError as error:
+        raise ImportError(f"{op}: tensors on CUDA need gsplat ({error}); install the extra `gpu`, or pass CPU tensors") from error
+    return rasterization
+
+
+COLUMNS = 64  # patches whose weights are read from one backward pass
+
+
+def patch_weights(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int, height: int,
+    patch_rows: int, patch_cols: int, footprint: str, near_plane: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """indptr, indices, values, total, coverage of `chorus_kernels.patch_weights`, from gsplat's backward.
+
+    The image is W X, so the gradient of zero features X under B (patches of value one, upsampled) is W^T B: G itself, COLUMNS at a time.
+    """
+    rasterization, n, patches = _gsplat("patch_weights"), len(means), patch_rows * patch_cols
+    keys, values = [], []
+    for v in range(len(viewmats)):
+        for first in range(0, patches, COLUMNS):
+            up = _upsampled(first, min(first + COLUMNS, patches), patch_rows, patch_cols, height=height, width=width, footprint=footprint, like=means)
+            zero = means.new_zeros(n, up.shape[-1], requires_grad=True)
+            with torch.enable_grad():
+                image = rasterization(
+                    means, quats, scales, opacities, zero, viewmats[v : v + 1], Ks[v : v + 1], width, height, near_plane=near_plane, packed=False,
+                )[0]  # fmt: skip
+            (dense,) = torch.autograd.grad(image, zero, up[None])
+            row, column = dense.nonzero(as_tuple=True)
+            keys.append(row * (len(viewmats) * patches) + v * patches + first + column)
+            values.append(dense[row, column])
+    return _assembled(keys, values, n, len(viewmats) * patches, like=means)
+
+
+def _upsampled(first: int, end: int, rows: int, cols: int, *, height: int, width: int, footprint: str, like: Tensor) -> Tensor:
+    """Columns first..end of B as images [H, W, end - first]."""
+    one_hot = like.new_zeros(end - first, 1, rows * cols)
+    one_hot[torch.arange(end - first), 0, torch.arange(first, end)] = 1
+    mode = {"mode": "bilinear", "align_corners": False} if footprint == "bilinear" else {"mode": "nearest"}
+    return functional.interpolate(one_hot.view(-1, 1, rows, cols), size=(height, width), **mode)[:, 0].permute(1, 2, 0).contiguous()
+
+
+def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *, like: Tensor) -> tuple[Tensor, ...]:
+    """CSR of entries at row * columns + column."""
+    key = torch.cat(keys) if keys else torch.zeros(0, dtype=torch.int64, device=like.device)
+    value = torch.cat(values) if values else like.new_zeros(0)
+    key, order = torch.sort(key)
+    row, column, value = key // max(columns, 1), key % max(columns, 1), value[order]
+    counts = torch.bincount(row, minlength=n)
+    total = like.new_zeros(n, dtype=torch.float64).index_add_(0, row, value.double())
+    coverage = like.new_zeros(columns, dtype=torch.float64).index_add_(0, column, value.double())
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), column.to(torch.int32), value, total.float(), coverage.float()
+
+
+def multiply(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
+    """CSR (indptr, indices, values) of so many columns times dense, in float32; differentiable in dense."""
+    return _Multiply.apply(dense, tuple(matrix), columns)
+
+
+def multiply_t(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
+    """Its transpose times dense."""
+    return _Multiply.apply(dense, reference.transpose(*matrix, columns), len(matrix[0]) - 1)
+
+
+class _Multiply(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, dense, matrix, columns):
+        ctx.matrix, ctx.columns, ctx.dtype = matrix, columns, dense.dtype
+        return _product(matrix, columns, dense.detach())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        back = reference.transpose(*ctx.matrix, ctx.columns)
+        return _product(back, len(ctx.matrix[0]) - 1, grad).to(ctx.dtype), None, None
+
+
+def _product(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
+    indptr, indices, values = matrix
+    size = (len(indptr) - 1, columns)
+    return torch.sparse_csr_tensor(indptr, indices.long(), values, size=size, check_invariants=False) @ dense.float()
+
+
+def _spconv() -> bool:
+    try:
+        import spconv.pytorch  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
+    """`chorus_kernels.neighbours`: spconv's hash table, or the torch twin where spconv is not installed."""
+    if not _spconv() or not len(grid):
+        return reference.neighbours(grid, batch)
+    from spconv.core import ConvAlgo
+    from spconv.pytorch import ops
+
+    rows = torch.cat([batch[:, None], grid - grid.min(0).values], 1).to(torch.int32).contiguous()
+    if len(torch.unique(rows, dim=0)) < len(rows):
+        raise ValueError("neighbours: voxels must be unique; pool them first")
+    shape = (rows[:, 1:].max(0).values + 1).tolist()
+    _, pairs, counts = ops.get_indice_pairs(rows, int(rows[:, 0].max()) + 1, shape, ConvAlgo.Native, [3] * 3, [1] * 3, [1] * 3, [1] * 3, [0] * 3, True)
+    return _table(pairs, counts.tolist(), len(grid))
+
+
+def _table(pairs: Tensor, counts: list[int], n: int) -> Tensor:
+    """Table [27, n] of spconv's pairs [2, 27, n] (input row, output row). Of its offsets the first 13 are read; the others mirror them."""
+    table = torch.full((27, n), -1, dtype=torch.int32, device=pairs.device)
+    table[13] = torch.arange(n, dtype=torch.int32, device=pairs.device)
+    for k in range(13):
+        source, target = pairs[0, k, : counts[k]], pairs[1, k, : counts[k]]
+        table[k, target.long()] = source.to(torch.int32)
+        table[26 - k, source.long()] = target.to(torch.int32)
+    return table
+
+
+def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor | None) -> Tensor:
+    """`chorus_kernels.submanifold_conv`: spconv's kernels on the table's pairs, or the torch twin where spconv is not installed."""
+    if not _spconv():
+        return reference.submanifold_conv(feat, weight, table, bias)
+    from spconv.core import ConvAlgo
+    from spconv.pytorch.functional import indice_subm_conv
+
+    out = indice_subm_conv(feat, weight, *_pairs(table), feat.shape[0], ConvAlgo.Native)
+    return out if bias is None else out + bias
+
+
+def _pairs(table: Tensor) -> tuple[Tensor, Tensor]:
+    """spconv's pairs [2, 27, N], packed to the left for each offset, and their counts [27]; the middle offset needs none."""
+    there = table >= 0
+    there[13] = False
+    order = torch.argsort(~there, dim=1, stable=True)
+    counts = there.sum(1)
+    real = torch.arange(table.shape[1], device=table.device) < counts[:, None]
+    source = torch.where(real, table.gather(1, order), -1)
+    target = torch.where(real, order, -1)
+    return torch.stack([source, target]).to(torch.int32).contiguous(), counts.to(torch.int32)

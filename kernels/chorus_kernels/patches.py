@@ -25,6 +25,8 @@ class PatchWeights:
     shape: tuple[int, int] = field(kw_only=True)  # (N, V * rows * cols)
 
     def __post_init__(self) -> None:
+        if self.values.is_cuda:  # made by us; the checks read every element on the CPU
+            return
         sparse.check("PatchWeights", self.csr, self.shape[1])
         checks.tensor("PatchWeights", "indptr", self.indptr, (self.shape[0] + 1,), dtypes=(torch.int64,))
         checks.tensor("PatchWeights", "total", self.total, (self.shape[0],))
@@ -37,6 +39,10 @@ class PatchWeights:
     @cached_property
     def transposed(self) -> Csr:
         """CSR of G^T; made at first use and kept."""
+        if self.values.is_cuda:
+            from chorus_kernels import reference
+
+            return Csr(*reference.transpose(*self.csr, self.shape[1]))
         return sparse.transpose(self.csr, self.shape[1])
 
 
@@ -59,14 +65,23 @@ def patch_weights(
 
     `footprint` is what upsampling B means: "bilinear" as torch.nn.functional.interpolate(mode="bilinear", align_corners=False),
     "box" as mode="nearest". Weights are those of `rasterize`. Zero entries are not stored. Memory: the result plus, for one view,
-    one float per (splat, 16-pixel tile, patch under the tile). No gradient: the geometry is taken as fixed.
+    one float per (splat, 16-pixel tile, patch under the tile). No gradient: the geometry is taken as fixed. On CUDA tensors the
+    weights are read from gsplat's backward (extra `gpu`).
     """
     op = "patch_weights"
+    checks.positive(op, patch_rows=patch_rows, patch_cols=patch_cols, near_plane=near_plane)
+    checks.one_of(op, "footprint", footprint, ("bilinear", "box"))
+    if isinstance(means, Tensor) and means.is_cuda:
+        from chorus_kernels import cuda
+
+        parts = cuda.patch_weights(
+            *(x.detach() for x in (means, quats, scales, opacities)), viewmats=viewmats, Ks=Ks, width=width, height=height,
+            patch_rows=patch_rows, patch_cols=patch_cols, footprint=footprint, near_plane=near_plane,
+        )  # fmt: skip
+        return PatchWeights(*parts, shape=(len(means), len(viewmats) * patch_rows * patch_cols))
     n = checks.scene(op, means, quats, scales, opacities)
     v = checks.views(op, viewmats, Ks)
     checks.image(op, width, height)
-    checks.positive(op, patch_rows=patch_rows, patch_cols=patch_cols, near_plane=near_plane)
-    checks.one_of(op, "footprint", footprint, ("bilinear", "box"))
     columns = v * patch_rows * patch_cols
     if columns >= 2**31:
         raise ValueError(f"{op}: at most 2^31 - 1 columns, got {v} views of {patch_rows} x {patch_cols} patches")
@@ -99,6 +114,10 @@ def lift(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.total` (where it is large enough to trust) for the weighted mean. Differentiable in `features`.
     """
+    if isinstance(features, Tensor) and features.is_cuda:
+        from chorus_kernels import cuda
+
+        return cuda.multiply(weights.csr, weights.shape[1], features)
     checks.tensor("lift", "features", features, (weights.shape[1], "C"), dtypes=sparse.HALF_OR_FLOAT)
     return sparse.multiply(weights.csr, weights.shape[1], features)
 
@@ -108,5 +127,9 @@ def render_features(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.coverage` for the mean under each patch. Differentiable in `features`.
     """
+    if isinstance(features, Tensor) and features.is_cuda:
+        from chorus_kernels import cuda
+
+        return cuda.multiply_t(weights.csr, weights.shape[1], features)
     checks.tensor("render_features", "features", features, (weights.shape[0], "C"), dtypes=sparse.HALF_OR_FLOAT)
     return sparse.multiply_t(weights.csr, weights.shape[1], features)

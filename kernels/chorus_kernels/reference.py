@@ -166,14 +166,16 @@ def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tens
 
 def transpose(indptr: Tensor, indices: Tensor, values: Tensor, columns: int) -> tuple[Tensor, Tensor, Tensor]:
     """CSR of the transpose."""
-    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1), indptr.diff())
+    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1, device=indptr.device), indptr.diff())
     order = torch.argsort(indices, stable=True)
     counts = torch.bincount(indices.long(), minlength=columns)
-    return torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]
 
 
 def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
     """Twin of `chorus_kernels.neighbours` by sort and binary search, for coordinates below 2^19."""
+    if not len(grid):
+        return torch.empty(27, 0, dtype=torch.int32, device=grid.device)
     low = grid.min(0).values.long() - 1
     g, size = grid.long() - low, (grid.max(0).values.long() - low + 2).tolist()
 
@@ -183,9 +185,9 @@ def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
     ordered, rows = torch.sort(keys(g))
     if (ordered.diff() == 0).any():
         raise ValueError("neighbours: voxels must be unique; pool them first")
-    table = torch.empty(27, grid.shape[0], dtype=torch.int32)
+    table = torch.empty(27, grid.shape[0], dtype=torch.int32, device=grid.device)
     for k in range(27):
-        want = keys(g + torch.tensor([k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1]))
+        want = keys(g + torch.tensor([k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1], device=grid.device))
         at = torch.searchsorted(ordered, want).clamp(max=len(ordered) - 1)
         table[k] = torch.where(ordered[at] == want, rows[at], -1)
     return table
@@ -194,7 +196,7 @@ def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
 def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor | None = None) -> Tensor:
     """Twin of `chorus_kernels.submanifold_conv`: gather, matrix product, scatter for each offset."""
     matrices = weight.reshape(weight.shape[0], 27, -1)
-    out = torch.zeros(feat.shape[0], weight.shape[0], dtype=feat.dtype)
+    out = feat.new_zeros(feat.shape[0], weight.shape[0])
     for k in range(27):
         rows = (table[k] >= 0).nonzero()[:, 0]
         out = out.index_add(0, rows, feat[table[k, rows].long()] @ matrices[:, k].T)

@@ -14,7 +14,12 @@ def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
 
     table[k, i] is the row j with batch[j] = batch[i] and grid[j] = grid[i] + (kx, ky, kz) - 1, k = (kx * 3 + ky) * 3 + kz, or -1.
     Coordinates may be negative; |coordinate| < 2^30. Raises ValueError when a voxel occurs twice: pool to unique voxels first.
+    On CUDA tensors spconv does the work, or torch where it is not installed.
     """
+    if isinstance(grid, Tensor) and grid.is_cuda:
+        from chorus_kernels import cuda
+
+        return cuda.neighbours(grid, batch)
     grid, batch = _voxels("neighbours", grid, batch)
     if dispatch.use_reference():
         from chorus_kernels import reference

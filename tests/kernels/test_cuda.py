@@ -1,24 +1,131 @@
-"""The same scene on CUDA and on the CPU."""
+"""What the ops do on CUDA: against the CPU where there is a device (marker gpu), and the parts that are plain torch on any machine."""
+
+import sys
+import types
 
 import pytest
 import torch
 
-from chorus_kernels import rasterize
-from tests.kernels.scenes import random_scene, relative
+from chorus_kernels import PatchWeights, cuda, lift, neighbours, patch_weights, rasterize, reference, render_features, submanifold_conv
+from tests.kernels.scenes import Scene, random_scene, relative
+from tests.kernels.test_patches import dense
+from tests.kernels.test_voxels import random_voxels
+
+
+def need(module: str) -> None:
+    pytest.importorskip(module)
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA")
+
+
+def moved(scene: Scene, device: str) -> Scene:
+    return Scene(**{k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in vars(scene).items()})
 
 
 @pytest.mark.gpu
 def test_images_and_gradients_agree_with_the_cpu():
-    pytest.importorskip("gsplat")
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA")
+    need("gsplat")
     scene = random_scene(1, 300, width=64, height=48, views=2)
     results = []
     for device in ("cpu", "cuda"):
-        leaves = [x.to(device).requires_grad_() for x in (*scene.shape, scene.colors)]
-        view = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in scene.view.items()}
-        out = rasterize(*leaves, **view, absgrad=torch.zeros(300, 2, device=device))
+        here = moved(scene, device)
+        leaves = [x.clone().requires_grad_() for x in (*here.shape, here.colors)]
+        out = rasterize(*leaves, **here.view, absgrad=torch.zeros(300, 2, device=device))
         (out.colors.sum() + out.depths.sum()).backward()
         results.append([x.detach().cpu() for x in (*out[:3], *(x.grad for x in leaves))])
-    for cpu, cuda in zip(*results, strict=True):
-        assert relative(cuda, cpu) < 1e-3
+    for cpu, there in zip(*results, strict=True):
+        assert relative(there, cpu) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("footprint", ["bilinear", "box"])
+def test_patch_weights_and_their_products_agree_with_the_cpu(footprint):
+    need("gsplat")
+    scene = random_scene(2, 300, width=64, height=48, views=2)
+    results = []
+    for device in ("cpu", "cuda"):
+        here = moved(scene, device)
+        weights = patch_weights(*here.shape, **here.view, patch_rows=9, patch_cols=10, footprint=footprint)
+        g = torch.Generator().manual_seed(0)
+        patches, splats = (torch.randn(n, 20, generator=g).to(device).requires_grad_() for n in (180, 300))
+        lifted, shown = lift(weights, patches), render_features(weights, splats)
+        (lifted.square().sum() + shown.square().sum()).backward()
+        results.append([x.detach().cpu() for x in (weights.total, weights.coverage, lifted, shown, patches.grad, splats.grad)])
+    for cpu, there in zip(*results, strict=True):
+        assert relative(there, cpu) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("with_spconv", [True, False])
+def test_neighbours_and_convolution_agree_with_the_cpu(with_spconv, monkeypatch):
+    need("spconv.pytorch" if with_spconv else "torch")
+    monkeypatch.setattr(cuda, "_spconv", lambda: with_spconv)
+    grid, batch = random_voxels(3, 2000, 14, 2)
+    results = []
+    for device in ("cpu", "cuda"):
+        table = neighbours(grid.to(device), batch.to(device))
+        g = torch.Generator().manual_seed(0)
+        shapes = ((len(grid), 16), (32, 3, 3, 3, 16), (32,))
+        leaves = [torch.randn(shape, generator=g).to(device).requires_grad_() for shape in shapes]
+        out = submanifold_conv(leaves[0], leaves[1], table, leaves[2])
+        out.square().sum().backward()
+        results.append([x.detach().cpu() for x in (table, out, *(x.grad for x in leaves))])
+    assert torch.equal(results[0][0], results[1][0])
+    for cpu, there in zip(results[0][1:], results[1][1:], strict=True):
+        assert relative(there, cpu) < 5e-3  # tensor cores may round the factors to 10 bits
+
+
+@pytest.mark.gpu
+def test_a_voxel_that_occurs_twice_is_refused():
+    need("torch")
+    with pytest.raises(ValueError, match="voxels must be unique"):
+        neighbours(torch.tensor([[1, 2, 3], [1, 2, 3]]).cuda(), torch.zeros(2, dtype=torch.int64).cuda())
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A gsplat whose rasterization is ours, so that what is read from its backward can be tested without a device."""
+    module = types.ModuleType("gsplat")
+
+    def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, *, near_plane, packed):
+        out = rasterize(means, quats, scales, opacities, colors, viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=near_plane)
+        return out.colors, out.alphas[..., None], {}
+
+    module.rasterization = rasterization
+    monkeypatch.setitem(sys.modules, "gsplat", module)
+
+
+@pytest.mark.parametrize(("rows", "cols", "footprint"), [(7, 11, "bilinear"), (5, 4, "box"), (1, 1, "bilinear")])
+def test_weights_are_read_from_a_backward_pass(stand_in, rows, cols, footprint):
+    scene = random_scene(6, 120, width=50, height=33, views=2)
+    options = {**scene.view, "patch_rows": rows, "patch_cols": cols, "footprint": footprint}
+    want = patch_weights(*scene.shape, **options)
+    got = PatchWeights(*cuda.patch_weights(*scene.shape, **options, near_plane=0.01), shape=want.shape)
+    assert relative(dense(got), dense(want)) < 1e-5
+    assert relative(got.total, want.total) < 1e-5 and relative(got.coverage, want.coverage) < 1e-5
+
+
+def test_products_and_gradients_of_the_torch_path():
+    scene = random_scene(7, 60, width=40, height=30)
+    weights = patch_weights(*scene.shape, **scene.view, patch_rows=5, patch_cols=4)
+    for op, twin, rows in ((cuda.multiply, lift, 20), (cuda.multiply_t, render_features, 60)):
+        x = torch.randn(rows, 9, requires_grad=True)
+        y = x.detach().clone().requires_grad_()
+        got, want = op(weights.csr, weights.shape[1], x), twin(weights, y)
+        assert torch.allclose(got, want, atol=1e-5)
+        got.square().sum().backward()
+        want.square().sum().backward()
+        assert torch.allclose(x.grad, y.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_tables_and_pairs_say_the_same():
+    grid, batch = random_voxels(4, 500, 9, 2)
+    table = neighbours(grid, batch)
+    pairs, counts = cuda._pairs(table)
+    assert torch.equal(cuda._table(pairs, counts.tolist(), len(grid)), table)
+    feat, weight = torch.randn(len(grid), 4), torch.randn(6, 3, 3, 3, 4)
+    out = feat @ weight[:, 1, 1, 1].T
+    for k, count in enumerate(counts.tolist()):
+        source, target = pairs[:, k, :count].long()
+        out = out.index_add(0, target, feat[source] @ weight.flatten(1, 3)[:, k].T)
+    assert torch.allclose(out, reference.submanifold_conv(feat, weight, table), atol=1e-4)
