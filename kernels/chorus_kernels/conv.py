@@ -70,7 +70,7 @@ def _multiply(feat: Tensor, matrices: Tensor, table: Tensor, bias: Tensor | None
     cout = matrices.shape[2]
     out = torch.empty(feat.shape[0], cout)
     native = dispatch.native()
-    packed = functional.pad(matrices, (0, native.padded_channels(cout) - cout)).contiguous()
+    packed = _padded(matrices, native.padded_channels(cout))
     native.conv_forward(feat, packed, table, bias, out, dispatch.threads())
     return out
 
@@ -80,5 +80,10 @@ def _weight_gradient(feat: Tensor, grad: Tensor, table: Tensor) -> Tensor:
     native = dispatch.native()
     padded = native.padded_channels(cout)
     packed = torch.zeros(27, cin, padded)
-    native.conv_weight_gradient(feat, functional.pad(grad, (0, padded - cout)).contiguous(), cout, table, packed, dispatch.threads())
+    native.conv_weight_gradient(feat, _padded(grad, padded), cout, table, packed, dispatch.threads())
     return packed[:, :, :cout].permute(2, 0, 1).contiguous()
+
+
+def _padded(x: Tensor, channels: int) -> Tensor:
+    """Contiguous, zeros behind the last dimension up to so many channels; x itself where that changes nothing."""
+    return (functional.pad(x, (0, channels - x.shape[-1])) if channels > x.shape[-1] else x).contiguous()

@@ -30,7 +30,18 @@ Keyed* sort_by_key(Keyed* a, Keyed* b, int64_t n) {
   return a;
 }
 
+// Counted before anything is walked or reserved: past the limit the walk alone would take hours.
+int64_t count_pairs(const Frame& f) {
+  int64_t pairs = 0;
+  for (int64_t i = 0; i < f.n; ++i) pairs += (int64_t)(f.rects[i].x1 - f.rects[i].x0) * (f.rects[i].y1 - f.rects[i].y0);
+  if (pairs > PAIR_LIMIT)
+    throw std::invalid_argument("rasterize: " + std::to_string(pairs) + " pairs of splat and 16-pixel tile, at most " +
+                                std::to_string(PAIR_LIMIT) + "; render a smaller image, fewer splats or smaller ones");
+  return pairs;
+}
+
 void fill_tiles(Frame& f, Block* blocks) {
+  f.pairs = count_pairs(f);
   const int tiles = f.tiles_x * f.tiles_y;
   f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
   f.tile_used = array_in<uint32_t>(blocks[3], tiles + 1);
@@ -42,10 +53,6 @@ void fill_tiles(Frame& f, Block* blocks) {
       for (int x = r.x0; x < r.x1; ++x) ++count[y * f.tiles_x + x];
   }
   for (int k = 0; k < tiles; ++k) count[k] += f.tile_start[k];
-  f.pairs = f.tile_start[tiles];
-  if (f.pairs > PAIR_LIMIT)
-    throw std::invalid_argument("rasterize: " + std::to_string(f.pairs) + " pairs of splat and tile, at most " +
-                                std::to_string(PAIR_LIMIT) + "; render a smaller image or smaller splats");
   f.entries = array_in<uint32_t>(blocks[4], f.pairs + 1);
   f.reached = array_in<uint16_t>(blocks[9], f.pairs + 1);
   int64_t* cursor = array_in<int64_t>(blocks[5], tiles + 1);

@@ -88,3 +88,16 @@ def test_others(case):
     run, message = OTHERS[case]
     with pytest.raises(ValueError, match=message):
         run()
+
+
+@pytest.mark.parametrize("op", [rasterize, patch_weights])
+def test_more_pairs_of_splat_and_tile_than_can_be_counted(op):
+    """2.6 billion pairs: an error at once, before anything of that size is walked or reserved."""
+    n, side = 40_000, 4096
+    means = torch.tensor([[0.0, 0.0, 3.0]]).repeat(n, 1)
+    quats, opacities = torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1), torch.full((n,), 0.5)
+    Ks = torch.tensor([[[side / 2.0, 0, side / 2], [0, side / 2, side / 2], [0, 0, 1]]])
+    view = {"viewmats": torch.eye(4)[None], "Ks": Ks, "width": side, "height": side}
+    more = {"colors": torch.zeros(n, 3)} if op is rasterize else {"patch_rows": 2, "patch_cols": 2}
+    with pytest.raises(ValueError, match="2621440000 pairs of splat and 16-pixel tile, at most 2147483648"):
+        op(means, quats, torch.full((n, 3), 100.0), opacities, **more, **view)
