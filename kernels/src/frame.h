@@ -33,14 +33,14 @@ struct Scene {           // all row major, contiguous, float32
 //   log2 alpha = log2_opacity - u^2 - w^2.
 // A sum of squares instead of the usual a dx^2 + 2 b dx dy + c dy^2: needles do not cancel, and it is never negative.
 struct alignas(64) Splat {
-  float mx, my;          // pixels
+  float mx, my;          // pixels; in a tile's own list, relative to the centre of its first pixel
   float u11, u12, u22;   // U
   float log2_opacity;
   float dy_of_dx, dx_of_dy;  // the point of smallest u^2 + w^2 on a line x = dx, or y = dy, relative to the mean, per unit
   float budget;          // u^2 + w^2 may not exceed this: log2(255 opacity)
   float r, g, b, z;      // colour (first three channels) and depth
   uint32_t id;           // row in the scene
-  float pad[2];
+  float mx_rest, my_rest;  // what rounding took from mx, my: half a unit of mx = 200 is 8e-6 pixels, and the weights would show it
 };
 
 struct TileRect { uint16_t x0, y0, x1, y1; };  // half open, in tiles

@@ -10,6 +10,26 @@ namespace {
 
 struct Lanes { float v[16][L]; };
 
+// Image means of L splats in double precision, as a float and what it lacks.
+struct Means { vf x, y, x_rest, y_rest; };
+
+typedef double vd __attribute__((vector_size(8 * L)));
+
+vd wide(vf v) { return __builtin_convertvector(v, vd); }
+
+Means image_means(const Camera& c, const vf* mean) {
+  vd world[3] = {wide(mean[0]), wide(mean[1]), wide(mean[2])}, cam[3];
+  for (int i = 0; i < 3; ++i)
+    cam[i] = (double)c.R[3 * i] * world[0] + (double)c.R[3 * i + 1] * world[1] + (double)c.R[3 * i + 2] * world[2] + (double)c.t[i];
+  const vd x = (double)c.fx * cam[0] / cam[2] + (double)c.cx, y = (double)c.fy * cam[1] / cam[2] + (double)c.cy;
+  Means m;
+  m.x = __builtin_convertvector(x, vf);
+  m.y = __builtin_convertvector(y, vf);
+  m.x_rest = __builtin_convertvector(x - wide(m.x), vf);
+  m.y_rest = __builtin_convertvector(y - wide(m.y), vf);
+  return m;
+}
+
 // Integer tile range that a splat's box of half width r around m can touch, clamped to the image.
 inline void tile_range(float m, float r, int tiles, uint16_t& lo, uint16_t& hi) {
   float a = (m - r) * (1.0f / TILE), b = (m + r) * (1.0f / TILE);
@@ -37,7 +57,9 @@ void project_group(const Scene& s, const Camera& c, int64_t first, int count, in
   vf dy_of_dx = -u11 * u12 / (u12 * u12 + u22 * u22);  // dy that minimises for fixed dx
   vf sd_x = vsqrt(p.xx), sd_y = vsqrt(p.yy);
   Lanes o;
-  store(o.v[0], p.mx); store(o.v[1], p.my); store(o.v[2], u11); store(o.v[3], u12); store(o.v[4], u22);
+  const Means m = image_means(c, mean);
+  store(o.v[0], m.x); store(o.v[1], m.y); store(o.v[10], m.x_rest); store(o.v[11], m.y_rest);
+  store(o.v[2], u11); store(o.v[3], u12); store(o.v[4], u22);
   store(o.v[5], dy_of_dx); store(o.v[6], dx_of_dy); store(o.v[7], p.pz); store(o.v[8], sd_x); store(o.v[9], sd_y);
   for (int i = 0; i < count; ++i) {
     const int64_t row = first + i;
@@ -58,7 +80,7 @@ void project_group(const Scene& s, const Camera& c, int64_t first, int count, in
     g.mx = mx; g.my = my; g.u11 = o.v[2][i]; g.u12 = o.v[3][i]; g.u22 = o.v[4][i];
     g.log2_opacity = lo; g.budget = budget;
     g.dy_of_dx = o.v[5][i]; g.dx_of_dy = o.v[6][i];
-    g.z = z; g.r = g.g = g.b = 0.0f; g.id = (uint32_t)row; g.pad[0] = g.pad[1] = 0.0f;
+    g.z = z; g.r = g.g = g.b = 0.0f; g.id = (uint32_t)row; g.mx_rest = o.v[10][i]; g.my_rest = o.v[11][i];
     rects[row] = rect;
     radii[row] = (int32_t)(rx > ry ? rx : ry) + (rx <= 0 && ry <= 0);
   }

@@ -22,12 +22,12 @@ static inline const float* lane_rows() {
 }
 
 // Bit b is set when the splat can reach alpha >= 1/255 on some pixel centre of block b (b = 4 * block row + block column).
-// (left, top): centre of the tile's first pixel.
-static inline uint32_t blocks_reached(const Splat& g, float left, float top) {
+// The splat is relative to the tile.
+static inline uint32_t blocks_reached(const Splat& g) {
   const float slack = g.budget * 1.0001f + 1e-3f;  // rounding may add a block, never lose one
   uint32_t reached = 0;
   for (int s = 0; s < NV; ++s) {
-    vf x0 = 4.0f * load(lane_columns() + s * L) + (left - g.mx), y0 = 4.0f * load(lane_rows() + s * L) + (top - g.my);
+    vf x0 = 4.0f * load(lane_columns() + s * L) - g.mx, y0 = 4.0f * load(lane_rows() + s * L) - g.my;
     vf x1 = x0 + 3.0f, y1 = y0 + 3.0f;
     // The nearest point is inside, or on the vertical edge that faces the mean, or on the horizontal one.
     vf xe = vmax(x0, vmin(x1, vf{})), ye = vmax(y0, vmin(y1, vf{}));
@@ -42,15 +42,15 @@ static inline uint32_t blocks_reached(const Splat& g, float left, float top) {
 
 // One block's pixels.
 struct BlockPixels {
-  Px x, y;                // centres
+  Px x, y;                // centres, relative to the centre of the tile's first pixel
   uint32_t inside;        // bit per pixel: inside the image
 };
 static inline BlockPixels block_pixels(const Frame& f, int tile, int block) {
   BlockPixels b;
   const int x0 = tile % f.tiles_x * TILE + block % 4 * 4, y0 = tile / f.tiles_x * TILE + block / 4 * 4;
   for (int s = 0; s < NV; ++s) {
-    b.x.v[s] = load(lane_columns() + s * L) + (x0 + 0.5f);
-    b.y.v[s] = load(lane_rows() + s * L) + (y0 + 0.5f);
+    b.x.v[s] = load(lane_columns() + s * L) + (float)(block % 4 * 4);
+    b.y.v[s] = load(lane_rows() + s * L) + (float)(block / 4 * 4);
   }
   const int w = f.camera.width - x0, h = f.camera.height - y0;
   const uint32_t row = w >= 4 ? 15u : w <= 0 ? 0u : (1u << w) - 1u;
@@ -73,6 +73,13 @@ static inline Alpha alpha_at(const Splat& g, vf x, vf y, vm alive) {
 
 static inline float tile_left(const Frame& f, int tile) { return tile % f.tiles_x * TILE + 0.5f; }
 static inline float tile_top(const Frame& f, int tile) { return tile / f.tiles_x * TILE + 0.5f; }
+
+// The splat relative to a tile: near the tile the difference of large numbers is exact, and there is room for the rest.
+static inline void place(Splat& to, const Splat& from, float left, float top) {
+  to = from;
+  to.mx = (from.mx - left) + from.mx_rest;
+  to.my = (from.my - top) + from.my_rest;
+}
 
 constexpr int AHEAD = 8;  // entries of a tile lie scattered over the frame's splats: ask for them this early
 static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
@@ -122,8 +129,8 @@ static inline void list_chunk(const Frame& f, int tile, int64_t first, int64_t l
   uint16_t* remembered = f.reached + f.tile_start[tile] + first;
   for (int i = 0; i < (int)(last - first); ++i) {
     prefetch(f, entries, i, last - first);
-    chunk.splats[i] = f.splats[entries[i]];
-    remembered[i] = (uint16_t)blocks_reached(chunk.splats[i], left, top);
+    place(chunk.splats[i], f.splats[entries[i]], left, top);
+    remembered[i] = (uint16_t)blocks_reached(chunk.splats[i]);
   }
   uint16_t* lists[16];
   for (int b = 0; b < 16; ++b) lists[b] = chunk.list[b];
@@ -154,9 +161,10 @@ static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   uint16_t* remembered = f.reached + f.tile_start[tile];
   for (int64_t i = 0; i < used; ++i) {
     prefetch(f, entries, i, used);
-    if (!known) remembered[i] = (uint16_t)blocks_reached(f.splats[entries[i]], left, top);
+    if (known && !remembered[i]) continue;
+    place(t.splats[t.n], f.splats[entries[i]], left, top);
+    if (!known) remembered[i] = (uint16_t)blocks_reached(t.splats[t.n]);
     if (!remembered[i]) continue;
-    t.splats[t.n] = f.splats[entries[i]];
     t.entry[t.n] = (uint32_t)i;
     kept[t.n++] = remembered[i];
   }
