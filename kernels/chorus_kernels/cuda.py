@@ -1,6 +1,6 @@
-"""The ops on CUDA: gsplat rasterises and gives the blending weights, spconv convolves (extra `gpu`); torch does the rest.
+"""Rasterising, blending weights and neighbours on CUDA, through gsplat and spconv (extra `gpu`); `conv_cuda` has the convolution.
 
-Same arguments, conventions and results as on the CPU. gsplat and spconv sum with atomics, so bits may differ between runs.
+Same arguments, conventions and results as on the CPU. gsplat sums gradients with atomics, so bits may differ between runs.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from chorus_kernels import reference
+from chorus_kernels.conv_cuda import spconv_functional
 
 if TYPE_CHECKING:
     from chorus_kernels.raster import Rasterized
@@ -125,17 +126,9 @@ def _product(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor)
     return torch.sparse_csr_tensor(indptr, indices.long(), values, size=size, check_invariants=False) @ dense.float()
 
 
-def _spconv() -> bool:
-    try:
-        import spconv.pytorch  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
     """`chorus_kernels.neighbours`: spconv's hash table, or the torch twin where spconv is not installed."""
-    if not _spconv() or not len(grid):
+    if spconv_functional() is None or not len(grid):
         return reference.neighbours(grid, batch)
     from spconv.core import ConvAlgo
     from spconv.pytorch import ops
@@ -157,26 +150,3 @@ def _table(pairs: Tensor, counts: list[int], n: int) -> Tensor:
         table[k, target.long()] = source.to(torch.int32)
         table[26 - k, source.long()] = target.to(torch.int32)
     return table
-
-
-def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor | None) -> Tensor:
-    """`chorus_kernels.submanifold_conv`: spconv's kernels on the table's pairs, or the torch twin where spconv is not installed."""
-    if not _spconv():
-        return reference.submanifold_conv(feat, weight, table, bias)
-    from spconv.core import ConvAlgo
-    from spconv.pytorch.functional import indice_subm_conv
-
-    out = indice_subm_conv(feat, weight, *_pairs(table), feat.shape[0], ConvAlgo.Native)
-    return out if bias is None else out + bias
-
-
-def _pairs(table: Tensor) -> tuple[Tensor, Tensor]:
-    """spconv's pairs [2, 27, N], packed to the left for each offset, and their counts [27]; the middle offset needs none."""
-    there = table >= 0
-    there[13] = False
-    order = torch.argsort(~there, dim=1, stable=True)
-    counts = there.sum(1)
-    real = torch.arange(table.shape[1], device=table.device) < counts[:, None]
-    source = torch.where(real, table.gather(1, order), -1)
-    target = torch.where(real, order, -1)
-    return torch.stack([source, target]).to(torch.int32).contiguous(), counts.to(torch.int32)
