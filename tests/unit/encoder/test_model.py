@@ -95,6 +95,15 @@ def test_one_or_two_voxels(encoder, rows):
     assert torch.isfinite(encoder(grid, feat, torch.tensor([rows])).upcast).all()
 
 
+@torch.no_grad()
+def test_cells_of_21_bits_an_axis(encoder):
+    far = 2**21 - 2
+    grid = torch.tensor([[0, 0, 0], [far, far, far], [far, 0, 5], [1, far, 3]])
+    out = encoder(grid, torch.randn(4, 11), torch.tensor([4]))
+    assert torch.isfinite(out.upcast).all()
+    assert out.tokens_grid.tolist() == [[0, 0, 0], [0, far // 4, 0], [far // 4, 0, 1], [far // 4] * 3]
+
+
 def test_a_level_without_blocks():
     config = EncoderConfig(channels=(16, 16), depths=(0, 1), heads=(1, 1), window=32)
     grid, feat = voxels(100)
