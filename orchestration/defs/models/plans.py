@@ -14,14 +14,20 @@ PARTS = ("gaussians", "teacher_views", "targets")
 
 def encoder(store: Store, params: Params) -> Plan:
     """Both input variants, distilled on the training rooms of the main domain."""
-    from chorus.teachers.load import words_source
-
     names = ready(store, params, rooms(store, split="train", domain="main"))
-    request = {"encoder": params.encoder, "distill": params.distill, "text": words_source(params.teachers, store), "seed": params.seed}
+    request = {"encoder": params.encoder, "distill": params.distill, "text": _words(store, params), "seed": params.seed}
     return Plan(
         path=store.model("encoder"), stage="models/encoder", make=lambda out: _train(store, params, names, out), params=request,
         inputs=hashes(store, names),
     )  # fmt: skip
+
+
+def _words(store: Store, params: Params) -> str:
+    if params.teachers.family == "embedded":
+        return "embedded"  # as words_source says, without importing torch for a plan
+    from chorus.teachers.load import words_source
+
+    return words_source(params.teachers, store)
 
 
 def ready(store: Store, params: Params, names: list[str]) -> list[str]:

@@ -22,12 +22,14 @@ from chorus.teachers.base import ROLES, LanguageTeacher, Teacher
 from chorus.teachers.foundation import PRESETS, SOURCES, load_foundation
 from chorus.teachers.foundation.cache import CachedTeacher
 from chorus.teachers.foundation.dino import DinoTeacher
+from chorus.teachers.foundation.identity import load_words, words_source
 from chorus.teachers.foundation.pe import PerceptionTeacher
 from chorus.teachers.foundation.pooled import MaskPooledTeacher
 from chorus.teachers.foundation.radio import ADAPTORS
 from chorus.teachers.foundation.segment import SamMasks
 from chorus.teachers.foundation.siglip import OpenClipTeacher
 from chorus.teachers.foundation.standins import write_dinov3, write_open_clip, write_standins
+from chorus.teachers.foundation.weights import fingerprint
 from chorus.teachers.foundation.windows import WindowedTeacher
 from chorus.teachers.lift import fit_phi_s, load_targets, make_targets
 from chorus.teachers.mask_lift import scene_mask_weights
@@ -268,7 +270,11 @@ def test_radio_fills_three_roles_in_one_forward_and_only_when_its_code_is_truste
     for role, head in (("lang", "head_mlp"), ("dino", "feat_mlp"), ("object", "feat_mlp")):
         expected = getattr(model.adaptors[ADAPTORS[role]], head)(tokens)
         torch.testing.assert_close(features[role].flatten(1, 2), expected, rtol=1e-4, atol=1e-4)
-    assert teachers["lang"].text(["this is a chair"]).shape == (1, 48)
+    words = teachers["lang"].text(["this is a chair"])
+    assert words.shape == (1, 48)
+    source = words_source(params, Path())  # the text tower's, since C-RADIO has none
+    assert source == f"foundation:lang@{fingerprint(Path(paper.foundation.lang))}"
+    torch.testing.assert_close(load_words(source, params, Path())(["this is a chair"]), words)
     with pytest.raises(ParamsError, match="lang_mode"):
         load_foundation(changed(params, trust_remote_code=True, lang_mode="masks"))
     (radio / "model.safetensors").write_bytes(b"cut")
