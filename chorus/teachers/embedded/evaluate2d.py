@@ -11,10 +11,9 @@ from torch import Tensor
 
 from chorus.capture import Capture
 from chorus.teachers.base import LanguageTeacher, Role, Teacher
-from chorus.teachers.embedded.labels import main_instance
+from chorus.teachers.embedded.labels import main_instance, on_grid
 from chorus.teachers.embedded.losses import PURE
 from chorus.teachers.embedded.text import prompt
-from chorus.teachers.embedded.trunk import PATCH
 
 BACKGROUND = ("wall", "floor", "ceiling")  # left out of f-mIoU, as in the literature
 _MIN_PATCHES = 3  # a region smaller than this takes no part in retrieval
@@ -92,7 +91,7 @@ def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
     for room in rooms:
         maps = feature_maps(teacher, room.images)
         maps = F.normalize(maps - maps.mean(dim=(0, 1, 2)), dim=-1)
-        main, share = main_instance(_on_grid(room.instance, *maps.shape[1:3]))
+        main, share = main_instance(on_grid(room.instance, *maps.shape[1:3]))
         distance, change = _neighbours(maps, main, share)
         distances.append(distance)
         changes.append(change)
@@ -108,13 +107,6 @@ def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
         "retrieval_r1_chance": round(float(luck.mean()), 5) if len(luck) else None,
         "queries": len(hits),
     }
-
-
-def _on_grid(labels: Tensor, rows: int, cols: int) -> Tensor:
-    """[V, H, W] -> [V, rows * 8, cols * 8]: labels by nearest pixel, so that a teacher's patches are cells of 8 pixels whatever its grid."""
-    height, width = labels.shape[1:]
-    y, x = (((torch.arange(cells * PATCH) + 0.5) * size / (cells * PATCH)).long() for cells, size in ((rows, height), (cols, width)))
-    return labels[:, y[:, None], x]
 
 
 def _neighbours(maps: Tensor, main: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

@@ -57,6 +57,13 @@ def _labels(capture: Capture, names: tuple[str, ...]) -> Tensor:
     return torch.from_numpy(np.stack([classes, instances], axis=-1))
 
 
+def on_grid(labels: Tensor, rows: int, cols: int) -> Tensor:
+    """[V, H, W, ...] -> [V, rows * 8, cols * 8, ...]: labels by nearest pixel, so that a teacher's patches are cells of 8 pixels whatever its grid."""
+    height, width = labels.shape[1:3]
+    y, x = (((torch.arange(cells * PATCH) + 0.5) * size / (cells * PATCH)).long() for cells, size in ((rows, height), (cols, width)))
+    return labels[:, y[:, None], x]
+
+
 def patches(x: Tensor) -> Tensor:
     """[B, H, W] -> [B, H / 8, W / 8, 64]: the pixels under each cell of the feature map."""
     batch, height, width = x.shape

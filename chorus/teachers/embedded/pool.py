@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from chorus.teachers.embedded.augment import augment
-from chorus.teachers.embedded.labels import TrainingViews, class_shares, main_instance
-from chorus.teachers.embedded.trunk import CHANNELS, Pyramid, Trunk
+from chorus.teachers.embedded.labels import TrainingViews, class_shares, main_instance, on_grid
+from chorus.teachers.embedded.trunk import CHANNELS, Pyramid, Trunk, patch_grid
 
 NEIGHBOURS = 3  # how far apart in the capture's order two neighbouring views may be
 _BATCH = 8
@@ -64,6 +64,7 @@ def make_pool(
     parts: dict[str | int, list[Tensor]] = {}
     for done, index in enumerate(chosen.split(_BATCH)):
         images, labels = augment(views.images[index].float() / 255, views.labels[index], generator)
+        labels = on_grid(labels, *patch_grid(*images.shape[1:3]))  # the trunk sees whole cells of its coarsest stride
         shares = class_shares(labels[..., 0], len(views.names))
         instances, purity = main_instance(labels[..., 1])
         made = {"shares": shares.half(), "classes": main_instance(labels[..., 0])[0], "instances": instances, "purity": purity.half()}

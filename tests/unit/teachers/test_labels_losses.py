@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from chorus.errors import InputError
-from chorus.teachers.embedded.labels import IGNORED, class_shares, main_instance, training_views
+from chorus.teachers.embedded.labels import IGNORED, class_shares, main_instance, on_grid, training_views
 from chorus.teachers.embedded.losses import boundary_loss, pair_loss, word_loss
 
 
@@ -40,6 +40,14 @@ def test_patches_count_their_pixels():
     assert shares[0, 0, 0].tolist() == [0, 0.25, 0.75, 0, 0] and not shares[0, 1, 0].any()
     main, share = main_instance(classes)
     assert main[0, :, 0].tolist() == [2, 0] and share[0, :, 0].tolist() == [0.75, 1.0]
+
+
+def test_labels_on_another_grid_are_those_of_the_nearest_pixel():
+    labels = torch.arange(48)[None, :, None].expand(1, 48, 64)
+    assert torch.equal(on_grid(labels, 6, 8), labels)
+    taller = on_grid(labels, 8, 8)
+    assert taller.shape == (1, 64, 64) and taller[0, :, 5].tolist() == [int((row + 0.5) * 0.75) for row in range(64)]
+    assert on_grid(torch.zeros(2, 48, 64, 2), 3, 5).shape == (2, 24, 40, 2)
 
 
 def test_word_loss_prefers_the_right_word_and_ignores_unlabelled():
