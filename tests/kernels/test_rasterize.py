@@ -5,7 +5,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chorus_kernels import rasterize, reference
+from chorus_kernels import patch_weights, rasterize, reference
 from tests.kernels.scenes import Scene, clear_of_cutoffs, close, random_scene, relative
 
 IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2
@@ -43,6 +43,7 @@ def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_de
 def test_images_and_gradients(scene):
     assume(clear_of_cutoffs(scene))
     compare(scene, scene.colors, scene.colors[:1].expand(len(scene.Ks), 3).contiguous())
+    same_blend_counts(scene)
 
 
 @settings(max_examples=10)
@@ -67,15 +68,18 @@ def test_channels_agree_with_colours():
     assert torch.equal(many.alphas, narrow.alphas)
 
 
-def test_blend_counts_equal_the_dense_ones():
-    from chorus_kernels import patch_weights
-
-    scene = random_scene(11, 300, width=40, height=33)
-    assert clear_of_cutoffs(random_scene(11, 20, width=40, height=33))
-    got = patch_weights(*scene.shape, **scene.view, patch_rows=33, patch_cols=40, footprint="box")
-    w, order, _ = reference.blend_weights(*(x.double() for x in scene.shape), viewmat=scene.viewmats[0].double(), K=scene.Ks[0].double(), width=40, height=33)
-    counts = torch.zeros(300, dtype=torch.int64).index_copy(0, order, (w > 0).sum(0))
+def same_blend_counts(scene: Scene) -> None:
+    """Every splat is blended onto as many pixels as the dense definition says. A patch of one pixel holds that pixel's weight."""
+    got = patch_weights(*scene.shape, **scene.view, patch_rows=scene.height, patch_cols=scene.width, footprint="box")
+    exact, counts = scene.double(), torch.zeros(len(scene.means), dtype=torch.int64)
+    for viewmat, K in zip(exact.viewmats, exact.Ks, strict=True):
+        w, order, _ = reference.blend_weights(*exact.shape, viewmat=viewmat, K=K, width=scene.width, height=scene.height)
+        counts.index_add_(0, order, (w > 0).sum(0))
     assert torch.equal(got.indptr.diff(), counts)
+
+
+def test_blend_counts_equal_the_dense_ones_where_many_overlap():
+    same_blend_counts(random_scene(11, 300, width=40, height=33))
 
 
 def test_absolute_gradients_are_summed_per_pixel():
