@@ -1,13 +1,16 @@
 """The whole benchmark: python kernels/benchmarks/run.py [--only PATTERN] [--quick] [--json FILE] [--markdown FILE] [--gpu].
 
-Every row is measured in this process on one thread, as CPU time, next to its peer; only ratios carry over to other machines.
+Every row is measured on one thread, as CPU time, next to its peer in the same process; only ratios carry over to other machines. A group has
+a process of its own: what earlier ones leave in the allocator decides whether large results cost fresh pages, and peers twice their time.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -44,9 +47,16 @@ def rows_of(only: list[str], *, quick: bool) -> Iterator[Row]:
     """The rows of the groups whose name holds one of `only`, all when it is empty."""
     from cases import GROUPS, SLOW
 
-    for name, measure in GROUPS.items():
+    for name in GROUPS:
         if any(part in name for part in only) if only else not (quick and name in SLOW):
-            yield from measure()
+            yield from in_own_process(name)
+
+
+def in_own_process(group: str) -> Iterator[Row]:
+    """The group's rows, measured by this file run again."""
+    done = subprocess.run([sys.executable, __file__, "--group", group], stdout=subprocess.PIPE, text=True, check=True)
+    for line in done.stdout.splitlines():
+        yield Row(**json.loads(line))
 
 
 def markdown(rows: list[Row], head: str, peak: float) -> str:
@@ -73,9 +83,16 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help=f"write a table there, between {START} and {END} if the file has them")
     parser.add_argument("--gpu", action="store_true", help="gsplat and spconv on the same work, where CUDA is present")
+    parser.add_argument("--group", help=argparse.SUPPRESS)  # measure it here, a line of JSON for each row
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
+    if arguments.group:
+        from cases import GROUPS
+
+        for row in GROUPS[arguments.group]():
+            print(json.dumps(asdict(row)), flush=True)
+        return 0
     head, peak = machine()
     print(head, "  ".join(COLUMNS), sep="\n", flush=True)
     rows = []

@@ -9,7 +9,7 @@ from chorus_kernels import patch_weights, rasterize, reference
 from tests.kernels.scenes import Scene, clear_of_cutoffs, close, random_scene, relative
 
 IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2
-SLIVER = 1e-4  # on images a few pixels wide the gradient is a small difference of large terms
+SLIVER = 1e-4  # on images a few pixels wide, and of one splat or two, a gradient can be a small difference of large terms
 scenes = st.builds(
     random_scene,
     st.integers(0, 2**31),
@@ -31,7 +31,7 @@ def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_de
     assert torch.equal(got.radii, want.radii) or (got.radii - want.radii).abs().max() <= 1  # ceil of a rounded number
     g = torch.Generator().manual_seed(seed)
     outer = [torch.randn(x.shape, generator=g) for x in got[:3]]
-    tolerance = GRADIENT if min(scene.width, scene.height) >= 12 else SLIVER
+    tolerance = GRADIENT if min(scene.width, scene.height) >= 12 and len(scene.means) > 4 else SLIVER
     torch.autograd.backward(got[:3], outer)
     torch.autograd.backward(want[:3], [x.double() for x in outer])
     for name, a, b in zip(("means", "quats", "scales", "opacities", "colors", "backgrounds"), leaves, exact, strict=True):
