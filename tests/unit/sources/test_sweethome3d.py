@@ -205,7 +205,7 @@ def test_default_scenes_are_well_formed():
     assert not {s.home for s in train} & {s.home for s in held_out}
     assert not {f for s in train for f in s.furniture} & {f for s in held_out for f in s.furniture}
     second = [s for s in scenes if s.domain == "second"]
-    assert sorted(s.split for s in second) == ["held_out"] * 6 + ["train"] * 6 and not any(s.furniture for s in second)
+    assert sorted(s.split for s in second) == ["held_out"] * 6 + ["train"] * 16 and not any(s.furniture for s in second)
     assert not {s.home for s in second if s.split == "held_out"} & {s.home for s in train}
     assert len({(s.home, s.room, s.domain) for s in scenes}) == len(scenes)
 
