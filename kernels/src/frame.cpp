@@ -40,28 +40,37 @@ int64_t count_pairs(const Frame& f) {
   return pairs;
 }
 
-void fill_tiles(Frame& f, Block* blocks) {
+// Calls what(splat, tile) for every pair, splats in order, on bands of tile rows shared over the threads: a tile has one writer.
+template <class What>
+void each_pair(const Frame& f, int threads, What what) {
+  const int bands = threads < f.tiles_y ? threads : f.tiles_y;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+  for (int band = 0; band < bands; ++band) {
+    const int low = f.tiles_y * band / bands, high = f.tiles_y * (band + 1) / bands;
+    for (int64_t i = 0; i < f.n; ++i) {
+      const TileRect r = f.rects[i];
+      const int y0 = r.y0 > low ? r.y0 : low, y1 = r.y1 < high ? r.y1 : high;
+      for (int y = y0; y < y1; ++y)
+        for (int x = r.x0; x < r.x1; ++x) what(i, y * f.tiles_x + x);
+    }
+  }
+}
+
+void fill_tiles(Frame& f, Block* blocks, int threads) {
   f.pairs = count_pairs(f);
   const int tiles = f.tiles_x * f.tiles_y;
   f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
   f.tile_used = array_in<uint32_t>(blocks[3], tiles + 1);
   std::memset(f.tile_start, 0, sizeof(int64_t) * (tiles + 1));
   int64_t* count = f.tile_start + 1;
-  for (int64_t i = 0; i < f.n; ++i) {
-    const TileRect r = f.rects[i];
-    for (int y = r.y0; y < r.y1; ++y)
-      for (int x = r.x0; x < r.x1; ++x) ++count[y * f.tiles_x + x];
-  }
+  each_pair(f, threads, [=](int64_t, int tile) { ++count[tile]; });
   for (int k = 0; k < tiles; ++k) count[k] += f.tile_start[k];
   f.entries = array_in<uint32_t>(blocks[4], f.pairs + 1);
   f.reached = array_in<uint16_t>(blocks[9], f.pairs + 1);
   int64_t* cursor = array_in<int64_t>(blocks[5], tiles + 1);
   std::memcpy(cursor, f.tile_start, sizeof(int64_t) * tiles);
-  for (int64_t i = 0; i < f.n; ++i) {
-    const TileRect r = f.rects[i];
-    for (int y = r.y0; y < r.y1; ++y)
-      for (int x = r.x0; x < r.x1; ++x) f.entries[cursor[y * f.tiles_x + x]++] = (uint32_t)i;
-  }
+  uint32_t* entries = f.entries;
+  each_pair(f, threads, [=](int64_t i, int tile) { entries[cursor[tile]++] = (uint32_t)i; });
 }
 
 }  // namespace
@@ -89,11 +98,12 @@ void FrameStore::build(const Scene& scene, const Camera& camera, int32_t* radii,
   f.n = n;
   f.splats = array_in<Splat>(blocks[0], n + 1);
   f.rects = array_in<TileRect>(blocks[1], n + 1);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t r = 0; r < n; ++r) {
     f.splats[r] = staged[keys[r].index];
     f.rects[r] = staged_rects[keys[r].index];
   }
-  fill_tiles(f, blocks);
+  fill_tiles(f, blocks, threads);
   ops().color_splats(scene, camera, f.splats, n, threads);
 }
 

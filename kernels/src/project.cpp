@@ -102,6 +102,7 @@ void color_splats(const Scene& s, const Camera& c, Splat* splats, int64_t n, int
   if (!s.colors) return;
   if (s.sh_degree < 0) {
     const int channels = s.channels < 3 ? s.channels : 3;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < n; ++i) {
       const float* from = s.colors + (int64_t)splats[i].id * s.channels;
       float* to = &splats[i].r;
