@@ -63,9 +63,6 @@ def _text_encoder(source: str):
 
 
 def _tower(source: str):
-    import os
-    from pathlib import Path
-
     from chorus.errors import MissingError
 
     if source == "embedded":
@@ -74,8 +71,9 @@ def _tower(source: str):
         return TextTower()
     if source.startswith("foundation:"):
         from chorus.params import load_params
+        from chorus.store import root_folder
         from chorus.teachers.foundation.identity import load_words
 
-        root = Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
+        root = root_folder()
         return load_words(source, load_params(root / "params.yaml").teachers, root)
     raise MissingError("text", expected="embedded or foundation:NAME@HASH", got=repr(source), fix="Give SceneEncoder your own text=.")

@@ -162,9 +162,9 @@ def import_checkpoint(
 
 def _workspace() -> tuple[Store, Params]:
     from chorus.params import load_params
-    from chorus.store import Store
+    from chorus.store import Store, root_folder
 
-    root = Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
+    root = root_folder()
     return Store(root), load_params(root / "params.yaml")
 
 

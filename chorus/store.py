@@ -36,6 +36,11 @@ class Artifact:
     fresh: bool
 
 
+def root_folder() -> Path:
+    """The workspace's project folder: CHORUS_ROOT, else the working directory."""
+    return Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
+
+
 @dataclass(frozen=True)
 class Store:
     """Paths of one workspace. root: the project folder (holding data/)."""

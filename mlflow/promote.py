@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project beside this folder, when it is not installed
 
 from chorus.errors import ChorusError, StoreError
-from chorus.store import Store
+from chorus.store import Store, root_folder
 from orchestration import tracking
-from orchestration.resources import QUIET, root_folder
+from orchestration.resources import QUIET
 
 MODEL = tracking.MODEL
 FIGURES = ("zero_shot.student.f_miou", "zero_shot.student.f_macc")  # percent; the first decides, the second breaks a tie

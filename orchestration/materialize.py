@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 
 from chorus.errors import ChorusError, InputError
-from chorus.store import Store
+from chorus.store import Store, root_folder
 from orchestration import stages
 from orchestration.plan import one_of
 from orchestration.progress import Progress
-from orchestration.resources import prepare_state, root_folder
+from orchestration.resources import prepare_state
 from orchestration.scene_list import chosen
 
 INTERRUPTED = 130

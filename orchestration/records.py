@@ -5,9 +5,9 @@ import sqlite3
 
 import dagster as dg
 
-from chorus.store import Store
+from chorus.store import Store, root_folder
 from orchestration.partitions import scenes
-from orchestration.resources import prepare_state, root_folder
+from orchestration.resources import prepare_state
 
 PASSED, FAILED = "SUCCEEDED", "FAILED"
 

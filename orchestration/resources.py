@@ -9,7 +9,7 @@ import dagster as dg
 
 from chorus.errors import ChorusError
 from chorus.params import Params, load_params
-from chorus.store import Artifact, Store
+from chorus.store import Artifact, Store, root_folder
 
 QUIET = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -32,11 +32,6 @@ compute_logs:  # capturing a run's output starts four processes a run, half of t
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
 """
-
-
-def root_folder() -> Path:
-    """CHORUS_ROOT, else the working directory."""
-    return Path(os.environ.get("CHORUS_ROOT") or ".").resolve()
 
 
 def prepare_state(store: Store) -> Path:

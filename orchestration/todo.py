@@ -4,9 +4,8 @@ import functools
 
 from chorus.errors import ChorusError
 from chorus.params import load_params
-from chorus.store import Store
+from chorus.store import Store, root_folder
 from orchestration import records, stages
-from orchestration.resources import root_folder
 
 
 class Todo:

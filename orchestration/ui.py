@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import ChorusError, MissingError, StoreError
-from chorus.store import Store
+from chorus.store import Store, root_folder
 from orchestration import tracking
 from orchestration.crew import THREADS
-from orchestration.resources import prepare_state, root_folder
+from orchestration.resources import prepare_state
 
 HOST = "127.0.0.1"
 PATIENCE = 180  # seconds until a server counts as broken; MLflow's may take 90
