@@ -63,11 +63,12 @@ class SceneTargets:
         if key in self._kept:
             yield slice(0, self._kept[key].shape[1]), self._kept[key]
             return
-        if self.scene is None or len(self.scene) != len(self.valid(role)):
+        gaussians, width = len(self.valid(role)), len(self.coverage(role))
+        if self.scene is None or len(self.scene) != gaussians:
             got = "none" if self.scene is None else f"one of {len(self.scene)}"
-            raise InputError(self.folder, expected=f"the scene of {len(self.valid(role))} Gaussians", got=got, fix="Pass scene to load_targets.")
+            raise InputError(self.folder, expected=f"the scene of {gaussians} Gaussians", got=got, fix="Pass scene to load_targets.")
         for columns, part in weight_parts(self.scene, self.views, role):
-            if part.shape[1] == len(self.coverage(role)):
+            if part.shape[1] == width:
                 self._kept[key] = part
             yield columns, part
 
