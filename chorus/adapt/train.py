@@ -47,6 +47,7 @@ class AdaptScene:
     _groups: dict = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
+        """Raise InputError where a role's G, maps and starts are of different sizes."""
         for role, maps in self.teacher_maps.items():
             if self.weights[role].shape != (len(self.scene), len(maps)) or self.starts[role][-1] != len(maps):
                 views = len(self.starts[role]) - 1
@@ -136,6 +137,7 @@ class _Run:
         self._augmentation = Augmentation()
 
     def advance(self, step: int) -> dict[str, float]:
+        """One step on some overlapping views of one scene; returns its losses. All that is random comes from (seed, step)."""
         torch.manual_seed(generator_of(self.seed, 5, step).initial_seed())
         generator = generator_of(self.seed, 6, step)
         scene = self.scenes[scene_of_step(step, len(self.scenes), self.seed)]
@@ -179,6 +181,7 @@ class _Run:
         return losses
 
     def finish(self) -> TrainResult:
+        """The adapted model, low-rank parts folded in, ready for use; its config names the scenes."""
         fold_low_rank(self.model)
         self.model.requires_grad_(True)
         config = self.model.config

@@ -186,6 +186,7 @@ class _Run:
             torch.save({**state, "curves": json.dumps([self.curves, self._sums]), "fingerprint": self.fingerprint()}, temporary)
 
     def restore(self, path: Path) -> None:
+        """Go on from the checkpoint of this very run; one of another run is ignored. Raises InputError for a damaged one."""
         if not path.exists():
             return
         kept = read_pth(path, expected="a training checkpoint", fix="Delete it to start again.")

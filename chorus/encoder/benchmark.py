@@ -70,6 +70,7 @@ def agreement(scene: GaussianScene, name: str, *, max_rows: int) -> tuple[int, f
 
 
 def main() -> None:
+    """Read the command line, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="base")
     parser.add_argument("--sizes", default="50000,100000,200000,500000,1000000,1500000")

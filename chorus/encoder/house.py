@@ -58,8 +58,7 @@ def drawn_room(count: int = ROOM) -> GaussianScene:
     axis, side = torch.randint(3, (count,), generator=draw), torch.randint(2, (count,), generator=draw)
     rows = torch.arange(count)
     means[rows, axis] = torch.where(side == 0, lows[which, axis], highs[which, axis])
-    normal = torch.randn
     return GaussianScene(
-        means=means, quats=normal(count, 4, generator=draw), log_scales=normal(count, 3, generator=draw) * 0.3 - 4.2,
-        opacity_logits=normal(count, generator=draw), sh=normal(count, 1, 3, generator=draw),
+        means=means, quats=torch.randn(count, 4, generator=draw), log_scales=torch.randn(count, 3, generator=draw) * 0.3 - 4.2,
+        opacity_logits=torch.randn(count, generator=draw), sh=torch.randn(count, 1, 3, generator=draw),
     )  # fmt: skip

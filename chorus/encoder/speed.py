@@ -55,6 +55,7 @@ def product_rate(size: int = 2048, repeats: int = 5) -> float:
 
 @torch.no_grad()
 def main() -> None:
+    """Read the command line, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="base")
     parser.add_argument("--size", type=int, default=100_000, help="Gaussians")

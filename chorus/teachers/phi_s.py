@@ -87,6 +87,7 @@ class PhiS:
 
     @classmethod
     def load(cls, path: Path) -> PhiS:
+        """What :meth:`save` wrote. Raises InputError when the file is absent or damaged."""
         try:
             with safe_open(path, "pt") as file:
                 notes = file.metadata()

@@ -78,6 +78,7 @@ class Decoder(nn.Module):
             getattr(self, f"std{stride}").copy_(std)
 
     def forward(self, pyramid: Pyramid) -> Tensor:
+        """The trunk's levels [B, C, H / stride, W / stride] -> unit vectors [B, dim, H / 8, W / 8]."""
         level = {stride: self._standardised(pyramid[stride], stride) for stride in CHANNELS}
         whole = self.whole(level[32].mean(dim=(2, 3)))[:, :, None, None]
         x = self.coarse(self.from16(level[16]) + _upsample(self.from32(level[32])) + whole)

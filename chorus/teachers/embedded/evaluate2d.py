@@ -32,6 +32,7 @@ class LabelledViews:
 
     @classmethod
     def of(cls, capture: Capture, images: np.ndarray | None = None) -> LabelledViews:
+        """A labelled capture's views, or other images [V, H, W, 3] uint8 of the same poses under its labels."""
         shown = torch.from_numpy(np.ascontiguousarray(capture.images if images is None else images)).float() / 255
         semantic, instance = (torch.from_numpy(layer.astype(np.int64)) for layer in (capture.semantic, capture.instance))
         items = int(instance.max())

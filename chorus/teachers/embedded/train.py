@@ -77,6 +77,7 @@ class _Training:
         )
 
     def run(self, progress: Callable[[int, dict], None]) -> list[dict]:
+        """All steps; the losses of every 25th and of the last, as ``progress`` was told them."""
         curve = []
         for step in range(1, self.steps + 1):
             losses = self._step()

@@ -43,6 +43,7 @@ class _Builder:
         self._trunks: dict[Path, RadioTrunk] = {}
 
     def teacher(self, role: Role) -> Teacher:
+        """The role's teacher. Raises ParamsError when the model named fills another role, MissingError when its weights are absent."""
         name = getattr(self._all, role)
         path = resolve(name, self._weights, role=role)
         teacher = self._load(role, path, name=label(name))

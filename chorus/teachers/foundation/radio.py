@@ -65,6 +65,7 @@ class RadioTeacher(VisionTeacher):
         return rows // self.net.patch, cols // self.net.patch
 
     def patches(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, h, w] -> [B, rows, cols, dim] through this role's adaptor; of lang through the head that meets words."""
         out = self.net(pixels)
         if self.role == "lang":
             found = self.net.model.adaptors[self._adaptor].head_mlp(out["backbone"][1])
