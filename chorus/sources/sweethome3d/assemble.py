@@ -9,6 +9,7 @@ import numpy as np
 
 from chorus.errors import InputError
 from chorus.sources.sweethome3d import textures
+from chorus.sources.sweethome3d.catalogue import DEFAULTS, RESERVE
 from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
 from chorus.sources.sweethome3d.dressing import laptops
 from chorus.sources.sweethome3d.fetch import HomesFolder
@@ -44,14 +45,15 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
     """Build the scene. Raises InputError for a room that is absent or empty, or a library that is not there."""
     home = read_home(homes.jar, spec.home)
     room = _room(home, spec)
-    libraries = _libraries(spec, homes)
+    archives = _archives(spec, homes)
     origin = np.array([*_middle(room.points), home.levels[room.level].elevation])
     shell = SoupBuilder()
     pieces, finishes = _add_shell(shell, home, spec)
     visible = _visible_items(home, room, shell.build())
-    if libraries:
+    if spec.furniture:
         visible += laptops([i for i in visible if _in_room(i, room)], _middle(room.points), np.random.default_rng([spec.seed, 5]))
-    furnisher = Furnisher(store=store, jar=homes.jar, libraries=libraries, seed=spec.seed, lamps_on=spec.light in ("dusk", "evening"))
+    lamps_on = spec.light in ("dusk", "evening")
+    furnisher = Furnisher(store=store, archives=archives, libraries=spec.furniture, seed=spec.seed, lamps_on=lamps_on)
     numbers = _instances(visible)
     view = Material(color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light])
     baths = [i for i in visible if CLASS_NAMES[class_of(i)] == "bathtub"]
@@ -106,11 +108,13 @@ def _instances(items: list[Item]) -> list[int]:
     return numbers
 
 
-def _libraries(spec: SweetHomeRoom, homes: HomesFolder) -> dict[str, Path]:
-    absent = [name for name in spec.furniture if name not in homes.libraries]
+def _archives(spec: SweetHomeRoom, homes: HomesFolder) -> dict[str, Path]:
+    """Every archive by name, once those the scene names are known to be there."""
+    known = {*homes.libraries, RESERVE}
+    absent = [name for name in spec.furniture if name not in known]
     if absent:
-        raise InputError(f"scene {spec.id}", expected=f"furniture libraries among {', '.join(homes.libraries) or 'none'}", got=", ".join(absent))
-    return {name: homes.libraries[name] for name in spec.furniture}
+        raise InputError(f"scene {spec.id}", expected=f"furniture libraries among {', '.join(sorted(known))}", got=", ".join(absent))
+    return {**homes.libraries, DEFAULTS: homes.jar}
 
 
 def _middle(points: np.ndarray) -> np.ndarray:

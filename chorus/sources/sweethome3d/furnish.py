@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from chorus.sources.sweethome3d.catalogue import CatalogueModel, stand_ins
+from chorus.sources.sweethome3d.catalogue import DEFAULTS, OWN, CatalogueModel, stand_ins
 from chorus.sources.sweethome3d.classes import CLASS_ID, class_of, is_primitive
 from chorus.sources.sweethome3d.colors import draw_style, recolor
 from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
 from chorus.sources.sweethome3d.models import Model, ModelStore
+from chorus.sources.sweethome3d.own_models import own_model
 from chorus.sources.sweethome3d.textures import paint
 from chorus.sources.sweethome3d.walls import wall_part
 
+SIMILAR, STRETCHED = 1.45, 3.1  # how much a side may change relative to the others: wished for, and at most
 GLASS = Material(color=(0.86, 0.91, 0.93), name="glass")
 LAMP_GLOW = 0.9
 
@@ -26,29 +29,27 @@ class Furnisher:
     """Puts items into a SoupBuilder, counting what was drawn with which kind of model and what had to be skipped."""
 
     store: ModelStore
-    jar: Path
-    libraries: dict[str, Path]  # those this scene may use; empty: default models as the designer coloured them
+    archives: dict[str, Path]  # furniture libraries and, as DEFAULTS, the jar
+    libraries: tuple[str, ...]  # those this scene may use; empty: default models as the designer coloured them
     seed: int
     lamps_on: bool
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # items by the model drawn for them, "archive/model"
     missing: list[str] = field(default_factory=list)
 
     def add(self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None, alone: bool = True) -> None:
         """One item standing on a level at height ``base`` (m); view: what its panes show, None for an inner window.
 
-        alone: nothing stands in the same place (a shower over a bathtub keeps its own open model).
+        alone: nothing stands in the same place (a stall must not stand in for a shower over a bathtub).
         """
         semantic = class_of(item)
-        stand_in = self._choose(item) if alone or semantic != CLASS_ID["shower"] else None
-        archive = self.libraries[stand_in.library] if stand_in else self.jar
-        path, rotation = (stand_in.path, stand_in.rotation) if stand_in else (item.model, item.rotation)
-        model = self.store.load(archive, path, rotation)
+        kind = "showerOverBath" if semantic == CLASS_ID["shower"] and not alone else item.catalog_id.removeprefix("eTeks#")
+        stand_in = self._choose(item, kind)
+        name, model = self._load(item, stand_in)
         if model is None:
-            self._count("skipped_absent_model")
             self.missing.append(item.catalog_id or item.name)
             return
-        self._count("catalogue_model" if stand_in else "default_model")
-        placed = replace_in_wall(item, stand_in) if stand_in and item.tag == "doorOrWindow" else item
+        self.counts[name] = self.counts.get(name, 0) + 1
+        placed = _placed(item, stand_in, kind)
         corners, normals = place(model, placed, base=base)
         materials = self._materials(item, model, swapped=stand_in is not None)
         material, uv = model.material, model.uv
@@ -59,12 +60,20 @@ class Furnisher:
             materials = (*materials, shows)
         builder.add_many(corners, uv=uv, material=material, materials=materials, semantic=semantic, instance=instance, normals=normals)
 
-    def _choose(self, item: Item) -> CatalogueModel | None:
+    def _load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
+        """The model to draw, with the name it is counted under; None when the item's own is absent."""
+        if stand_in is None:
+            return f"{DEFAULTS}/{Path(item.model).stem}", self.store.load(self.archives[DEFAULTS], item.model, item.rotation)
+        if stand_in.archive is None:
+            return stand_in.name, own_model(stand_in.name.removeprefix(f"{OWN}/"))
+        return stand_in.name, self.store.load(stand_in.archive, stand_in.path, stand_in.rotation)
+
+    def _choose(self, item: Item, kind: str) -> CatalogueModel | None:
         """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default model."""
         if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
             return None
-        found = stand_ins(item.catalog_id, item.size, libraries=self.libraries)
-        found = found or stand_ins(item.catalog_id, item.size, libraries=self.libraries, tolerance=2.6)
+        similar = partial(stand_ins, kind, item.size, libraries=self.libraries, archives=self.archives, in_wall=item.tag == "doorOrWindow")
+        found = similar(tolerance=SIMILAR) or similar(tolerance=STRETCHED)
         if not found:
             return None
         shape = f"{item.catalog_id} {np.rint(item.size * 20).astype(int).tolist()}"
@@ -89,8 +98,21 @@ class Furnisher:
             made.append(replace(m, color=tuple(float(c) for c in color), glow=LAMP_GLOW if shines else 0.0))
         return tuple(made)
 
-    def _count(self, key: str) -> None:
-        self.counts[key] = self.counts.get(key, 0) + 1
+
+def _placed(item: Item, stand_in: CatalogueModel | None, kind: str) -> Item:
+    """The item as its stand-in fills it."""
+    if stand_in is None:
+        return item
+    if item.tag == "doorOrWindow":
+        return replace_in_wall(item, stand_in)
+    return hang(item, stand_in.size) if kind == "showerOverBath" else item
+
+
+def hang(item: Item, size: np.ndarray) -> Item:
+    """The item at another size [3] (m), in the middle of its back and under its top: a shower head where a whole shower stood."""
+    back = np.array([-np.sin(item.angle), np.cos(item.angle)])
+    center = item.center + (item.size[1] - size[1]) / 2 * back
+    return replace(item, size=size, plan_height=float(size[2]), center=center, elevation=item.elevation + item.plan_height - float(size[2]))
 
 
 def replace_in_wall(item: Item, model: CatalogueModel) -> Item:
