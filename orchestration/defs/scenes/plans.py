@@ -17,7 +17,7 @@ def capture(store: Store, params: Params, scene: str) -> Plan:
         return _plan(store, scene, "capture", lambda out: _ingest(folder, params, out), params.capture, {"folder": hash_folder(folder)})
     one_of(scene, all_scenes(store), "scene")
     spec = specs(store)[scene]
-    return _plan(store, scene, "capture", lambda out: _render_room(store, spec, params, out), {"capture": params.capture, "scene": spec}, {})
+    return _plan(store, scene, "capture", lambda out: _render_room(store, spec, params, out), {"capture": params.capture, "scene": spec}, {}, recipe=2)
 
 
 def gaussians(store: Store, params: Params, scene: str) -> Plan:
@@ -47,8 +47,8 @@ def targets(store: Store, params: Params, scene: str) -> Plan:
     return _plan(store, scene, "targets", lambda out: _targets(store, scene, params, out), params.targets, inputs)
 
 
-def _plan(store: Store, scene: str, part: str, make, params: object, inputs: dict) -> Plan:
-    return Plan(path=store.scene(scene, part), stage=f"scenes/{part}", make=make, params=params, inputs=inputs)
+def _plan(store: Store, scene: str, part: str, make, params: object, inputs: dict, *, recipe: int = 1) -> Plan:
+    return Plan(path=store.scene(scene, part), stage=f"scenes/{part}", make=make, params=params, inputs=inputs, recipe=recipe)
 
 
 def _ingest(folder: Path, params: Params, out: Path) -> None:
