@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ def collect(
     teachers: also judge the 2D teachers. encoder, adapted: model folders, the store's when None; the adapted one may be absent. seconds: stage -> wall time;
     sheets: further pictures by caption. Raises ChorusError when a room has no labels or an artifact is absent.
     """
+    started = time.perf_counter()
     encoder, adapted = encoder or store.model("encoder"), adapted or store.model("adapted")
     encoders = Encoders.load(encoder, adapted if adapted.is_dir() else None, seed=params.seed)
     names = label_set(store, [*rooms.held_out, *rooms.adaptation])
@@ -63,6 +65,7 @@ def collect(
         withheld=tuple(name for name in params.teachers.withheld if name in names),
         held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
+        trained_models=_models(store, [*rooms.probe_train, *rooms.adapted_on]),
         adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation) if encoders.adapted else (),
         curves=_curves({"encoder": encoder, "adapted": adapted}),
         fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in rooms.every()},
@@ -70,6 +73,7 @@ def collect(
         teachers=scores,
         storage=_storage(store, rooms.every()),
         seconds=dict(seconds or {}),
+        started=started,
         provenance=_provenance(store, rooms),
         seed=params.seed,
     )
@@ -117,7 +121,12 @@ def _truth(capture: Capture, names: tuple[str, ...], params: Params) -> TruthPoi
 
 
 def _info(capture: Capture) -> dict:
-    return {key: capture.info[key] for key in ("home", "room", "domain", "split") if key in capture.info}
+    return {key: capture.info[key] for key in ("home", "room", "domain", "split", "models") if key in capture.info}
+
+
+def _models(store: Store, scenes: Iterable[str]) -> frozenset[str]:
+    """Names of the furniture models drawn in these rooms."""
+    return frozenset(name for scene in scenes for name in _json(store.scene(scene, "capture") / "cameras.json")["info"].get("models", {}))
 
 
 def _curves(models: Mapping[str, Path]) -> dict[str, Path]:

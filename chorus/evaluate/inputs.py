@@ -41,7 +41,7 @@ class Room:
     fields: Mapping[str, Field]
     gaussians: GaussianScene | None = None  # for pictures
     capture: Capture | None = None  # for pictures
-    info: Mapping[str, object] = field(default_factory=dict)  # home, domain, licence
+    info: Mapping[str, object] = field(default_factory=dict)  # home, room, domain, split; models: how often which was drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,7 @@ class ReportInputs:
     withheld: tuple[str, ...]  # names the language teacher's training never saw
     held_out: tuple[Room, ...]
     probe_train: tuple[Room, ...] = ()  # rooms of the training homes; read by the probe alone
+    trained_models: frozenset[str] = frozenset()  # furniture models drawn in any room trained on
     adaptation: tuple[Room, ...] = ()  # held-out rooms of the second domain with fields before and after
     curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
     fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
@@ -60,5 +61,6 @@ class ReportInputs:
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
     storage: Mapping[str, int] = field(default_factory=dict)  # factorised_bytes, naive_bytes
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> wall time
+    started: float | None = None  # time.perf_counter() when this evaluation began; its own seconds count from there to the last chart
     provenance: Mapping[str, str] = field(default_factory=dict)  # artifact -> content hash
     seed: int = 0

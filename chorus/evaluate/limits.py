@@ -18,6 +18,7 @@ def sentences(report: dict) -> list[str]:
         f"One random seed ({data['seed']}): how much another training run would differ is not in these intervals.",
         "The homes are designed by people but rendered by one program: light, sensor noise and furniture meshes are simpler than in a photographed home.",
     ]
+    out += _models(data["models"])
     if few:
         out.append(f"Rest on fewer than {FEW_POINTS} points each, so that one object decides them: {_list(few)}.")
     if absent:
@@ -33,6 +34,18 @@ def sentences(report: dict) -> list[str]:
     )
     out.append("The lifted teacher is an upper reference, not a rival: it needs images of the very room.")
     return out
+
+
+def _models(models: dict) -> list[str]:
+    """Whether furniture was seen before."""
+    if not models["held_out"]:
+        return []
+    held = f"of the {_count(models['held_out'], 'furniture model')} in held-out rooms"
+    if not models["shared"]:
+        return [f"None {held} was drawn in a room trained on."]
+    share = 100 * models["shared_items"] / models["items"]
+    names = _list([name.rpartition("/")[2] for name in models["shared"]])
+    return [f"{len(models['shared'])} {held} were drawn in rooms trained on too, {share:.0f} % of all items there: {names}."]
 
 
 def _withheld(report: dict, present: dict) -> list[str]:

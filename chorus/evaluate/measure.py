@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
@@ -159,6 +160,7 @@ def _data(inputs: ReportInputs) -> dict:
     return {
         "held_out_rooms": [room.name for room in inputs.held_out],
         "held_out_homes": sorted(homes),
+        "models": _models(inputs),
         "probe_training_rooms": len(inputs.probe_train),
         "adaptation_rooms": [room.name for room in inputs.adaptation],
         "truth_points": int(sum(len(room.truth) for room in inputs.held_out)),
@@ -166,3 +168,10 @@ def _data(inputs: ReportInputs) -> dict:
         "withheld": list(inputs.withheld),
         "seed": inputs.seed,
     }
+
+
+def _models(inputs: ReportInputs) -> dict:
+    """How many furniture models the held-out rooms show, over how many items, and which of them rooms trained on show too."""
+    drawn = sum((Counter(room.info.get("models", {})) for room in inputs.held_out), Counter())
+    shared = sorted(set(drawn) & inputs.trained_models)
+    return {"held_out": len(drawn), "items": drawn.total(), "shared": shared, "shared_items": sum(drawn[name] for name in shared)}

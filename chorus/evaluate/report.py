@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import jinja2
@@ -29,14 +30,16 @@ TITLES = {
 def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> dict:
     """Write report.html, metrics.json and plots/*.png into an existing folder and return the metrics.
 
-    The same inputs give the same bytes.
+    The same inputs give the same bytes, but for the seconds the evaluation itself took (none where ``inputs.started`` is None).
     """
     folder = Path(folder)
     report = measure(inputs, params)
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
     charts = _charts(folder / "plots", inputs, report)
     rooms = [_room(folder / "plots", room, inputs) for room in _richest(inputs)]
+    if inputs.started is not None:
+        report["seconds"]["evaluation"] = round(time.perf_counter() - inputs.started, 1)
+    (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
     page = _environment().from_string(TEMPLATE.read_text()).render(
         report=report, charts=charts, rooms=rooms, limits=limits.sentences(report), titles=TITLES, methods=METHODS, probed=PROBED,
         sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],

@@ -22,7 +22,7 @@ def evaluation(store: Store, params: Params) -> Plan:
     inputs |= hashes(store, every) | {f"{name}/capture": part_hash(store, name, "capture") for name in every}
     return Plan(
         path=store.reports, stage="reports/evaluation", make=lambda out: _report(store, params, groups, out),
-        params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed}, inputs=inputs,
+        params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed}, inputs=inputs, recipe=2,
     )  # fmt: skip
 
 

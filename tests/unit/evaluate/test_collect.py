@@ -16,6 +16,7 @@ from chorus.errors import ChorusError, StoreError
 from chorus.evaluate import images
 from chorus.evaluate.collect import Rooms, collect
 from chorus.evaluate.measure import measure
+from chorus.evaluate.report import write_report
 from chorus.io import read_scene, write_scene
 from chorus.params import load_params
 from chorus.scene import scene_from_colors
@@ -50,7 +51,7 @@ def _capture():
     images = np.where(semantic[..., None] == 2, [200, 20, 20], [90, 90, 90]).astype(np.uint8)
     depth = np.full(semantic.shape, 2.0, np.float32)
     labels = {"semantic": semantic, "instance": semantic.astype(np.uint16), "class_names": NAMES}
-    return Capture(images=images, cameras=cameras, depth=depth, info={"home": "drawn"}, **labels)
+    return Capture(images=images, cameras=cameras, depth=depth, info={"home": "drawn", "models": {"own/box": 2}}, **labels)
 
 
 def _scene():
@@ -106,15 +107,18 @@ def words(monkeypatch):
     monkeypatch.setattr(chorus, "_text_encoder", lambda source: embed)
 
 
-def test_a_store_becomes_a_report(store):
+def test_a_store_becomes_a_report(store, tmp_path):
     inputs = collect(store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False)
     assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",)
     assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "colour_only", "noisy"}
+    assert inputs.trained_models == {"own/box"} and inputs.held_out[0].info["models"] == {"own/box": 2}
     assert set(inputs.curves) == {"encoder/splats"} and inputs.storage["naive_bytes"] > 0
     assert "gaussians of room-a" in inputs.provenance and inputs.held_out[0].info["home"] == "drawn"
     report = measure(inputs, PARAMS.evaluate)
     assert report["zero_shot"]["lifted"]["f_miou"] > 80  # one class in front: the chair
     assert report["linear_probe"]["colour_only"]["miou"] > 80
+    written = write_report(tmp_path, inputs, PARAMS.evaluate)
+    assert written["seconds"]["capture"] == 2.0 and 0 < written["seconds"]["evaluation"] < 600
     assert report["fit"]["psnr_heldout_median"] == 25.5 and report["adaptation"]["before"]["f_miou"] is None
 
 

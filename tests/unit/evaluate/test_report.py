@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from synthetic import inputs, room
@@ -10,6 +11,7 @@ from test_measure import FIXED, PARAMS
 
 from chorus.errors import InputError, MissingError
 from chorus.evaluate import limits, plots
+from chorus.evaluate.measure import measure
 from chorus.evaluate.report import size, write_report
 from chorus.evaluate.table import read_metrics, render_table
 
@@ -89,6 +91,18 @@ def test_limits_name_rare_absent_and_unsettled_things(written):
     report = {**written[1], "adaptation": {"gain": {"f_miou_interval": [-1.0, 2.0]}}, "zero_shot_withheld": {"lifted": {"f_miou": 0.5}}}
     text = " ".join(limits.sentences(report))
     assert "that adaptation helps" in text and "hardly knows them" in text
+
+
+def test_furniture_seen_in_training_is_named(written):
+    assert "furniture model" not in " ".join(limits.sentences(written[1]))  # nothing is known of it
+    kitchen, bath = written[2].held_out
+    held_out = (replace(kitchen, info={"models": {"a/chair": 3, "a/box": 1}}), replace(bath, info={"models": {"a/box": 4}}))
+    for trained, said in (
+        (frozenset({"a/box", "a/sofa"}), "1 of the 2 furniture models .* 62 % of all items there: box"),
+        (frozenset({"a/sofa"}), "None of the 2"),
+    ):
+        report = measure(inputs(held_out=held_out, trained_models=trained), PARAMS)
+        assert report["data"]["models"]["items"] == 8 and re.search(said, " ".join(limits.sentences(report)))
 
 
 def test_curves_skip_empty_cells_and_refuse_garbage(tmp_path):
