@@ -113,7 +113,7 @@ void backward(Frames& frames, In<float> means, In<float> quats, In<float> scales
     const BlendGradient grad{g_colors ? g_colors->data() + v * pixels * shape.channels : nullptr,
                              g_depths ? g_depths->data() + v * pixels : nullptr, g_alphas ? g_alphas->data() + v * pixels : nullptr};
     splat_sums(store, scene, out, grad, many ? pointer(d_colors) : nullptr, (bool)absgrad, geometry || !many, sums, slot_memory, o.threads);
-    if (geometry || !many) ops().project_backward(store.frame, scene, sums, grads, o.threads);
+    if (geometry || !many) ops().project_backward(store.frame, scene, sums, store.places(o.threads), grads, o.threads);
   }
 }
 

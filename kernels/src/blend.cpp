@@ -9,53 +9,57 @@ namespace {
 
 struct BlockState {
   Px T, r, g, b, z;
-  uint32_t alive;
+  Px final;              // transmittance behind the last splat that was blended
+  int32_t seen[16];      // splats of the block's list before the one that ended the pixel
+  bool alive;
 };
 
-// Blends the block's splats of a chunk onto it. Updates the state; stops when every pixel is done.
-void blend_block(const Chunk& chunk, int block, const BlockPixels& px, BlockState& state) {
-  vf T[NV], r[NV], g[NV], b[NV], z[NV];
-  vm alive[NV];
+// Blends the block's splats of a chunk onto it; stops when every pixel is done. Not inlined: its loop alone fills the registers.
+__attribute__((noinline)) void blend_block(const Chunk& chunk, int block, const BlockPixels& px, BlockState& state) {
+  vf T[NV], final[NV], r[NV], g[NV], b[NV], z[NV];
+  vi seen[NV];
   for (int s = 0; s < NV; ++s) {
-    T[s] = state.T.v[s]; r[s] = state.r.v[s]; g[s] = state.g.v[s]; b[s] = state.b.v[s]; z[s] = state.z.v[s];
-    alive[s] = mask_from(part(state.alive, s));
+    T[s] = state.T.v[s]; final[s] = state.final.v[s];
+    r[s] = state.r.v[s]; g[s] = state.g.v[s]; b[s] = state.b.v[s]; z[s] = state.z.v[s];
+    seen[s] = load_int(state.seen + s * L);
   }
-  for (int i = 0; i < chunk.count[block]; ++i) {
-    const Splat& q = chunk.splats[chunk.list[block][i]];
-    bool ended = false;
+  state.alive = each_abreast(chunk.count[block], [&](auto abreast, int i) {
+    constexpr int K = decltype(abreast)::value;
+    const Splat* q[K];
+    for (int k = 0; k < K; ++k) q[k] = chunk.splats + chunk.list[block][i + k];
+    Alpha a[K][NV];
+    alphas_at<K>(q, px.x.v, px.y.v, a);
+    uint32_t living = 0;
     for (int s = 0; s < NV; ++s) {
-      Alpha a = alpha_at(q, px.x.v[s], px.y.v[s], alive[s]);
-      vf weight = keep(a.valid, T[s] * a.a);
-      vf next = T[s] - weight;
-      vm ok = gt(next, set1(T_MIN));
-      if (CHORUS_UNLIKELY(!all(ok))) {
-        weight = keep(ok, weight);
-        next = select(ok, next, T[s]);
-        alive[s] = both(alive[s], ok);
-        ended = true;
+      vm on;
+      for (int k = 0; k < K; ++k) {
+        const vf shown = T[s] * a[k][s].a;
+        on = dim(T[s], a[k][s].a);
+        const vf weight = keep(on, shown);
+        final[s] = select(on, T[s], final[s]);
+        seen[s] = count_where(seen[s], on);
+        r[s] += weight * q[k]->r; g[s] += weight * q[k]->g; b[s] += weight * q[k]->b; z[s] += weight * q[k]->z;
       }
-      T[s] = next;
-      r[s] += weight * q.r; g[s] += weight * q.g; b[s] += weight * q.b; z[s] += weight * q.z;
+      living |= bits(on);
     }
-    if (CHORUS_UNLIKELY(ended)) {
-      uint32_t living = 0;
-      for (int s = 0; s < NV; ++s) living |= bits(alive[s]);
-      if (!living) break;
-    }
-  }
-  state.alive = 0;
+    return living != 0;
+  });
   for (int s = 0; s < NV; ++s) {
-    state.T.v[s] = T[s]; state.r.v[s] = r[s]; state.g.v[s] = g[s]; state.b.v[s] = b[s]; state.z.v[s] = z[s];
-    state.alive |= bits(alive[s]) << (s * L);
+    state.T.v[s] = T[s]; state.final.v[s] = final[s];
+    state.r.v[s] = r[s]; state.g.v[s] = g[s]; state.b.v[s] = b[s]; state.z.v[s] = z[s];
+    store_int(state.seen + s * L, seen[s]);
   }
 }
 
 void write_block(const Frame& f, const BlendOutput& out, int tile, int block, const BlockState& state) {
+  const int64_t first = (16 * (int64_t)tile + block) * 16;
+  memcpy(f.transmittance + first, &state.final, 16 * sizeof(float));
+  memcpy(f.seen + first, state.seen, sizeof state.seen);
   const int x0 = tile % f.tiles_x * TILE + block % 4 * 4, y0 = tile / f.tiles_x * TILE + block / 4 * 4;
   float v[5][16];
   for (int s = 0; s < NV; ++s) {
     store(v[0] + s * L, state.r.v[s]); store(v[1] + s * L, state.g.v[s]); store(v[2] + s * L, state.b.v[s]);
-    store(v[3] + s * L, state.z.v[s]); store(v[4] + s * L, state.T.v[s]);
+    store(v[3] + s * L, state.z.v[s]); store(v[4] + s * L, state.final.v[s]);
   }
   for (int y = 0; y < 4 && y0 + y < f.camera.height; ++y)
     for (int x = 0; x < 4 && x0 + x < f.camera.width; ++x) {
@@ -74,9 +78,11 @@ void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
   for (int b = 0; b < 16; ++b) {
     px[b] = block_pixels(f, tile, b);
     for (int s = 0; s < NV; ++s) {
-      state[b].T.v[s] = set1(1.0f);
+      state[b].final.v[s] = set1(1.0f);
+      state[b].T.v[s] = keep(mask_from(part(px[b].inside, s)), set1(1.0f));
       state[b].r.v[s] = state[b].g.v[s] = state[b].b.v[s] = state[b].z.v[s] = vf{};
     }
+    memset(state[b].seen, 0, sizeof state[b].seen);
     state[b].alive = px[b].inside;
   }
   int64_t done = 0;
@@ -84,7 +90,7 @@ void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
   while (done < n) {
     const int64_t next = done + CHUNK < n ? done + CHUNK : n;
     list_chunk(f, tile, done, next, chunk);
-    uint32_t living = 0;
+    bool living = false;
     for (int b = 0; b < 16; ++b) {
       if (state[b].alive) blend_block(chunk, b, px[b], state[b]);
       living |= state[b].alive;

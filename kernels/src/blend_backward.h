@@ -1,6 +1,6 @@
 // What the three-channel and the many-channel backward passes share.
 #pragma once
-#include "tile.h"
+#include "splat_group.h"
 
 namespace chorus {
 namespace CHORUS_ISA {
@@ -10,22 +10,6 @@ static inline vf log_alpha_gradient(vf alpha, vf weight, vf value, vf& R) {
   vf difference = value - R;
   R = R + alpha * difference;
   return keep(gt(set1(ALPHA_MAX), alpha), weight * difference);
-}
-
-// Moments of v in the splat's own coordinates (u, w), which stay of order one however thin the splat is.
-template <bool ABS>
-static inline void shape_sums(const Splat& q, vf x, vf y, vf v, int s, vf (*sums)[NV]) {
-  vf dx = x - q.mx, dy = y - q.my;
-  vf w = q.u22 * dy, u = q.u11 * dx + q.u12 * dy;
-  vf vu = v * u, vw = v * w;
-  sums[S_V][s] = v;
-  sums[S_U][s] = vu; sums[S_W][s] = vw;
-  sums[S_UU][s] = vu * u; sums[S_UW][s] = vu * w; sums[S_WW][s] = vw * w;
-  if (ABS) {  // per pixel |dL / d mean2d|: U^T (vu, vw), times 2 ln 2 at the end
-    vf gx = q.u11 * vu, gy = q.u12 * vu + q.u22 * vw;
-    sums[S_ABS_X][s] = vmax(gx, -gx);
-    sums[S_ABS_Y][s] = vmax(gy, -gy);
-  }
 }
 
 // Adds a tile's sums to the splats' sums: directly when one thread walks the tiles in order, else into one slot per (splat, tile)

@@ -137,12 +137,12 @@ void contract(const float* const* rows, int C, const float* columns, float* valu
 
 template <bool ABS>
 void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, const GradientBlock& g, int tile,
-                    int block, const BlockWork& w, float* tile_sums) {
+                    int block, const BlockWork& w, float* tile_sums, int spare) {
   float* value = (float*)thread_scratch(6, ((size_t)w.count + 8) * 64);
   int i = 0;
   for (; i + 8 / NV <= w.count; i += 8 / NV) contract<8 / NV>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
   for (; i < w.count; ++i) contract<1>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
-  float gz[16] = {}, ga[16] = {}, behind[16] = {};
+  float depth_only[4][16] = {}, ga[16] = {}, behind[16] = {}, *gz = depth_only[S_Z - S_R];
   for (int k = 0; k < 16; ++k) {
     const int64_t p = pixel_index(f, tile, block, k);
     if (p < 0) continue;
@@ -153,18 +153,20 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
   }
   vf R[NV];
   for (int v = 0; v < NV; ++v) R[v] = load(behind + v * L);
+  SplatGroup group;
+  group.n = 0;
   for (i = w.count - 1; i >= 0; --i) {
     const Splat& q = w.splat(i);
-    vf sums[ABS ? 12 : 10][NV];
+    group.row[group.n] = (uint32_t)w.trace.splat[i];
     for (int v = 0; v < NV; ++v) {
       vf alpha = load(w.trace.alpha + 16 * (int64_t)i + v * L), weight = load(w.trace.before + 16 * (int64_t)i + v * L) * alpha;
       vf total = load(value + 16 * (int64_t)i + v * L) + q.z * load(gz + v * L) + load(ga + v * L);
-      shape_sums<ABS>(q, w.px.x.v[v], w.px.y.v[v], log_alpha_gradient(alpha, weight, total, R[v]), v, sums);
-      sums[S_R][v] = sums[S_G][v] = sums[S_B][v] = vf{};
-      sums[S_Z][v] = weight * load(gz + v * L);
+      store(group.v[group.n] + v * L, log_alpha_gradient(alpha, weight, total, R[v]));
+      store(group.weight[group.n] + v * L, weight);
     }
-    add_sums<ABS ? 12 : 10>(tile_sums + SUM_STRIDE * (int64_t)w.trace.splat[i], sums);
+    if (++group.n == L) add_group<ABS, S_Z>(group, w.splats, block, depth_only, tile_sums, spare);
   }
+  if (group.n) add_group<ABS, S_Z>(group, w.splats, block, depth_only, tile_sums, spare);
 }
 
 // colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1). Leaves weights in trace.alpha.
@@ -185,8 +187,8 @@ void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const
     if (!work.count[b] || !trace_into(f, s, work, tile, b, w)) continue;
     if (tile_sums) {
       const GradientBlock g = stage_gradient(f, grad, s.channels, tile, b);
-      if (absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums);
-      else geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums);
+      if (absolute) geometry_block<true>(f, s, out, grad, g, tile, b, w, tile_sums, work.n);
+      else geometry_block<false>(f, s, out, grad, g, tile, b, w, tile_sums, work.n);
     }
     if (!color_grads || !grad.colors) continue;
     const float* pixels[16];
@@ -201,8 +203,8 @@ void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const
 void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
                    float* sums, bool absolute, const int64_t* slots) {
   const TileWork work = list_tile(f, tile, true);
-  const size_t bytes = (size_t)work.n * SUM_STRIDE * sizeof(float);
-  float* tile_sums = (float*)thread_scratch(3, bytes + 64);
+  const size_t bytes = (size_t)(work.n + 1) * SUM_STRIDE * sizeof(float);  // and a spare row
+  float* tile_sums = (float*)thread_scratch(3, bytes);
   memset(tile_sums, 0, bytes);
   backward_tile(f, s, out, grad, tile, work, color_grads, 0, s.channels, tile_sums, absolute);
   flush_tile(f, tile, work, tile_sums, sums, slots);

@@ -61,6 +61,8 @@ void fill_tiles(Frame& f, Block* blocks, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
   f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
   f.tile_used = array_in<uint32_t>(blocks[3], tiles + 1);
+  f.transmittance = array_in<float>(blocks[10], (int64_t)tiles * TILE * TILE);
+  f.seen = array_in<int32_t>(blocks[11], (int64_t)tiles * TILE * TILE);
   std::memset(f.tile_start, 0, sizeof(int64_t) * (tiles + 1));
   int64_t* count = f.tile_start + 1;
   each_pair(f, threads, [=](int64_t, int tile) { ++count[tile]; });
@@ -110,6 +112,15 @@ void FrameStore::build(const Scene& scene, const Camera& camera, int32_t* radii,
 Block* FrameStore::scratch() {
   static thread_local Block shared[4];
   return shared;
+}
+
+const uint32_t* FrameStore::places(int threads) const {
+  const Frame& f = frame;
+  uint32_t* place = array_in<uint32_t>(scratch()[2], f.scene_rows + 1);
+  std::memset(place, 0xFF, sizeof(uint32_t) * f.scene_rows);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t i = 0; i < f.n; ++i) place[f.splats[i].id] = (uint32_t)i;
+  return place;
 }
 
 const int64_t* FrameStore::pair_slots(const int64_t** first) {

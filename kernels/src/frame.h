@@ -43,6 +43,8 @@ struct alignas(64) Splat {
   float mx_rest, my_rest;  // what rounding took from mx, my: half a unit of mx = 200 is 8e-6 pixels, and the weights would show it
 };
 
+constexpr uint32_t NOT_VISIBLE = 0xFFFFFFFF;
+
 struct TileRect { uint16_t x0, y0, x1, y1; };  // half open, in tiles
 
 struct Frame {
@@ -57,6 +59,9 @@ struct Frame {
   uint32_t* entries;     // [pairs] index into splats, ascending inside a tile
   uint32_t* tile_used;   // [tiles] entries after which every pixel of the tile was done
   uint16_t* reached;     // [pairs] blocks of the tile that the splat reaches, a bit each; filled by the first pass over a tile
+  // What blend leaves for its backward pass, [tiles][16 blocks][16 pixels]:
+  float* transmittance;  // behind the last splat
+  int32_t* seen;         // splats of the block's list that the pixel saw: all before the one that ended it
 };
 
 // Sums over pixels that the blend's backward pass leaves per splat; v = dLoss / d(log alpha).

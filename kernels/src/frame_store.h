@@ -9,11 +9,13 @@ constexpr int64_t PAIR_LIMIT = (int64_t)1 << 31;
 
 struct FrameStore {
   Frame frame = {};
-  Block blocks[10];
+  Block blocks[12];
   // Projects and sorts; fills radii[scene.n] (0: not visible). Throws std::invalid_argument past PAIR_LIMIT.
   void build(const Scene&, const Camera&, int32_t* radii, int threads);
   // For every entry, its place when pairs are grouped by splat; first[i]: where splat i's begin. Valid until the next call.
   const int64_t* pair_slots(const int64_t** first);
+  // For every row of the scene, its place in frame.splats, or NOT_VISIBLE. Valid until this thread's next call.
+  const uint32_t* places(int threads) const;
 
  private:
   static Block* scratch();

@@ -38,7 +38,7 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
   X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                            \
   X(void, blend_backward, (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, \
                            int64_t* slots, int threads))                                                                     \
-  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const Gradients&, int threads))                   \
+  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const uint32_t* places, const Gradients&, int threads)) \
   X(void, blend_features, (const Frame&, const Scene&, const BlendOutput&, int threads))                                     \
   X(void, blend_features_backward, (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, \
                                     float* sums, bool absolute, int64_t* slots, int threads))                                \

@@ -2,6 +2,7 @@
 #include "linear.h"
 #include "ops.h"
 #include "sh.h"
+#include "turn.h"
 
 namespace chorus {
 namespace CHORUS_ISA {
@@ -92,17 +93,20 @@ void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int coun
   gmean[2] += (e[2] - along * d.z) * d.inv_length;
 }
 
-void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int64_t first, int count) {
-  uint32_t rows[L];
-  float in[SUMS][L], opacity[L];
-  for (int i = 0; i < L; ++i) {
-    const int64_t k = first + (i < count ? i : count - 1);
-    rows[i] = f.splats[k].id;
-    opacity[i] = s.opacities[rows[i]];
-    for (int j = 0; j < SUMS; ++j) in[j][i] = sums[SUM_STRIDE * k + j];
+// Visible rows of the scene, ascending, and their places among the frame's splats.
+constexpr int ROWS = 256;
+struct Visible { int count; uint32_t row[ROWS + L], place[ROWS + L]; };
+
+void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, const Visible& visible, int first) {
+  const int count = visible.count - first < L ? visible.count - first : L;
+  const uint32_t* rows = visible.row + first;
+  vf in[SUM_STRIDE];
+  for (int part = 0; part < SUMS; part += L) {
+    for (int i = 0; i < L; ++i) in[part + i] = load(sums + SUM_STRIDE * (int64_t)visible.place[first + i] + part);
+    turn(in + part);
   }
-  auto sum = [&](Sum j) { return load(in[j]); };
-  scatter_add(grads.opacities, 1, 0, rows, count, sum(S_V) / load(opacity));
+  auto sum = [&](Sum j) { return in[j]; };
+  scatter_add(grads.opacities, 1, 0, rows, count, sum(S_V) / gather(s.opacities, 1, 0, rows));
   vf gcolor[3] = {sum(S_R), sum(S_G), sum(S_B)};
   if (grads.colors && s.sh_degree < 0)
     for (int j = 0; j < (s.channels < 3 ? s.channels : 3); ++j) scatter_add(grads.colors, s.channels, j, rows, count, gcolor[j]);
@@ -135,12 +139,25 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
 
 }  // namespace
 
-void project_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int threads) {
-  const int64_t groups = (f.n + L - 1) / L;
+// Goes over the scene's rows, not the frame's splats: sorted by depth those lie scattered over every array of the scene, and of its
+// gradients, but a splat's sums are one cache line.
+void project_backward(const Frame& f, const Scene& s, const float* sums, const uint32_t* places, const Gradients& grads, int threads) {
+  const int64_t pieces = (s.n + ROWS - 1) / ROWS;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t k = 0; k < groups; ++k) {
-    const int64_t first = k * L, left = f.n - first;
-    group_backward(f, s, sums, grads, first, (int)(left < L ? left : L));
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t first = piece * ROWS, last = first + ROWS < s.n ? first + ROWS : s.n;
+    Visible visible;
+    visible.count = 0;
+    for (int64_t row = first; row < last; ++row) {
+      visible.row[visible.count] = (uint32_t)row;
+      visible.place[visible.count] = places[row];
+      visible.count += places[row] != NOT_VISIBLE;
+    }
+    for (int i = 0; i < L && visible.count; ++i) {  // whole groups to load
+      visible.row[visible.count + i] = visible.row[visible.count - 1];
+      visible.place[visible.count + i] = visible.place[visible.count - 1];
+    }
+    for (int i = 0; i < visible.count; i += L) group_backward(f, s, sums, grads, visible, i);
   }
 }
 

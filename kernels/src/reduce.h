@@ -77,11 +77,5 @@ static inline void add_sums(float* out16, const vf (*q)[NV]) {
 }
 #endif
 
-// One quantity.
-static inline float sum_block(const vf* q) {
-  vf s = q[0];
-  for (int i = 1; i < NV; ++i) s = s + q[i];
-  return hsum(s);
-}
 }  // namespace CHORUS_ISA
 }  // namespace chorus

@@ -61,14 +61,51 @@ static inline BlockPixels block_pixels(const Frame& f, int tile, int block) {
 
 static inline uint32_t part(uint32_t pixels, int s) { return pixels >> (s * L) & FULL; }
 
-// alpha of a splat at a block's pixels where it is at least 1/255, and the mask of those.
+// Splats whose alphas are computed side by side: each is a long chain of operations, every one waiting for the last.
+constexpr int ABREAST = 4;
+
+template <int K>
+struct Many { static constexpr int value = K; };
+
+// Calls what(Many<K>, i) for all i < n, ABREAST at a time and then one by one, as long as it returns true. True if it always did.
+template <class What>
+static inline bool each_abreast(int n, What what) {
+  int i = 0;
+  for (; i + ABREAST <= n; i += ABREAST)
+    if (!what(Many<ABREAST>(), i)) return false;
+  for (; i < n; ++i)
+    if (!what(Many<1>(), i)) return false;
+  return true;
+}
+
+// alpha of K splats at a block's pixels where it is at least 1/255, else 0; and the mask of those.
 struct Alpha { vf a; vm valid; };
-static inline Alpha alpha_at(const Splat& g, vf x, vf y, vm alive) {
-  vf dx = x - g.mx, dy = y - g.my;
-  vf w = g.u22 * dy, u = g.u11 * dx + g.u12 * dy;
-  vf p = g.log2_opacity - u * u - w * w;
-  vm valid = both(ge(p, set1(-LOG2_255)), alive);
-  return {vmin(exp2v(p), set1(ALPHA_MAX)), valid};
+template <int K>
+static inline void alphas_at(const Splat* const* q, const vf* x, const vf* y, Alpha (*out)[NV]) {
+  constexpr int N = K * NV;
+  vf u[N], w[N], p[N], whole[N], power[N];
+  for (int j = 0; j < N; ++j) w[j] = y[j % NV] - q[j / NV]->my;
+  for (int j = 0; j < N; ++j) u[j] = x[j % NV] - q[j / NV]->mx;
+  for (int j = 0; j < N; ++j) u[j] = q[j / NV]->u11 * u[j] + q[j / NV]->u12 * w[j];
+  for (int j = 0; j < N; ++j) w[j] = q[j / NV]->u22 * w[j];
+  for (int j = 0; j < N; ++j) p[j] = q[j / NV]->log2_opacity - u[j] * u[j];
+  for (int j = 0; j < N; ++j) p[j] = p[j] - w[j] * w[j];
+  for (int j = 0; j < N; ++j) whole[j] = vround(p[j]);
+  for (int j = 0; j < N; ++j) out[j / NV][j % NV].valid = ge(p[j], set1(-LOG2_255));
+  for (int j = 0; j < N; ++j) p[j] = p[j] - whole[j];
+  for (int j = 0; j < N; ++j) power[j] = p[j] * EXP2[0] + EXP2[1];
+  for (int t = 2; t < 6; ++t)
+    for (int j = 0; j < N; ++j) power[j] = power[j] * p[j] + EXP2[t];
+  for (int j = 0; j < N; ++j) power[j] = vmin(scale2(power[j], whole[j]), set1(ALPHA_MAX));
+  for (int j = 0; j < N; ++j) out[j / NV][j % NV].a = keep(out[j / NV][j % NV].valid, power[j]);
+}
+
+// Dims L pixels by a splat. The mask says where it is blended: before a splat that would bring the transmittance to T_MIN or less. That
+// splat and all behind it go on dimming, so the mask never turns back, nothing waits for it, and nothing branches: the end of a pixel comes
+// as a surprise, and a branch guessed wrong costs more than the splat itself.
+static inline vm dim(vf& T, vf alpha) {
+  T = dimmed(T, alpha);
+  return gt(T, set1(T_MIN));
 }
 
 static inline float tile_left(const Frame& f, int tile) { return tile % f.tiles_x * TILE + 0.5f; }
@@ -81,7 +118,7 @@ static inline void place(Splat& to, const Splat& from, float left, float top) {
   to.my = (from.my - top) + from.my_rest;
 }
 
-constexpr int AHEAD = 8;  // entries of a tile lie scattered over the frame's splats: ask for them this early
+constexpr int AHEAD = 16;  // entries of a tile lie scattered over the frame's splats: ask for them this early
 static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
   if (i + AHEAD < n) __builtin_prefetch(&f.splats[entries[i + AHEAD]]);
 }
@@ -178,32 +215,34 @@ struct Trace { int32_t* splat; float* alpha; float* before; };
 
 // Returns how many splats touched the block; last: transmittance behind them all.
 static inline int trace_block(const TileWork& t, int block, const BlockPixels& px, const Trace& out, Px* last = nullptr) {
-  vf T[NV];
-  vm alive[NV];
-  for (int s = 0; s < NV; ++s) { T[s] = set1(1.0f); alive[s] = mask_from(part(px.inside, s)); }
+  vf T[NV], final[NV];
+  for (int s = 0; s < NV; ++s) { final[s] = set1(1.0f); T[s] = keep(mask_from(part(px.inside, s)), final[s]); }
   int kept = 0;
-  for (int i = 0; i < t.count[block]; ++i) {
-    const uint32_t index = t.list[block][i];
-    const Splat& g = t.splats[index];
-    uint32_t touched = 0, living = 0;
-    for (int s = 0; s < NV; ++s) {
-      Alpha a = alpha_at(g, px.x.v[s], px.y.v[s], alive[s]);
-      vf next = T[s] - keep(a.valid, T[s] * a.a);  // the mask stands between product and difference, as in blend_block: same rounding
-      vm ok = gt(next, set1(T_MIN));
-      vf alpha = keep(both(a.valid, ok), a.a);
-      alive[s] = both(alive[s], ok);
-      store(out.alpha + 16 * (int64_t)kept + s * L, alpha);
-      store(out.before + 16 * (int64_t)kept + s * L, T[s]);
-      T[s] = select(ok, next, T[s]);
-      touched |= bits(a.valid);
-      living |= bits(alive[s]);
+  each_abreast(t.count[block], [&](auto abreast, int i) {
+    constexpr int K = decltype(abreast)::value;
+    const Splat* q[K];
+    for (int k = 0; k < K; ++k) q[k] = t.splats + t.list[block][i + k];
+    Alpha a[K][NV];
+    alphas_at<K>(q, px.x.v, px.y.v, a);
+    uint32_t living = 0;
+    for (int k = 0; k < K; ++k) {
+      uint32_t touched = 0;
+      living = 0;
+      for (int s = 0; s < NV; ++s) {
+        store(out.before + 16 * (int64_t)kept + s * L, T[s]);
+        const vm on = dim(T[s], a[k][s].a);
+        store(out.alpha + 16 * (int64_t)kept + s * L, keep(on, a[k][s].a));
+        final[s] = select(on, T[s], final[s]);
+        touched |= bits(both(a[k][s].valid, on));
+        living |= bits(on);
+      }
+      out.splat[kept] = (int32_t)(q[k] - t.splats);
+      kept += touched != 0;
     }
-    out.splat[kept] = (int32_t)index;
-    kept += touched != 0;
-    if (!living) break;
-  }
+    return living != 0;
+  });
   if (last)
-    for (int s = 0; s < NV; ++s) last->v[s] = T[s];
+    for (int s = 0; s < NV; ++s) last->v[s] = final[s];
   return kept;
 }
 

@@ -6,20 +6,21 @@ namespace chorus {
 namespace CHORUS_ISA {
 
 // Dims the block by a chunk's splats; false once every pixel is done.
-static inline bool dim_block(const Chunk& chunk, int block, const BlockPixels& px, Px& T, uint32_t& alive) {
-  for (int i = 0; i < chunk.count[block]; ++i) {
+static inline bool dim_block(const Chunk& chunk, int block, const BlockPixels& px, Px& T) {
+  return each_abreast(chunk.count[block], [&](auto abreast, int i) {
+    constexpr int K = decltype(abreast)::value;
+    const Splat* q[K];
+    for (int k = 0; k < K; ++k) q[k] = chunk.splats + chunk.list[block][i + k];
+    Alpha a[K][NV];
+    alphas_at<K>(q, px.x.v, px.y.v, a);
     uint32_t living = 0;
     for (int s = 0; s < NV; ++s) {
-      const Alpha a = alpha_at(chunk.splats[chunk.list[block][i]], px.x.v[s], px.y.v[s], mask_from(part(alive, s)));
-      vf next = T.v[s] - keep(a.valid, T.v[s] * a.a);
-      vm ok = gt(next, set1(T_MIN));
-      T.v[s] = select(ok, next, T.v[s]);
-      living |= (bits(ok) & part(alive, s)) << (s * L);
+      vm on;
+      for (int k = 0; k < K; ++k) on = dim(T.v[s], a[k][s].a);
+      living |= bits(on);
     }
-    alive = living;
-    if (!alive) return false;
-  }
-  return true;
+    return living != 0;
+  });
 }
 
 // Entries after which every pixel is done, to the chunk. Short lists are taken whole: finding out would cost more than it saves.
@@ -28,19 +29,21 @@ static inline int64_t tile_extent(const Frame& f, int tile) {
   if (n <= 4 * CHUNK) return n;
   BlockPixels px[16];
   Px T[16];
-  uint32_t alive[16];
+  bool alive[16];
   for (int b = 0; b < 16; ++b) {
     px[b] = block_pixels(f, tile, b);
     alive[b] = px[b].inside;
-    for (int s = 0; s < NV; ++s) T[b].v[s] = set1(1.0f);
+    for (int s = 0; s < NV; ++s) T[b].v[s] = keep(mask_from(part(px[b].inside, s)), set1(1.0f));
   }
   Chunk chunk;
   for (int64_t done = 0; done < n; done += CHUNK) {
     const int64_t next = done + CHUNK < n ? done + CHUNK : n;
     list_chunk(f, tile, done, next, chunk);
     bool living = false;
-    for (int b = 0; b < 16; ++b)
-      if (alive[b]) living |= dim_block(chunk, b, px[b], T[b], alive[b]);
+    for (int b = 0; b < 16; ++b) {
+      alive[b] = alive[b] && dim_block(chunk, b, px[b], T[b]);
+      living |= alive[b];
+    }
     if (!living) return next;
   }
   return n;

@@ -32,6 +32,8 @@ typedef float vf __attribute__((vector_size(4 * L)));
 typedef int32_t vi __attribute__((vector_size(4 * L)));
 
 static inline vf set1(float x) { return x - vf{}; }
+static inline vi load_int(const int32_t* p) { vi v; memcpy(&v, p, sizeof v); return v; }
+static inline void store_int(int32_t* p, vi v) { memcpy(p, &v, sizeof v); }
 static inline vf load(const float* p) { vf v; memcpy(&v, p, sizeof v); return v; }
 static inline void store(float* p, vf v) { memcpy(p, &v, sizeof v); }
 
@@ -41,6 +43,8 @@ struct vm { __mmask16 k; };
 static inline vm ge(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ)}; }
 static inline vm gt(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ)}; }
 static inline vm both(vm a, vm b) { return {(__mmask16)(a.k & b.k)}; }
+static inline vm above(vi a, int32_t b) { return {_mm512_cmpgt_epi32_mask((__m512i)a, _mm512_set1_epi32(b))}; }
+static inline vi count_where(vi n, vm m) { return (vi)_mm512_mask_add_epi32((__m512i)n, m.k, (__m512i)n, _mm512_set1_epi32(1)); }
 static inline vf keep(vm m, vf a) { return (vf)_mm512_maskz_mov_ps(m.k, (__m512)a); }
 static inline vf select(vm m, vf a, vf b) { return (vf)_mm512_mask_mov_ps((__m512)b, m.k, (__m512)a); }
 static inline uint32_t bits(vm m) { return m.k; }
@@ -50,6 +54,7 @@ static inline vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)
 static inline vf vsqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
 static inline vf vround(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 8); }
 static inline vf scale2(vf y, vf r) { return (vf)_mm512_scalef_ps((__m512)y, (__m512)r); }
+static inline vf dimmed(vf T, vf a) { return (vf)_mm512_fnmadd_ps((__m512)T, (__m512)a, (__m512)T); }
 #elif defined(__SSE4_2__)
 // ------------------------------------------------------------------------------------- AVX2 and SSE4.2: vector masks
 struct vm { vf k; };
@@ -57,6 +62,8 @@ struct vm { vf k; };
 static inline vm ge(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ)}; }
 static inline vm gt(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)}; }
 static inline vm both(vm a, vm b) { return {(vf)_mm256_and_ps((__m256)a.k, (__m256)b.k)}; }
+static inline vm above(vi a, int32_t b) { return {(vf)_mm256_cmpgt_epi32((__m256i)a, _mm256_set1_epi32(b))}; }
+static inline vf dimmed(vf T, vf a) { return (vf)_mm256_fnmadd_ps((__m256)T, (__m256)a, (__m256)T); }
 static inline vf keep(vm m, vf a) { return (vf)_mm256_and_ps((__m256)m.k, (__m256)a); }
 static inline vf select(vm m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m.k); }
 static inline uint32_t bits(vm m) { return (uint32_t)_mm256_movemask_ps((__m256)m.k); }
@@ -69,6 +76,7 @@ static inline vi to_int(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
 static inline vm ge(vf a, vf b) { return {(vf)_mm_cmpge_ps((__m128)a, (__m128)b)}; }
 static inline vm gt(vf a, vf b) { return {(vf)_mm_cmpgt_ps((__m128)a, (__m128)b)}; }
 static inline vm both(vm a, vm b) { return {(vf)_mm_and_ps((__m128)a.k, (__m128)b.k)}; }
+static inline vm above(vi a, int32_t b) { return {(vf)_mm_cmpgt_epi32((__m128i)a, _mm_set1_epi32(b))}; }
 static inline vf keep(vm m, vf a) { return (vf)_mm_and_ps((__m128)m.k, (__m128)a); }
 static inline vf select(vm m, vf a, vf b) { return (vf)_mm_blendv_ps((__m128)b, (__m128)a, (__m128)m.k); }
 static inline uint32_t bits(vm m) { return (uint32_t)_mm_movemask_ps((__m128)m.k); }
@@ -85,6 +93,7 @@ static inline vm as_mask(vi m) { return {(vf)m}; }
 static inline vm ge(vf a, vf b) { return as_mask(a >= b); }
 static inline vm gt(vf a, vf b) { return as_mask(a > b); }
 static inline vm both(vm a, vm b) { return as_mask((vi)a.k & (vi)b.k); }
+static inline vm above(vi a, int32_t b) { return as_mask(a > b); }
 static inline vf keep(vm m, vf a) { return (vf)((vi)m.k & (vi)a); }
 static inline vf select(vm m, vf a, vf b) { return (vi)m.k ? a : b; }
 static inline uint32_t bits(vm m) { uint32_t r = 0; for (int i = 0; i < L; ++i) r |= (((vi)m.k)[i] ? 1u : 0u) << i; return r; }
@@ -96,6 +105,7 @@ static inline vi to_int(vf a) { vi r; for (int i = 0; i < L; ++i) r[i] = (int32_
 #endif
 
 #if !defined(__AVX512F__)
+static inline vi count_where(vi n, vm m) { return n - (vi)m.k; }
 static inline vm mask_from(uint32_t b) {
   vi m;
   for (int i = 0; i < L; ++i) m[i] = (b >> i & 1u) ? -1 : 0;
@@ -105,20 +115,16 @@ static inline vm mask_from(uint32_t b) {
 static inline vf scale2(vf y, vf r) { return (vf)((vi)y + (to_int(r) << 23)); }
 #endif
 
-static inline bool none(vm m) { return bits(m) == 0; }
-constexpr uint32_t FULL = L == 32 ? ~0u : (1u << L) - 1u;
-static inline bool all(vm m) { return bits(m) == FULL; }
+// dimmed(T, a) = T (1 - a) with a relative error of rounding alone, however small 1 - a is; T - T * a would round twice.
+#if !defined(__AVX2__)
+static inline vf dimmed(vf T, vf a) { return T * (1.0f - a); }
+#endif
 
-// 2^x, relative error 1e-7 on |x| < 126: minimax polynomial of degree 5 on [-1/2, 1/2] with value 1 at 0, after rounding.
-static inline vf exp2v(vf x) {
-  vf r = vround(x), f = x - r;
-  vf y = f * 1.326472764841158e-3f + 9.671512676547200e-3f;
-  y = y * f + 5.550733741652103e-2f;
-  y = y * f + 2.402224208457216e-1f;
-  y = y * f + 6.931469776004682e-1f;
-  y = y * f + 1.0f;
-  return scale2(y, r);
-}
+constexpr uint32_t FULL = L == 32 ? ~0u : (1u << L) - 1u;
+
+// 2^x on [-1/2, 1/2], highest power first: minimax with value 1 at 0. With scale2, 2^x on |x| < 126 to a relative error of 1e-7.
+constexpr float EXP2[6] = {1.326472764841158e-3f, 9.671512676547200e-3f, 5.550733741652103e-2f, 2.402224208457216e-1f,
+                           6.931469776004682e-1f, 1.0f};
 
 static inline float hsum(vf v) {
   float s[L];
@@ -128,6 +134,5 @@ static inline float hsum(vf v) {
   return s[0];
 }
 
-#define CHORUS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 }  // namespace CHORUS_ISA
 }  // namespace chorus
