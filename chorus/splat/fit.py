@@ -182,11 +182,14 @@ def _drop_unseen(scene: GaussianScene, capture: Capture, views: Views) -> Gaussi
 
 
 def _result(capture: Capture, views: Views, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float) -> FitResult:
-    train = measure(scene, capture, views.train[:: max(1, len(views.train) // 8)])
+    train = measure(scene, capture, views.train[:: max(1, len(views.train) // 8)], exposure)
     held = np.flatnonzero(capture.held_out)
-    held_out = measure(scene, capture, held) if len(held) else train
+    held_out = measure(scene, capture, held, exposure) if len(held) else train
     metrics = {f"{name}_train": value for name, value in train.summary().items()}
     metrics |= {f"{name}_heldout": value for name, value in held_out.summary().items()} if len(held) else {}
     metrics |= {"gaussians": len(scene), "iterations": iterations, "views_train": len(views.train), "views_heldout": len(held)}
-    metrics["exposure"] = "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_raw without"
+    metrics["exposure"] = (
+        "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_blind after those of the fitted views "
+        "beside it, so that nothing of the view itself is used; psnr_raw without"
+    )
     return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)

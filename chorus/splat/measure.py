@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,13 @@ class Exposure:
         gain, bias = self.values[view]
         return colors * gain.exp() + bias
 
+    def between(self, view: int) -> tuple[float, float]:
+        """Gain and bias of any view, a line between the fitted views before and after it: views follow each other in time."""
+        fitted = sorted(self.values)
+        known = torch.stack([self.values[v] for v in fitted]).detach().numpy()
+        gain, bias = (float(np.interp(view, fitted, known[:, k])) for k in (0, 1))
+        return gain, bias
+
     def step(self, rate: float) -> None:
         """One update at ``rate`` times the first learning rate."""
         self._adam.param_groups[0]["lr"] = _EXPOSURE_RATE * rate
@@ -46,24 +54,25 @@ class Measured:
     truth: np.ndarray  # [M, H, W, 3] uint8
     shown: np.ndarray  # [M, H, W, 3] uint8, after the fitted gain and bias
     psnr: np.ndarray  # [M] dB
+    psnr_blind: np.ndarray  # [M] dB, after the gain and bias the fitted views beside it suggest: nothing of the view itself is used
     psnr_raw: np.ndarray  # [M] dB, without gain and bias
     ssim: np.ndarray  # [M]
     depth_error: np.ndarray  # [M] m, median over pixels of known depth; NaN where none
 
     def summary(self) -> dict[str, float]:
         """Means over the views, rounded: plain JSON."""
-        values = {name: float(np.mean(getattr(self, name))) for name in ("psnr", "psnr_raw", "ssim")}
+        values = {name: float(np.mean(getattr(self, name))) for name in ("psnr", "psnr_blind", "psnr_raw", "ssim")}
         if np.isfinite(self.depth_error).any():
             values["depth_error"] = float(np.nanmean(self.depth_error))
         return {name: round(value, 4) for name, value in values.items()}
 
 
 @torch.no_grad()
-def measure(scene: GaussianScene, capture: Capture, views: np.ndarray) -> Measured:
-    """Render the views [M] of a capture and compare."""
+def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure: Exposure) -> Measured:
+    """Render the views [M] of a capture and compare. exposure: of the fitted views."""
     import chorus_kernels
 
-    columns: dict[str, list] = {name: [] for name in ("shown", "psnr", "psnr_raw", "ssim", "depth_error")}
+    columns: dict[str, list] = {name: [] for name in ("shown", "psnr", "psnr_blind", "psnr_raw", "ssim", "depth_error")}
     for view in views:
         out = render(scene, capture.cameras.select([view]))
         truth = torch.from_numpy(capture.images[view]).float() / 255.0
@@ -71,6 +80,8 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray) -> Measur
         shown = match_exposure(raw, truth, covered=out.alpha[0] > 0.5)
         columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
         columns["psnr"].append(psnr(shown, truth))
+        gain, bias = exposure.between(int(view))
+        columns["psnr_blind"].append(psnr((out.colors[0] * math.exp(gain) + bias).clamp(0, 1), truth))
         columns["psnr_raw"].append(psnr(raw, truth))
         columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
         columns["depth_error"].append(_depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view]))

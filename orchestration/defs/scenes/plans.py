@@ -23,7 +23,7 @@ def capture(store: Store, params: Params, scene: str) -> Plan:
 def gaussians(store: Store, params: Params, scene: str) -> Plan:
     """Gaussians fitted to the capture."""
     inputs = {"capture": part_hash(store, scene, "capture")}
-    return _plan(store, scene, "gaussians", lambda out: _fit(store, scene, params, out), {"fit": params.fit, "seed": params.seed}, inputs)
+    return _plan(store, scene, "gaussians", lambda out: _fit(store, scene, params, out), {"fit": params.fit, "seed": params.seed}, inputs, recipe=2)
 
 
 def teacher_views(store: Store, params: Params, scene: str) -> Plan:

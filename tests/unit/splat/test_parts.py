@@ -6,7 +6,7 @@ from chorus.errors import InputError
 from chorus.scene import scene_from_colors
 from chorus.splat.adam import RowAdam
 from chorus.splat.labels import label_gaussians, load_labels
-from chorus.splat.measure import match_exposure, psnr
+from chorus.splat.measure import Exposure, match_exposure, measure, psnr
 from chorus.splat.pictures import contact_sheet, error_image
 from chorus.splat.rasterize import render
 from chorus.splat.seeds import seeds_at, spacing, thin, to_gaussians
@@ -133,13 +133,19 @@ def test_exposure_match_undoes_a_gain_and_a_bias():
     assert psnr(match_exposure((truth - 0.05) / 1.3, truth), truth) > 60
 
 
+def test_exposure_between_fitted_views_lies_on_a_line():
+    exposure = Exposure(9, np.array([0, 4, 8]))
+    for view, gain in ((0, -0.2), (4, 0.0), (8, 0.4)):
+        exposure.values[view].data = torch.tensor([gain, -gain / 2])
+    assert np.allclose(exposure.between(5), (0.1, -0.05)) and np.allclose(exposure.between(0), (-0.2, 0.1))
+    assert np.allclose(exposure.between(11), (0.4, -0.2))  # beyond the last: as the last
+
+
 def test_error_image_is_black_where_equal():
     image = np.full((4, 4, 3), 100, np.uint8)
     assert error_image(image, image).max() == 0 and error_image(image, image + 100).min() == 255
 
 
 def test_contact_sheet_has_three_columns(room):
-    from chorus.splat.measure import measure
-
-    sheet = contact_sheet(measure(wall(room), room, np.array([0, 1])), width=64)
+    sheet = contact_sheet(measure(wall(room), room, np.array([0, 1]), Exposure(len(room), np.arange(2))), width=64)
     assert sheet.shape[1] == 3 * (64 + 4) and sheet.shape[0] == 2 * (48 + 4 + 14)
