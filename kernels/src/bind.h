@@ -26,8 +26,8 @@ template <class A>
 auto pointer(const std::optional<A>& a) { return a ? a->data() : nullptr; }
 
 template <class T>
-void require_finite(const char* op, const char* name, const In<T>& a) {
-  if (!ops().all_finite(a.data(), (int64_t)a.size()))
+void require_finite(const char* op, const char* name, const In<T>& a, int threads) {
+  if (!ops().all_finite(a.data(), (int64_t)a.size(), threads))
     throw std::invalid_argument(std::string(op) + ": " + name + " has a NaN or an infinity; expected finite numbers only");
 }
 

@@ -55,11 +55,11 @@ Frames* forward(In<float> means, In<float> quats, In<float> scales, In<float> op
                                 In<float> viewmats, In<float> Ks, MaybeIn<float> backgrounds, Out<float> out_colors,
                                 Out<float> out_depths, Out<float> out_alphas, Out<int32_t> radii, Options o, bool keep) {
   Inputs in{means, quats, scales, opacities};
-  check_scene("rasterize", in);
-  require_finite("rasterize", "colors", colors);
-  require_finite("rasterize", "viewmats", viewmats);
-  require_finite("rasterize", "Ks", Ks);
-  if (backgrounds) require_finite("rasterize", "backgrounds", *backgrounds);
+  check_scene("rasterize", in, o.threads);
+  require_finite("rasterize", "colors", colors, o.threads);
+  require_finite("rasterize", "viewmats", viewmats, o.threads);
+  require_finite("rasterize", "Ks", Ks, o.threads);
+  if (backgrounds) require_finite("rasterize", "backgrounds", *backgrounds, o.threads);
   auto frames = std::make_unique<Frames>();
   nb::gil_scoped_release release;
   const Shape shape = shape_of(colors, viewmats, o.sh_degree);

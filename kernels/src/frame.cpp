@@ -1,78 +1,81 @@
-// Projects a scene into one view and sorts the splats: once by depth, then stably into tiles.
+// Projects a scene into one view and sorts the splats: once by depth, then stably into tiles. Every step is shared by the threads.
 #include "frame_store.h"
 
-#include <cmath>
+#include <omp.h>
+
 #include <cstring>
 #include <stdexcept>
 #include <string>
+
+#include "depth_order.h"
 
 namespace chorus {
 
 namespace {
 
-struct Keyed { uint32_t key, index; };
+int64_t area(const TileRect& r) { return (int64_t)(r.x1 - r.x0) * (r.y1 - r.y0); }
 
-// Stable radix sort by key, 11 bits a pass; passes in which all keys agree are skipped.
-Keyed* sort_by_key(Keyed* a, Keyed* b, int64_t n) {
-  constexpr int BITS = 11, SIZE = 1 << BITS;
-  static thread_local uint32_t histogram[3][SIZE];
-  std::memset(histogram, 0, sizeof histogram);
-  for (int64_t i = 0; i < n; ++i)
-    for (int pass = 0; pass < 3; ++pass) ++histogram[pass][a[i].key >> (BITS * pass) & (SIZE - 1)];
-  for (int pass = 0; pass < 3; ++pass) {
-    uint32_t* h = histogram[pass];
-    if (n == 0 || h[a[0].key >> (BITS * pass) & (SIZE - 1)] == n) continue;
-    uint32_t sum = 0;
-    for (int k = 0; k < SIZE; ++k) { uint32_t c = h[k]; h[k] = sum; sum += c; }
-    for (int64_t i = 0; i < n; ++i) b[h[a[i].key >> (BITS * pass) & (SIZE - 1)]++] = a[i];
-    std::swap(a, b);
-  }
-  return a;
-}
-
-// Counted before anything is walked or reserved: past the limit the walk alone would take hours.
-int64_t count_pairs(const Frame& f) {
+// Copies the visible splats in their order; returns how many pairs of splat and tile they make.
+int64_t gather(Frame& f, const Keyed* order, const Splat* splats, const TileRect* rects, int threads) {
   int64_t pairs = 0;
-  for (int64_t i = 0; i < f.n; ++i) pairs += (int64_t)(f.rects[i].x1 - f.rects[i].x0) * (f.rects[i].y1 - f.rects[i].y0);
-  if (pairs > PAIR_LIMIT)
-    throw std::invalid_argument("rasterize: " + std::to_string(pairs) + " pairs of splat and 16-pixel tile, at most " +
-                                std::to_string(PAIR_LIMIT) + "; render a smaller image, fewer splats or smaller ones");
+#pragma omp parallel for schedule(static) reduction(+ : pairs) num_threads(threads) if (threads > 1)
+  for (int64_t i = 0; i < f.n; ++i) {
+    f.splats[i] = splats[order[i].index];
+    f.rects[i] = rects[order[i].index];
+    pairs += area(f.rects[i]);
+  }
   return pairs;
 }
 
-// Calls what(splat, tile) for every pair, splats in order, on bands of tile rows shared over the threads: a tile has one writer.
+// Before anything is walked or reserved: past the limit the walk alone would take hours.
+void check_pairs(int64_t pairs) {
+  if (pairs > PAIR_LIMIT)
+    throw std::invalid_argument("rasterize: " + std::to_string(pairs) + " pairs of splat and 16-pixel tile, at most " +
+                                std::to_string(PAIR_LIMIT) + "; render a smaller image, fewer splats or smaller ones");
+}
+
+// Calls what(splat, tile) for every pair of splats [first, last), in order.
 template <class What>
-void each_pair(const Frame& f, int threads, What what) {
-  const int bands = threads < f.tiles_y ? threads : f.tiles_y;
-#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
-  for (int band = 0; band < bands; ++band) {
-    const int low = f.tiles_y * band / bands, high = f.tiles_y * (band + 1) / bands;
-    for (int64_t i = 0; i < f.n; ++i) {
-      const TileRect r = f.rects[i];
-      const int y0 = r.y0 > low ? r.y0 : low, y1 = r.y1 < high ? r.y1 : high;
-      for (int y = y0; y < y1; ++y)
-        for (int x = r.x0; x < r.x1; ++x) what(i, y * f.tiles_x + x);
-    }
+void each_pair(const Frame& f, int64_t first, int64_t last, What what) {
+  for (int64_t i = first; i < last; ++i) {
+    const TileRect r = f.rects[i];
+    for (int y = r.y0; y < r.y1; ++y)
+      for (int x = r.x0; x < r.x1; ++x) what(i, y * f.tiles_x + x);
   }
 }
 
-void fill_tiles(Frame& f, Block* blocks, int threads) {
-  f.pairs = count_pairs(f);
+// Turns counts[part][tile] into where the part's entries of the tile begin, and fills tile_start.
+void starts(const Frame& f, uint32_t* counts, int parts) {
   const int tiles = f.tiles_x * f.tiles_y;
-  f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
-  f.tile_used = array_in<uint32_t>(blocks[3], tiles + 1);
-  f.transmittance = array_in<float>(blocks[10], (int64_t)tiles * TILE * TILE);
-  f.seen = array_in<int32_t>(blocks[11], (int64_t)tiles * TILE * TILE);
-  std::memset(f.tile_start, 0, sizeof(int64_t) * (tiles + 1));
-  int64_t* count = f.tile_start + 1;
-  each_pair(f, threads, [=](int64_t, int tile) { ++count[tile]; });
-  for (int k = 0; k < tiles; ++k) count[k] += f.tile_start[k];
-  f.entries = array_in<uint32_t>(blocks[4], f.pairs + 1);
-  f.reached = array_in<uint16_t>(blocks[9], f.pairs + 1);
-  int64_t* cursor = array_in<int64_t>(blocks[5], tiles + 1);
-  std::memcpy(cursor, f.tile_start, sizeof(int64_t) * tiles);
-  uint32_t* entries = f.entries;
-  each_pair(f, threads, [=](int64_t i, int tile) { entries[cursor[tile]++] = (uint32_t)i; });
+  int64_t sum = 0;
+  for (int tile = 0; tile < tiles; ++tile) {
+    f.tile_start[tile] = sum;
+    for (int k = 0; k < parts; ++k) {
+      uint32_t& count = counts[(int64_t)k * tiles + tile];
+      const uint32_t n = count;
+      count = (uint32_t)sum;
+      sum += n;
+    }
+  }
+  f.tile_start[tiles] = sum;
+}
+
+// A stable counting sort of the pairs by tile. The splats are cut into a part for each thread; a tile holds the parts one after another.
+void fill_tiles(Frame& f, uint32_t* counts, int threads) {
+  const int tiles = f.tiles_x * f.tiles_y;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    const int part = omp_get_thread_num(), parts = omp_get_num_threads();
+    const int64_t first = f.n * part / parts, last = f.n * (part + 1) / parts;
+    uint32_t* mine = counts + (int64_t)part * tiles;
+    std::memset(mine, 0, sizeof(uint32_t) * tiles);
+    each_pair(f, first, last, [=](int64_t, int tile) { ++mine[tile]; });
+#pragma omp barrier
+#pragma omp single
+    starts(f, counts, parts);
+    uint32_t* entries = f.entries;
+    each_pair(f, first, last, [=](int64_t i, int tile) { entries[mine[tile]++] = (uint32_t)i; });
+  }
 }
 
 }  // namespace
@@ -87,30 +90,25 @@ void FrameStore::build(const Scene& scene, const Camera& camera, int32_t* radii,
   TileRect* staged_rects = array_in<TileRect>(scratch()[1], scene.n + 1);
   ops().project(scene, camera, f.tiles_x, f.tiles_y, staged, staged_rects, radii, threads);
 
-  Keyed* keys = array_in<Keyed>(scratch()[2], scene.n + 1);
-  Keyed* other = array_in<Keyed>(scratch()[3], scene.n + 1);
-  int64_t n = 0;
-  for (int64_t i = 0; i < scene.n; ++i) {
-    if (radii[i] <= 0) continue;
-    uint32_t bits;  // depths are positive, and positive floats sort like their bits
-    std::memcpy(&bits, &staged[i].z, 4);
-    keys[n++] = {bits, (uint32_t)i};
-  }
-  keys = sort_by_key(keys, other, n);
-  f.n = n;
-  f.splats = array_in<Splat>(blocks[0], n + 1);
-  f.rects = array_in<TileRect>(blocks[1], n + 1);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t r = 0; r < n; ++r) {
-    f.splats[r] = staged[keys[r].index];
-    f.rects[r] = staged_rects[keys[r].index];
-  }
-  fill_tiles(f, blocks, threads);
-  ops().color_splats(scene, camera, f.splats, n, threads);
+  const DepthOrder order = depth_order(staged, radii, scene.n, scratch() + 2, threads);
+  const int tiles = f.tiles_x * f.tiles_y;
+  f.n = order.n;
+  f.splats = array_in<Splat>(blocks[0], f.n + 1);
+  f.rects = array_in<TileRect>(blocks[1], f.n + 1);
+  f.pairs = gather(f, order.splats, staged, staged_rects, threads);
+  check_pairs(f.pairs);
+  f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
+  f.tile_used = array_in<uint32_t>(blocks[3], tiles + 1);
+  f.entries = array_in<uint32_t>(blocks[4], f.pairs + 1);
+  f.reached = array_in<uint16_t>(blocks[9], f.pairs + 1);
+  f.transmittance = array_in<float>(blocks[10], (int64_t)tiles * TILE * TILE);
+  f.seen = array_in<int32_t>(blocks[11], (int64_t)tiles * TILE * TILE);
+  fill_tiles(f, array_in<uint32_t>(blocks[5], (size_t)threads * tiles + 1), threads);
+  ops().color_splats(scene, camera, f.splats, f.n, threads);
 }
 
 Block* FrameStore::scratch() {
-  static thread_local Block shared[4];
+  static thread_local Block shared[5];
   return shared;
 }
 
@@ -132,7 +130,7 @@ const int64_t* FrameStore::pair_slots(const int64_t** first) {
   start[0] = 0;
   for (int64_t i = 0; i < f.n; ++i) {
     cursor[i] = start[i];
-    start[i + 1] = start[i] + (int64_t)(f.rects[i].x1 - f.rects[i].x0) * (f.rects[i].y1 - f.rects[i].y0);
+    start[i + 1] = start[i] + area(f.rects[i]);
   }
   for (int64_t p = 0; p < f.pairs; ++p) slots[p] = cursor[f.entries[p]]++;
   *first = start;

@@ -34,7 +34,7 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
   X(void, project, (const Scene&, const Camera&, int tiles_x, int tiles_y, Splat*, TileRect*, int32_t* radii, int threads))   \
   X(void, color_splats, (const Scene&, const Camera&, Splat*, int64_t n, int threads))                                       \
   X(double, fma_chains, (int64_t rounds))                                                                                      \
-  X(bool, all_finite, (const float*, int64_t n))                                                                             \
+  X(bool, all_finite, (const float*, int64_t n, int threads))                                                                \
   X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                            \
   X(void, blend_backward, (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, \
                            int64_t* slots, int threads))                                                                     \

@@ -91,7 +91,7 @@ void project_group(const Scene& s, const Camera& c, int64_t first, int count, in
 void project(const Scene& s, const Camera& c, int tiles_x, int tiles_y, Splat* splats, TileRect* rects, int32_t* radii,
              int threads) {
   const int64_t groups = (s.n + L - 1) / L;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+#pragma omp parallel for schedule(static, 64) num_threads(threads) if (threads > 1)  // a scene in spatial order has runs out of sight
   for (int64_t k = 0; k < groups; ++k) {
     const int64_t first = k * L, left = s.n - first;
     project_group(s, c, first, (int)(left < L ? left : L), tiles_x, tiles_y, splats, rects, radii);
@@ -128,8 +128,10 @@ void color_splats(const Scene& s, const Camera& c, Splat* splats, int64_t n, int
   }
 }
 
-bool all_finite(const float* x, int64_t n) {
-  // x - x is 0 for finite x and not a number otherwise, and sums keep it.
+namespace {
+
+// x - x is 0 for finite x and not a number otherwise, and sums keep it.
+bool finite_piece(const float* x, int64_t n) {
   vf acc[4] = {};
   int64_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L)
@@ -137,6 +139,17 @@ bool all_finite(const float* x, int64_t n) {
   float tail = hsum(acc[0] + acc[1] + acc[2] + acc[3]);
   for (; i < n; ++i) tail += x[i] - x[i];
   return tail == 0.0f;
+}
+
+}  // namespace
+
+bool all_finite(const float* x, int64_t n, int threads) {
+  constexpr int64_t PIECE = 1 << 14;
+  const int64_t pieces = (n + PIECE - 1) / PIECE;
+  int wrong = 0;
+#pragma omp parallel for schedule(static) reduction(+ : wrong) num_threads(threads) if (threads > 1 && pieces > 2)
+  for (int64_t k = 0; k < pieces; ++k) wrong += !finite_piece(x + k * PIECE, n - k * PIECE < PIECE ? n - k * PIECE : PIECE);
+  return !wrong;
 }
 
 }  // namespace CHORUS_ISA

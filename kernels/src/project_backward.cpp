@@ -143,7 +143,7 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
 // gradients, but a splat's sums are one cache line.
 void project_backward(const Frame& f, const Scene& s, const float* sums, const uint32_t* places, const Gradients& grads, int threads) {
   const int64_t pieces = (s.n + ROWS - 1) / ROWS;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+#pragma omp parallel for schedule(static, 4) num_threads(threads) if (threads > 1)
   for (int64_t piece = 0; piece < pieces; ++piece) {
     const int64_t first = piece * ROWS, last = first + ROWS < s.n ? first + ROWS : s.n;
     Visible visible;

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from chorus_kernels import lift, neighbours, patch_weights, rasterize, render_features, segment_reduce, ssim, submanifold_conv
-from tests.kernels.scenes import random_scene
+from chorus_kernels import lift, neighbours, patch_weights, rasterize, reference, render_features, segment_reduce, ssim, submanifold_conv
+from tests.kernels.scenes import random_scene, relative
 from tests.kernels.test_voxels import random_voxels
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,20 @@ def test_bits_depend_neither_on_the_run_nor_on_the_threads():
         for threads in (2, 3):
             torch.set_num_threads(threads)
             assert digests(everything()) == first, f"{threads} threads"
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("depths", [1, 3])
+def test_equal_depths_keep_the_order_of_the_rows_on_any_number_of_threads(depths):
+    scene = random_scene(4, 400, width=40, height=30)
+    scene.viewmats[:] = torch.eye(4)
+    scene.means[:, 2] = 2.0 + torch.arange(400) % depths
+    want = reference.rasterize(*(x.double() for x in (*scene.shape, scene.colors)), **scene.double().view).colors
+    try:
+        for threads in (1, 2, 3, 7):
+            torch.set_num_threads(threads)
+            assert relative(rasterize(*scene.shape, scene.colors, **scene.view).colors, want) < 1e-4, f"{threads} threads"
     finally:
         torch.set_num_threads(1)
 
