@@ -9,7 +9,7 @@ from chorus_kernels import patch_weights, rasterize, reference
 from tests.kernels.scenes import Scene, clear_of_cutoffs, close, random_scene, relative
 
 IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2
-SLIVER = 1e-4  # on images a few pixels wide, and of one splat or two, a gradient can be a small difference of large terms
+ROUNDINGS = 5  # where a gradient is a small difference of large terms: so many times what rounding the inputs to float32 does to it
 scenes = st.builds(
     random_scene,
     st.integers(0, 2**31),
@@ -21,21 +21,55 @@ scenes = st.builds(
 )
 
 
+NAMES = "means", "quats", "scales", "opacities", "colors", "backgrounds"
+
+
+def dense(inputs: list[torch.Tensor], view: dict, sh_degree: int | None):
+    """The definition in float64: its outputs, and the leaves they come from."""
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    return reference.rasterize(*exact[:5], **view, backgrounds=exact[5], sh_degree=sh_degree), exact
+
+
 def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_degree: int | None = None, seed: int = 0) -> None:
     leaves = [x.clone().requires_grad_() for x in (*scene.shape, colors, backgrounds)]
-    exact = [x.detach().double().requires_grad_() for x in leaves]
     got = rasterize(*leaves[:5], **scene.view, backgrounds=leaves[5], sh_degree=sh_degree)
-    want = reference.rasterize(*exact[:5], **scene.double().view, backgrounds=exact[5], sh_degree=sh_degree)
+    want, exact = dense(leaves, scene.double().view, sh_degree)
     for name, a, b in zip(("colors", "depths", "alphas"), got, want, strict=False):
         assert close(a, b, IMAGE), name
     assert torch.equal(got.radii, want.radii) or (got.radii - want.radii).abs().max() <= 1  # ceil of a rounded number
     g = torch.Generator().manual_seed(seed)
     outer = [torch.randn(x.shape, generator=g) for x in got[:3]]
-    tolerance = GRADIENT if min(scene.width, scene.height) >= 12 and len(scene.means) > 4 else SLIVER
     torch.autograd.backward(got[:3], outer)
     torch.autograd.backward(want[:3], [x.double() for x in outer])
-    for name, a, b in zip(("means", "quats", "scales", "opacities", "colors", "backgrounds"), leaves, exact, strict=True):
-        assert close(a.grad, b.grad, tolerance), name
+    far = [k for k, (a, b) in enumerate(zip(leaves, exact, strict=True)) if not close(a.grad, b.grad, GRADIENT)]
+    if not far:
+        return
+    moves = sensitivity(leaves, exact, scene.double().view, outer, sh_degree)
+    for k in far:
+        assert relative(leaves[k].grad, exact[k].grad) <= ROUNDINGS * moves[k], NAMES[k]
+
+
+def sensitivity(leaves: list, exact: list, view: dict, outer: list, sh_degree: int | None) -> list[float]:
+    """How far the exact gradients move, as relative L2, when all numbers that come in as float32 move by half a unit in their last place."""
+    g = torch.Generator().manual_seed(0)
+
+    def moved(x: torch.Tensor) -> torch.Tensor:
+        return x.detach().double() * (1 + (2 * torch.rand(x.shape, generator=g, dtype=torch.float64) - 1) * 2**-24)
+
+    most = [0.0] * len(leaves)
+    for _ in range(8):
+        out, near = dense([moved(x) for x in leaves], view | {k: moved(view[k]) for k in ("viewmats", "Ks")}, sh_degree)
+        torch.autograd.backward(out[:3], [moved(x) for x in outer])
+        most = [max(m, relative(a.grad, b.grad)) for m, a, b in zip(most, near, exact, strict=True)]
+    return most
+
+
+@pytest.mark.parametrize(("seed", "n", "width", "height", "size"), [(1317440195, 1, 10, 1, 0.03), (2102398413, 1, 5, 27, 0.03), (222030062, 36, 10, 26, 1.0)])
+def test_gradients_that_nearly_cancel_are_as_exact_as_their_inputs(seed, n, width, height, size):
+    """Found among 4000 scenes of at most 40 pixels a side, of which these three and one more miss 1e-5: the terms of their gradients
+    cancel, and rounding the inputs to float32 alone moves them by 4e-6 to 7e-5."""
+    scene = random_scene(seed, n, width=width, height=height, views=1 if n > 1 else 2, size=size)
+    compare(scene, scene.colors, scene.colors[:1].expand(len(scene.Ks), 3).contiguous())
 
 
 @settings(max_examples=150)
