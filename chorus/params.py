@@ -100,6 +100,7 @@ class EncoderParams:
     preset: str  # tiny | small | base
     grid_size: float  # metres, the finest voxel
     voxel: str  # mean | first: how a voxel's Gaussians become one row
+    upright: bool  # splats carry their height and normal too; false: the 11 numbers of the released models
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,16 +22,18 @@ def in_parallel(work: Callable, jobs: Sequence[tuple]) -> None:
 def train_variant(root: Path, params: Params, variant: str, names: Sequence[str], out: Path) -> None:
     """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its checkpoint."""
     from chorus.distill.train import train_encoder
-    from chorus.encoder.inputs import CHANNELS, InputConfig
+    from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
 
     store = Store(root)
     scenes, phi_s, teachers = training_scenes(store, names)
+    encoder = params.encoder
+    inputs = InputConfig(variant=variant, grid_size=encoder.grid_size, voxel=encoder.voxel, upright=encoder.upright and variant == "splats")
     train_encoder(
         scenes,
-        encoder_config=preset(params.encoder.preset, in_channels=CHANNELS[variant]),
-        inputs=InputConfig(variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel),
+        encoder_config=preset(encoder.preset, in_channels=inputs.channels),
+        inputs=inputs,
         params=params.distill,
         out=out,
         seed=params.seed,

@@ -80,7 +80,7 @@ class SceneEncoder:
     ):
         """SceneFeatures of a scene, or a list of them for several.
 
-        outputs: names among :attr:`available`; normals: [N, 3] for the point variant, estimated from the Gaussians when None, and not
+        outputs: names among :attr:`available`; normals: [N, 3] for models that read them, estimated from the Gaussians when None, and not
         to be given for several scenes; progress: show a bar over a long scene (when None, only on a terminal).
         Raises InputError for an unknown name or a scene that cannot be encoded.
         """

@@ -1,6 +1,8 @@
 """From Gaussians to what the encoder reads: one row per voxel.
 
-splats (11): colour 2c - 1, opacity, unit quaternion wxyz, scale in metres; position enters through the grid only.
+splats (11): colour 2c - 1, opacity, unit quaternion wxyz, scale in metres; position enters through the grid only. With ``upright``
+             also (15) the height above the lowest Gaussian and the unit normal, as points have them: a quaternion says
+             little of where a flat Gaussian faces (its spin and sign are free), and the grid nothing of the floor.
 points  (9): position (xy centred, z from the floor), colour 2c - 1, normal.
 
 A voxel's row is the mean of its Gaussians weighted by opacity (``voxel="mean"``), or the first of them in an order that
@@ -21,6 +23,7 @@ from chorus.scene import GaussianScene
 from chorus_kernels import curve_codes, segment_reduce
 
 CHANNELS = {"splats": 11, "points": 9}
+UPRIGHT = 4  # height and normal
 TOO_WIDE = 1000.0  # metres: no room, no building
 
 
@@ -31,15 +34,18 @@ class InputConfig:
     variant: str = "splats"  # splats | points
     grid_size: float = 0.02  # metres
     voxel: str = "mean"  # mean | first
+    upright: bool = False  # splats of scenes whose z is up: also height and normal. Released models have neither
 
     def __post_init__(self):
         if self.variant not in CHANNELS or self.voxel not in ("mean", "first") or not self.grid_size > 0:
             raise InputError("encoder inputs", expected="variant splats | points, voxel mean | first, grid_size > 0 m", got=self)
+        if self.upright and self.variant != "splats":
+            raise InputError("encoder inputs", expected="upright for splats alone: points always have height and normal", got=self)
 
     @property
     def channels(self) -> int:
         """Numbers a row."""
-        return CHANNELS[self.variant]
+        return CHANNELS[self.variant] + UPRIGHT * self.upright
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Voxels:
 def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | None = None) -> Voxels:
     """One row per occupied voxel, sorted along the z-order curve; the same bits for any order of the Gaussians.
 
-    normals: [N, 3] for the point variant, estimated by :func:`splat_normals` when None.
+    normals: [N, 3], estimated by :func:`splat_normals` when None; splats that are not upright have no use for them.
     Raises InputError for an empty scene, NaN, normals of another shape, or an extent no grid of this size can hold; warns where metres look like millimetres.
     """
     check_scene(scene, config.grid_size)
@@ -74,18 +80,21 @@ def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | Non
     # What is computed below is computed in sorted order: vectorised exp and sigmoid round by position in memory.
     scene = scene.select(order)
     normals = None if normals is None else normals[order]
-    features = splat_features(scene) if config.variant == "splats" else point_features(scene, normals)
+    features = splat_features(scene, normals, upright=config.upright) if config.variant == "splats" else point_features(scene, normals)
     grid = cells[order[indptr[:-1]]]
     if config.voxel == "first":
         return Voxels(grid, features[indptr[:-1]], index)
     weight = scene.opacities[:, None].clamp_min(1e-4)
     sums = segment_reduce(torch.cat([features * weight, weight], dim=1), indptr, "sum")
-    return Voxels(grid, _unit(sums[:, :-1] / sums[:, -1:], config.variant), index)
+    return Voxels(grid, _unit(sums[:, :-1] / sums[:, -1:], config), index)
 
 
-def splat_features(scene: GaussianScene) -> Tensor:
-    """[N, 11]"""
-    return torch.cat([scene.rgb * 2 - 1, scene.opacities[:, None], scene.unit_quats, scene.scales], dim=1)
+def splat_features(scene: GaussianScene, normals: Tensor | None = None, *, upright: bool = False) -> Tensor:
+    """[N, 11], or [N, 15] with height and normal."""
+    columns = [scene.rgb * 2 - 1, scene.opacities[:, None], scene.unit_quats, scene.scales]
+    if upright:
+        columns += [scene.means[:, 2:] - scene.means[:, 2].amin(), splat_normals(scene) if normals is None else normals]
+    return torch.cat(columns, dim=1)
 
 
 def point_features(scene: GaussianScene, normals: Tensor | None = None) -> Tensor:
@@ -137,10 +146,12 @@ def check_scene(scene: GaussianScene, grid_size: float) -> None:
     )  # fmt: skip
 
 
-def _unit(rows: Tensor, variant: str) -> Tensor:
-    """Means of unit vectors are shorter than 1: restore quaternions (columns 4:8) or normals (6:9)."""
-    part = slice(4, 8) if variant == "splats" else slice(6, 9)
-    rows[:, part] = torch.nn.functional.normalize(rows[:, part], dim=1)
+def _unit(rows: Tensor, config: InputConfig) -> Tensor:
+    """Means of unit vectors are shorter than 1: restore quaternions (columns 4:8) and normals (the last three)."""
+    parts = [slice(4, 8)] if config.variant == "splats" else []
+    parts += [slice(-3, None)] if config.variant == "points" or config.upright else []
+    for part in parts:
+        rows[:, part] = torch.nn.functional.normalize(rows[:, part], dim=1)
     return rows
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.encoder.inputs import InputConfig, rotation_matrices, splat_normals, voxelise
+from chorus.encoder.inputs import InputConfig, rotation_matrices, splat_features, splat_normals, voxelise
 from chorus.errors import InputError
 
 SPLATS = InputConfig(variant="splats", grid_size=0.1)
@@ -18,6 +18,22 @@ def test_columns_of_the_splat_variant(make_room):
     torch.testing.assert_close(rows[:, 3], room.opacities)
     torch.testing.assert_close(rows[:, 4:8], room.unit_quats)
     torch.testing.assert_close(rows[:, 8:], room.scales)
+
+
+def test_upright_splats_know_their_height_and_normal(make_room):
+    room = make_room(50)
+    config = InputConfig(grid_size=1e-4, upright=True)
+    voxels = voxelise(room, config)
+    rows = voxels.feat[voxels.index]
+    assert rows.shape[1] == config.channels == 15
+    torch.testing.assert_close(rows[:, :11], splat_features(room))
+    torch.testing.assert_close(rows[:, 11], room.means[:, 2] - room.means[:, 2].min())
+    torch.testing.assert_close(rows[:, 12:], splat_normals(room))
+    given = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    torch.testing.assert_close(voxelise(room, config, normals=given).feat[voxels.index][:, 12:], given)
+    coarse = voxelise(make_room(500), replace(config, grid_size=0.1)).feat
+    for part in (slice(4, 8), slice(12, 15)):
+        torch.testing.assert_close(coarse[:, part].norm(dim=1), torch.ones(len(coarse)))
 
 
 def test_columns_of_the_point_variant(make_room):
@@ -39,7 +55,7 @@ def test_a_voxel_is_the_mean_weighted_by_opacity(make_room):
     torch.testing.assert_close(voxels.feat[voxel, :3], mean)
 
 
-@pytest.mark.parametrize("config", [SPLATS, POINTS, replace(SPLATS, voxel="first")])
+@pytest.mark.parametrize("config", [SPLATS, POINTS, replace(SPLATS, voxel="first"), replace(SPLATS, upright=True)])
 def test_order_of_gaussians_changes_no_bit(make_room, config):
     room = make_room(2000)
     room = room.select(torch.cat([torch.arange(2000), torch.arange(100)]))  # with exact duplicates
@@ -80,6 +96,8 @@ def test_scenes_that_cannot_be_encoded(make_room):
             voxelise(room, POINTS, normals=normals)
     with pytest.raises(InputError, match="grid_size > 0"):
         InputConfig(grid_size=0.0)
+    with pytest.raises(InputError, match="upright for splats alone"):
+        InputConfig(variant="points", upright=True)
 
 
 @pytest.mark.parametrize(("shrink", "measures"), [(1.0, r"3\d\d\d\.\d"), (0.1, r"3\d\d\.\d")])
