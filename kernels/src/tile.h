@@ -1,6 +1,7 @@
 // A tile is 16 blocks of 4 x 4 pixels. Every block gets its own depth-ordered list of the splats that can reach it, so that the blend
 // wastes few lanes; whether a splat reaches a block is decided exactly (the smallest exponent over the block's rectangle).
 #pragma once
+#include "block_lists.h"
 #include "frame.h"
 #include "reduce.h"
 #include "vec.h"
@@ -122,35 +123,6 @@ constexpr int AHEAD = 16;  // entries of a tile lie scattered over the frame's s
 static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
   if (i + AHEAD < n) __builtin_prefetch(&f.splats[entries[i + AHEAD]]);
 }
-
-// For every block the indices i < n, ascending, whose mask reached[i] has the block's bit. A list may be written up to 16 places past
-// its end.
-template <class Index>
-static inline void list_blocks(const uint16_t* reached, int n, int* count, Index* const* list) {
-#if defined(__AVX512F__)
-  __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (int b = 0; b < 16; ++b) count[b] = 0;
-  for (int i = 0; i < n; i += 16, index = _mm512_add_epi32(index, _mm512_set1_epi32(16))) {
-    const __mmask16 real = n - i < 16 ? (__mmask16)((1u << (n - i)) - 1u) : (__mmask16)0xFFFF;
-    const __m512i masks = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, reached + i));
-    for (int b = 0; b < 16; ++b) {
-      const __mmask16 here = _mm512_test_epi32_mask(masks, _mm512_set1_epi32(1 << b));
-      const __m512i packed = _mm512_maskz_compress_epi32(here, index);
-      if (sizeof(Index) == 2) _mm256_storeu_si256((__m256i*)(list[b] + count[b]), _mm512_cvtepi32_epi16(packed));
-      else _mm512_storeu_si512(list[b] + count[b], packed);
-      count[b] += __builtin_popcount(here);
-    }
-  }
-#else
-  for (int b = 0; b < 16; ++b) count[b] = 0;
-  for (int i = 0; i < n; ++i)
-    for (uint32_t r = reached[i]; r; r &= r - 1) {
-      const int b = __builtin_ctz(r);
-      list[b][count[b]++] = (Index)i;
-    }
-#endif
-}
-constexpr int SLACK = 16;
 
 // A chunk of a tile's splats, copied side by side, and for every block the ones that reach it.
 struct Chunk {
