@@ -65,7 +65,7 @@ static inline void list_blocks(const uint16_t* reached, int n, int* count, Index
     }
 #endif
 }
-constexpr int SLACK = 16;
+constexpr int SLACK = 16;  // those places
 
 }  // namespace CHORUS_ISA
 }  // namespace chorus

@@ -2,6 +2,7 @@
 // With B the upsampling of a patch map to the image (torch's bilinear, align_corners=False; or nearest), the values are W^T B.
 #include "ops.h"
 #include "patch_window.h"
+#include "reduce.h"
 #include "tile_extent.h"
 
 namespace chorus {

@@ -3,7 +3,6 @@
 #pragma once
 #include "block_lists.h"
 #include "frame.h"
-#include "reduce.h"
 #include "vec.h"
 
 namespace chorus {
