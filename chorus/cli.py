@@ -58,6 +58,7 @@ def _link(store: Store, folder: Path, name: str) -> Path:
 def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]) -> None:
     """Optimise the Gaussians of an ingested scene."""
     from chorus.capture import Capture
+    from chorus.splat import RECIPE
     from chorus.splat.artifact import save_gaussians
     from chorus.splat.fit import fit_scene
     from chorus.store import build, manifest_of
@@ -71,7 +72,7 @@ def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
         save_gaussians(out, fit_scene(views, params.fit, seed=params.seed), views)
 
     wants, inputs = {"fit": params.fit, "seed": params.seed}, {"capture": manifest_of(capture)["hash"]}
-    artifact = build(store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=1, params=wants, inputs=inputs, make=make)
+    artifact = build(store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=RECIPE, params=wants, inputs=inputs, make=make)
     print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from chorus import splat
 from chorus.params import Params
 from chorus.store import Store, hash_folder
 from orchestration.plan import Plan, hash_of, one_of, part_hash
@@ -23,7 +24,7 @@ def capture(store: Store, params: Params, scene: str) -> Plan:
 def gaussians(store: Store, params: Params, scene: str) -> Plan:
     """Gaussians fitted to the capture."""
     inputs = {"capture": part_hash(store, scene, "capture")}
-    return _plan(store, scene, "gaussians", lambda out: _fit(store, scene, params, out), {"fit": params.fit, "seed": params.seed}, inputs, recipe=2)
+    return _plan(store, scene, "gaussians", lambda out: _fit(store, scene, params, out), {"fit": params.fit, "seed": params.seed}, inputs, recipe=splat.RECIPE)
 
 
 def teacher_views(store: Store, params: Params, scene: str) -> Plan:
