@@ -61,8 +61,9 @@ def views(op: str, viewmats: Tensor, Ks: Tensor) -> int:
     tensor(op, "viewmats", viewmats, ("V", 4, 4))
     v = viewmats.shape[0]
     tensor(op, "Ks", Ks, (v, 3, 3))
-    if v and bool((Ks[:, 0, 1] != 0).any()):
-        raise ValueError(f"{op}: Ks must have no skew (K[0, 1] = 0), got {Ks[:, 0, 1].tolist()}")
-    if v and bool((Ks[:, [0, 1], [0, 1]] <= 0).any()):
-        raise ValueError(f"{op}: Ks must have positive focal lengths, got {Ks[:, [0, 1], [0, 1]].tolist()}")
+    for (fx, skew, _), (_, fy, _), _ in Ks.tolist():
+        if skew != 0:
+            raise ValueError(f"{op}: Ks must have no skew (K[0, 1] = 0), got {skew:g}")
+        if not (fx > 0 and fy > 0):
+            raise ValueError(f"{op}: Ks must have positive focal lengths, got {fx:g} and {fy:g}")
     return v

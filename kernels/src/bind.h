@@ -5,6 +5,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 
@@ -25,10 +26,12 @@ using MaybeOut = std::optional<Out<T>>;
 template <class A>
 auto pointer(const std::optional<A>& a) { return a ? a->data() : nullptr; }
 
-template <class T>
-void require_finite(const char* op, const char* name, const In<T>& a, int threads) {
-  if (!ops().all_finite(a.data(), (int64_t)a.size(), threads))
-    throw std::invalid_argument(std::string(op) + ": " + name + " has a NaN or an infinity; expected finite numbers only");
+inline Numbers numbers(const char* name, const In<float>& a) { return {name, a.data(), (int64_t)a.size()}; }
+
+inline void require_finite(const char* op, std::initializer_list<Numbers> arrays, int threads) {
+  const int wrong = ops().first_not_finite(arrays.begin(), (int)arrays.size(), threads);
+  if (wrong >= 0)
+    throw std::invalid_argument(std::string(op) + ": " + arrays.begin()[wrong].name + " has a NaN or an infinity; expected finite numbers only");
 }
 
 void bind_raster(nb::module_&);

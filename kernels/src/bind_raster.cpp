@@ -55,11 +55,10 @@ Frames* forward(In<float> means, In<float> quats, In<float> scales, In<float> op
                                 In<float> viewmats, In<float> Ks, MaybeIn<float> backgrounds, Out<float> out_colors,
                                 Out<float> out_depths, Out<float> out_alphas, Out<int32_t> radii, Options o, bool keep) {
   Inputs in{means, quats, scales, opacities};
-  check_scene("rasterize", in, o.threads);
-  require_finite("rasterize", "colors", colors, o.threads);
-  require_finite("rasterize", "viewmats", viewmats, o.threads);
-  require_finite("rasterize", "Ks", Ks, o.threads);
-  if (backgrounds) require_finite("rasterize", "backgrounds", *backgrounds, o.threads);
+  require_finite("rasterize",
+                 {numbers("means", means), numbers("quats", quats), numbers("scales", scales), numbers("opacities", opacities),
+                  numbers("colors", colors), numbers("viewmats", viewmats), numbers("Ks", Ks)}, o.threads);
+  if (backgrounds) require_finite("rasterize", {numbers("backgrounds", *backgrounds)}, 1);
   auto frames = std::make_unique<Frames>();
   nb::gil_scoped_release release;
   const Shape shape = shape_of(colors, viewmats, o.sh_degree);
@@ -84,13 +83,12 @@ Frames* forward(In<float> means, In<float> quats, In<float> scales, In<float> op
 void splat_sums(FrameStore& store, const Scene& scene, const BlendOutput& out, const BlendGradient& grad, float* color_grads,
                 bool absolute, bool geometry, float* sums, Block& slot_memory, int threads) {
   const Frame& f = store.frame;
-  const int64_t* first = nullptr;
-  const int64_t* slots = threads > 1 && geometry ? store.pair_slots(&first) : nullptr;
+  const int64_t* slots = threads > 1 && geometry ? store.pair_slots() : nullptr;
   float* into = slots ? array_in<float>(slot_memory, (f.pairs + 1) * SUM_STRIDE) : sums;
-  memset(into, 0, sizeof(float) * SUM_STRIDE * (slots ? f.pairs : f.n));
-  if (scene.channels == 3) ops().blend_backward(f, out, grad, into, absolute, (int64_t*)slots, threads);
-  else ops().blend_features_backward(f, scene, out, grad, color_grads, geometry ? into : nullptr, absolute, (int64_t*)slots, threads);
-  if (slots) reduce_slots(into, first, f.n, sums, threads);
+  if (!slots) clear_sums(f, sums, threads);
+  if (scene.channels == 3) ops().blend_backward(f, out, grad, into, absolute, slots, threads);
+  else ops().blend_features_backward(f, scene, out, grad, color_grads, geometry ? into : nullptr, absolute, slots, threads);
+  if (slots) reduce_slots(f, into, slots, sums, threads);
 }
 
 void backward(Frames& frames, In<float> means, In<float> quats, In<float> scales, In<float> opacities, In<float> colors,
@@ -108,12 +106,12 @@ void backward(Frames& frames, In<float> means, In<float> quats, In<float> scales
                   pointer(absgrad), pointer(mean2d)};
   for (int64_t v = 0; v < shape.views; ++v) {
     FrameStore& store = *frames.views[v];
-    float* sums = array_in<float>(sum_memory, (store.frame.n + 1) * SUM_STRIDE);
+    float* sums = array_in<float>(sum_memory, (scene.n + 1) * SUM_STRIDE);
     const BlendOutput out{nullptr, nullptr, nullptr, backgrounds ? backgrounds->data() + v * shape.channels : nullptr};
     const BlendGradient grad{g_colors ? g_colors->data() + v * pixels * shape.channels : nullptr,
                              g_depths ? g_depths->data() + v * pixels : nullptr, g_alphas ? g_alphas->data() + v * pixels : nullptr};
     splat_sums(store, scene, out, grad, many ? pointer(d_colors) : nullptr, (bool)absgrad, geometry || !many, sums, slot_memory, o.threads);
-    if (geometry || !many) ops().project_backward(store.frame, scene, sums, store.places(o.threads), grads, o.threads);
+    if (geometry || !many) ops().project_backward(store.frame, scene, sums, grads, o.threads);
   }
 }
 

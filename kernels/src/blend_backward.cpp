@@ -98,7 +98,7 @@ void reverse_block(const Frame& f, const TileWork& work, int tile, int block, co
 }  // namespace
 
 void blend_backward(const Frame& f, const BlendOutput& out, const BlendGradient& grad, float* sums, bool absolute,
-                    int64_t* slots, int threads) {
+                    const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {

@@ -23,17 +23,13 @@ Part part_of(const Keyed* items, int64_t n, Team t) {
   return {items + first, n * (t.rank + 1) / t.size - first};
 }
 
-// The keys of this thread's rows; written where the rows begin.
-Part visible_keys(const Splat* splats, const int32_t* radii, int64_t rows, Team t, Keyed* keys) {
-  const int64_t first = rows * t.rank / t.size, last = rows * (t.rank + 1) / t.size;
-  int64_t n = first;
-  for (int64_t i = first; i < last; ++i) {
-    if (radii[i] <= 0) continue;
-    uint32_t bits;  // depths are positive, and positive floats sort like their bits
-    std::memcpy(&bits, &splats[i].z, 4);
-    keys[n++] = {bits, (uint32_t)i};
-  }
-  return {keys + first, n - first};
+// The keys of this thread's pieces, moved side by side to where the first begins.
+Part keys_of(const Frame& f, Keyed* keys, Team t) {
+  const int64_t pieces = (f.scene_rows + PIECE - 1) / PIECE, first = pieces * t.rank / t.size, last = pieces * (t.rank + 1) / t.size;
+  Keyed *begin = keys + first * PIECE, *end = begin;
+  for (int64_t piece = first; piece < last; end += f.count[piece++])
+    std::memmove(end, keys + piece * PIECE, sizeof(Keyed) * f.count[piece]);
+  return {begin, end - begin};
 }
 
 // Sorts by one digit, from all threads' parts into `to`; false, and nothing is moved, when all n items have the same digit. The first pass
@@ -65,16 +61,16 @@ bool sort_pass(Part part, Keyed* to, int pass, uint32_t* counts, Team t, int64_t
 
 }  // namespace
 
-DepthOrder depth_order(const Splat* splats, const int32_t* radii, int64_t rows, Block* blocks, int threads) {
-  Keyed *a = array_in<Keyed>(blocks[0], rows + 1), *b = array_in<Keyed>(blocks[1], rows + 1);
-  uint32_t* counts = array_in<uint32_t>(blocks[2], (size_t)threads * SIZE);
+DepthOrder depth_order(const Frame& f, Keyed* keys, Block* blocks, int threads) {
+  Keyed *a = keys, *b = array_in<Keyed>(blocks[0], f.scene_rows + 1);
+  uint32_t* counts = array_in<uint32_t>(blocks[1], (size_t)threads * SIZE);
   DepthOrder order = {a, 0};
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     const Team t = {omp_get_thread_num(), omp_get_num_threads()};
     Keyed *from = a, *to = b;
     int64_t n = 0;
-    Part part = visible_keys(splats, radii, rows, t, from);
+    Part part = keys_of(f, keys, t);
     for (int pass = 0; pass < PASSES; ++pass) {
       if (sort_pass(part, to, pass, counts, t, n)) {
         std::swap(from, to);

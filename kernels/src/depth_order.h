@@ -7,11 +7,9 @@
 
 namespace chorus {
 
-struct Keyed { uint32_t key, index; };
-
 struct DepthOrder { const Keyed* splats; int64_t n; };
 
-// Rows with a positive radius, by depth, ties by row. Blocks: three to work in, and to keep the result.
-DepthOrder depth_order(const Splat* splats, const int32_t* radii, int64_t rows, Block* blocks, int threads);
+// The frame's splats by key, ties by row. keys: at every place of a splat its key and the place; sorted in there and in two blocks.
+DepthOrder depth_order(const Frame& f, Keyed* keys, Block* blocks, int threads);
 
 }  // namespace chorus

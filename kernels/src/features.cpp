@@ -226,7 +226,7 @@ void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int 
 
 // Threads share out tiles for the geometry and channels for the colours: no two of them ever add to the same number.
 void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, float* color_grads,
-                             float* sums, bool absolute, int64_t* slots, int threads) {
+                             float* sums, bool absolute, const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
   if (sums) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)

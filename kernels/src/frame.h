@@ -43,20 +43,24 @@ struct alignas(64) Splat {
   float mx_rest, my_rest;  // what rounding took from mx, my: half a unit of mx = 200 is 8e-6 pixels, and the weights would show it
 };
 
-constexpr uint32_t NOT_VISIBLE = 0xFFFFFFFF;
-
 struct TileRect { uint16_t x0, y0, x1, y1; };  // half open, in tiles
 
+struct Keyed { uint32_t key, index; };
+
+// One view after projection. The visible splats of every PIECE rows of the scene lie side by side from where those rows begin, in their order:
+// no copy brings them together, and the places between the pieces are never touched.
+constexpr int PIECE = 512;
 struct Frame {
   Camera camera;
   int64_t scene_rows;
-  int64_t n;             // visible splats, sorted by depth (ties by row)
+  int64_t n;             // visible splats
+  int32_t* count;        // of every piece
+  Splat* splats;         // [scene_rows] places, of which count[piece] are filled in every piece; so too:
+  TileRect* rects;
   int tiles_x, tiles_y;
   int64_t pairs;
-  Splat* splats;         // [n]
-  TileRect* rects;       // [n]
   int64_t* tile_start;   // [tiles + 1]
-  uint32_t* entries;     // [pairs] index into splats, ascending inside a tile
+  uint32_t* entries;     // [pairs] places, in every tile by depth (ties by row)
   uint32_t* tile_used;   // [tiles] entries after which every pixel of the tile was done
   uint16_t* reached;     // [pairs] blocks of the tile that the splat reaches, a bit each; filled by the first pass over a tile
   // What blend leaves for its backward pass, [tiles][16 blocks][16 pixels]:

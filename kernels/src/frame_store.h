@@ -9,19 +9,27 @@ constexpr int64_t PAIR_LIMIT = (int64_t)1 << 31;
 
 struct FrameStore {
   Frame frame = {};
-  Block blocks[12];
+  Block blocks[10];
   // Projects and sorts; fills radii[scene.n] (0: not visible). Throws std::invalid_argument past PAIR_LIMIT.
   void build(const Scene&, const Camera&, int32_t* radii, int threads);
-  // For every entry, its place when pairs are grouped by splat; first[i]: where splat i's begin. Valid until the next call.
-  const int64_t* pair_slots(const int64_t** first);
-  // For every row of the scene, its place in frame.splats, or NOT_VISIBLE. Valid until this thread's next call.
-  const uint32_t* places(int threads) const;
+  // For every place, the first of its splat's slots: one for each tile of its rectangle, row by row. Valid until the next call.
+  const int64_t* pair_slots();
 
  private:
   static Block* scratch();
 };
 
-// sums[i] = sum of slots first[i] .. first[i + 1], in that order.
-void reduce_slots(const float* slots, const int64_t* first, int64_t n, float* sums, int threads);
+// Calls what(place) for every visible splat; the threads share out the pieces.
+template <class What>
+inline void each_splat(const Frame& f, int threads, What what) {
+  const int64_t pieces = (f.scene_rows + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    for (int64_t i = piece * PIECE; i < piece * PIECE + f.count[piece]; ++i) what(i);
+}
+
+// Sums of a splat, at its place in `sums`: cleared, or taken from its slots, in their order.
+void clear_sums(const Frame&, float* sums, int threads);
+void reduce_slots(const Frame&, const float* slots, const int64_t* first, float* sums, int threads);
 
 }  // namespace chorus

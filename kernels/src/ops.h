@@ -4,6 +4,8 @@
 
 namespace chorus {
 
+struct Numbers { const char* name; const float* data; int64_t n; };
+
 struct BlendOutput {             // one view; float32, contiguous
   float *colors, *depths, *alphas;   // [H, W, C], [H, W], [H, W]
   const float* background;       // [C] or null
@@ -31,17 +33,16 @@ struct Segments { const int64_t* indptr; int64_t count; int64_t channels; };
 struct SsimShape { int64_t batch, height, width, channels; int window; const float* kernel; };
 
 #define CHORUS_OPS(X)                                                                                                        \
-  X(void, project, (const Scene&, const Camera&, int tiles_x, int tiles_y, Splat*, TileRect*, int32_t* radii, int threads))   \
-  X(void, color_splats, (const Scene&, const Camera&, Splat*, int64_t n, int threads))                                       \
+  X(void, project, (const Scene&, const Frame&, Keyed* keys, int32_t* radii, int threads))                                   \
   X(double, fma_chains, (int64_t rounds))                                                                                      \
-  X(bool, all_finite, (const float*, int64_t n, int threads))                                                                \
+  X(int, first_not_finite, (const Numbers* arrays, int count, int threads))                                                  \
   X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                            \
   X(void, blend_backward, (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, \
-                           int64_t* slots, int threads))                                                                     \
-  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const uint32_t* places, const Gradients&, int threads)) \
+                           const int64_t* slots, int threads))                                                               \
+  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const Gradients&, int threads))                  \
   X(void, blend_features, (const Frame&, const Scene&, const BlendOutput&, int threads))                                     \
   X(void, blend_features_backward, (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, \
-                                    float* sums, bool absolute, int64_t* slots, int threads))                                \
+                                    float* sums, bool absolute, const int64_t* slots, int threads))                          \
   X(void, tile_patch_weights, (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))  \
   X(void, spmm, (const SpmmInput&, float* out, int threads))                                                                 \
   X(void, spmm_t, (const SpmmInput&, float* out, int threads))                                                               \

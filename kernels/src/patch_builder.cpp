@@ -53,20 +53,18 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
   store_.build(scene, camera, radii, threads);
   const Frame& f = store_.frame;
   Merger merger(f, grid_);
-  const int64_t* first = nullptr;
-  const int64_t* slots = store_.pair_slots(&first);
+  const int64_t* slots = store_.pair_slots();
   float* values = array_in<float>(values_, (size_t)(f.pairs + 1) * merger.stride);
-  std::memset(values, 0, sizeof(float) * (size_t)f.pairs * merger.stride);
   ops().tile_patch_weights(f, grid_, merger.stride, slots, values, threads);
   views_.emplace_back();
   View& view = views_.back();
   view.start.push_back(0);
-  for (int64_t i = 0; i < f.n; ++i) {
-    merger.merge(f.rects[i], values + first[i] * merger.stride, view.patch, view.value);
-    if ((int64_t)view.patch.size() == view.start.back()) continue;
-    view.id.push_back(f.splats[i].id);
+  each_splat(f, 1, [&](int64_t place) {
+    merger.merge(f.rects[place], values + slots[place] * merger.stride, view.patch, view.value);
+    if ((int64_t)view.patch.size() == view.start.back()) return;
+    view.id.push_back(f.splats[place].id);
     view.start.push_back((int64_t)view.patch.size());
-  }
+  });
 }
 
 int64_t PatchBuilder::nnz() const {

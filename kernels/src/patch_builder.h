@@ -16,7 +16,7 @@ class PatchBuilder {
   int64_t views() const { return (int64_t)views_.size(); }
 
  private:
-  struct View {              // non-zeros grouped by splat, in depth order
+  struct View {              // non-zeros grouped by splat, by row
     std::vector<uint32_t> id;
     std::vector<int64_t> start;
     std::vector<int32_t> patch;

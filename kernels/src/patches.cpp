@@ -83,13 +83,12 @@ void block_patches(const Frame& f, const PatchGrid& grid, const TileWork& work, 
 
 }  // namespace
 
-// values[slots[entry] * stride + patch in the tile's window]; stride is the largest window; zero on entry.
+// values[slot * stride + patch in the tile's window], all written; stride is the largest window; slots: of FrameStore::pair_slots.
 void tile_patch_weights(const Frame& f, const PatchGrid& grid, int stride, const int64_t* slots, float* values, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {
-    const int64_t start = f.tile_start[tile], n = f.tile_start[tile + 1] - start;
-    if (!n) continue;
+    if (f.tile_start[tile] == f.tile_start[tile + 1]) continue;
     f.tile_used[tile] = (uint32_t)tile_extent(f, tile);
     const TileWork work = list_tile(f, tile, false);
     const size_t bytes = (size_t)work.n * stride * sizeof(float);
@@ -97,7 +96,10 @@ void tile_patch_weights(const Frame& f, const PatchGrid& grid, int stride, const
     memset(local, 0, bytes);
     const PatchWindow window = patch_window(f, grid, tile % f.tiles_x, tile / f.tiles_x);
     for (int b = 0; b < 16; ++b) block_patches(f, grid, work, window, tile, b, stride, local);
-    for (int i = 0; i < work.n; ++i) memcpy(values + slots[start + work.entry[i]] * stride, local + (int64_t)i * stride, stride * sizeof(float));
+    each_slot(f, tile, work, slots, [&](int64_t slot, int i) {
+      if (i < 0) memset(values + slot * stride, 0, stride * sizeof(float));
+      else memcpy(values + slot * stride, local + (int64_t)i * stride, stride * sizeof(float));
+    });
   }
 }
 

@@ -2,13 +2,12 @@
 #include "linear.h"
 #include "ops.h"
 #include "sh.h"
+#include "turn.h"
 
 namespace chorus {
 namespace CHORUS_ISA {
 
 namespace {
-
-struct Lanes { float v[16][L]; };
 
 // Image means of L splats in double precision, as a float and what it lacks.
 struct Means { vf x, y, x_rest, y_rest; };
@@ -30,101 +29,94 @@ Means image_means(const Camera& c, const vf* mean) {
   return m;
 }
 
-// Integer tile range that a splat's box of half width r around m can touch, clamped to the image.
-inline void tile_range(float m, float r, int tiles, uint16_t& lo, uint16_t& hi) {
-  float a = (m - r) * (1.0f / TILE), b = (m + r) * (1.0f / TILE);
-  int first = a <= 0 ? 0 : (int)a, last = b >= tiles ? tiles : (int)b + 1;
-  lo = (uint16_t)(first < tiles ? first : tiles);
-  hi = (uint16_t)(last > first ? (last < tiles ? last : tiles) : first);
+// Half open range of the tiles that a splat of half width r around m touches; it does touch the image.
+inline void tile_range(vf m, vf r, int tiles, vi& first, vi& last) {
+  const vf end = set1((float)tiles);
+  first = truncated(vmax((m - r) * (1.0f / TILE), vf{}));
+  last = truncated(vmin((m + r) * (1.0f / TILE) + 1.0f, end));
 }
 
-// Projects rows [first, first + count), count <= L.
-void project_group(const Scene& s, const Camera& c, int64_t first, int count, int tiles_x, int tiles_y, Splat* splats,
-                   TileRect* rects, int32_t* radii) {
+// Fields of L splats, in the order of Splat, and their tiles.
+struct Group { vf field[16]; vi x0, y0, x1, y1; };
+
+// Appends the splats of a group that are in `seen` at place `end`. Each is written, and the next one over it unless it is to stay: that costs
+// less than a branch that cannot be foretold.
+inline void append(Group& g, uint32_t seen, const Frame& f, Keyed* keys, int64_t& end) {
+  const vi low = g.x0 | g.y0 << 16, high = g.x1 | g.y1 << 16, depth = (vi)g.field[12];
+  for (int part = 0; part < 16; part += L) turn(g.field + part);
+  for (int i = 0; i < L; ++i) {
+    for (int part = 0; part < 16; part += L) store(&f.splats[end].mx + part, g.field[part + i]);
+    const int32_t rect[2] = {low[i], high[i]};
+    memcpy(f.rects + end, rect, sizeof rect);
+    keys[end] = {(uint32_t)depth[i], (uint32_t)end};  // positive floats sort like their bits
+    end += seen >> i & 1;
+  }
+}
+
+// Colours of L rows, if the image has three channels.
+inline void colors_of(const Scene& s, const Camera& c, const uint32_t* rows, vf* color) {
+  if (!s.colors || s.channels != 3) return;
+  if (s.sh_degree < 0) {
+    for (int j = 0; j < 3; ++j) color[j] = gather(s.colors, 3, j, rows);
+  } else {
+    sh_forward(s, c, rows, color);
+    for (int j = 0; j < 3; ++j) color[j] = vmax(color[j], vf{});
+  }
+}
+
+// Projects rows [first, first + count), count <= L, and appends the visible ones.
+void project_group(const Scene& s, const Frame& f, int64_t first, int count, Keyed* keys, int32_t* radii, int64_t& end) {
+  const Camera& c = f.camera;
   uint32_t rows[L];
-  for (int i = 0; i < L; ++i) rows[i] = (uint32_t)(first + (i < count ? i : count - 1));
+  vi id;
+  for (int i = 0; i < L; ++i) id[i] = (int32_t)(rows[i] = (uint32_t)(first + (i < count ? i : count - 1)));
   vf mean[3], quat[4], scale[3];
   for (int j = 0; j < 3; ++j) mean[j] = gather(s.means, 3, j, rows);
   for (int j = 0; j < 4; ++j) quat[j] = gather(s.quats, 4, j, rows);
   for (int j = 0; j < 3; ++j) scale[j] = gather(s.scales, 3, j, rows);
-  Projected p = project_lanes(c, mean, quat, scale);
-  // U of the Splat: Cholesky factor of the inverse covariance, in closed form and without differences.
-  vf inv_sd_y = 1.0f / vsqrt(p.yy);
-  vf u11 = vsqrt(p.yy / p.det) * UNIT;
-  vf u12 = -(p.xy / p.yy) * u11;
-  vf u22 = inv_sd_y * UNIT;
-  vf dx_of_dy = p.xy / p.yy;                          // dx that minimises for fixed dy
-  vf dy_of_dx = -u11 * u12 / (u12 * u12 + u22 * u22);  // dy that minimises for fixed dx
-  vf sd_x = vsqrt(p.xx), sd_y = vsqrt(p.yy);
-  Lanes o;
+  const vf opacity = gather(s.opacities, 1, 0, rows);
+  const Projected p = project_lanes(c, mean, quat, scale);
   const Means m = image_means(c, mean);
-  store(o.v[0], m.x); store(o.v[1], m.y); store(o.v[10], m.x_rest); store(o.v[11], m.y_rest);
-  store(o.v[2], u11); store(o.v[3], u12); store(o.v[4], u22);
-  store(o.v[5], dy_of_dx); store(o.v[6], dx_of_dy); store(o.v[7], p.pz); store(o.v[8], sd_x); store(o.v[9], sd_y);
-  for (int i = 0; i < count; ++i) {
-    const int64_t row = first + i;
-    radii[row] = 0;
-    const float z = o.v[7][i], opacity = s.opacities[row];
-    if (!(z >= c.near_plane && z <= c.far_plane && opacity >= ALPHA_MIN)) continue;
-    const float lo = __builtin_log2f(opacity), budget = lo + LOG2_255;
-    const float reach = __builtin_sqrtf(budget > 0 ? budget : 0.0f) * (1.0f / UNIT);  // in standard deviations; at most 3.33
-    const float rx = __builtin_ceilf(reach * o.v[8][i]), ry = __builtin_ceilf(reach * o.v[9][i]);
-    const float mx = o.v[0][i], my = o.v[1][i];
-    if (!(mx + rx > 0 && mx - rx < c.width && my + ry > 0 && my - ry < c.height)) continue;
-    if (!(o.v[2][i] > 0 && o.v[4][i] > 0 && rx < 1e9f && ry < 1e9f)) continue;  // covariance overflowed or was not a number
-    TileRect rect;
-    tile_range(mx, rx, tiles_x, rect.x0, rect.x1);
-    tile_range(my, ry, tiles_y, rect.y0, rect.y1);
-    if (rect.x0 >= rect.x1 || rect.y0 >= rect.y1) continue;
-    Splat& g = splats[row];
-    g.mx = mx; g.my = my; g.u11 = o.v[2][i]; g.u12 = o.v[3][i]; g.u22 = o.v[4][i];
-    g.log2_opacity = lo; g.budget = budget;
-    g.dy_of_dx = o.v[5][i]; g.dx_of_dy = o.v[6][i];
-    g.z = z; g.r = g.g = g.b = 0.0f; g.id = (uint32_t)row; g.mx_rest = o.v[10][i]; g.my_rest = o.v[11][i];
-    rects[row] = rect;
-    radii[row] = (int32_t)(rx > ry ? rx : ry) + (rx <= 0 && ry <= 0);
-  }
+  // U of the Splat: Cholesky factor of the inverse covariance, in closed form and without differences.
+  const vf sd_x = vsqrt(p.xx), sd_y = vsqrt(p.yy);
+  const vf u11 = vsqrt(p.yy / p.det) * UNIT, u12 = -(p.xy / p.yy) * u11, u22 = UNIT / sd_y;
+  const vf log2_opacity = vlog2(opacity), budget = log2_opacity + LOG2_255;
+  const vf reach = vsqrt(vmax(budget, vf{})) * (1.0f / UNIT);  // in standard deviations; at most 3.33
+  const vf rx = vceil(reach * sd_x), ry = vceil(reach * sd_y);
+
+  vm seen = both(mask_from(FULL >> (L - count)), ge(opacity, set1(ALPHA_MIN)));
+  seen = both(seen, both(ge(p.pz, set1(c.near_plane)), ge(set1(c.far_plane), p.pz)));
+  seen = both(seen, both(gt(m.x + rx, vf{}), gt(set1((float)c.width), m.x - rx)));
+  seen = both(seen, both(gt(m.y + ry, vf{}), gt(set1((float)c.height), m.y - ry)));
+  seen = both(seen, both(gt(u11, vf{}), gt(u22, vf{})));  // covariance overflowed or was not a number
+  seen = both(seen, both(gt(set1(1e9f), rx), gt(set1(1e9f), ry)));
+  const vi radius = truncated(keep(seen, vmax(vmax(rx, ry), set1(1.0f))));
+  memcpy(radii + first, &radius, count * sizeof(int32_t));
+  if (!bits(seen)) return;
+
+  Group g;
+  tile_range(m.x, rx, f.tiles_x, g.x0, g.x1);
+  tile_range(m.y, ry, f.tiles_y, g.y0, g.y1);
+  vf color[3] = {};
+  colors_of(s, c, rows, color);
+  const vf dy_of_dx = -u11 * u12 / (u12 * u12 + u22 * u22), dx_of_dy = p.xy / p.yy;
+  const vf field[16] = {m.x, m.y, u11, u12, u22, log2_opacity, dy_of_dx, dx_of_dy, budget, color[0], color[1], color[2], p.pz, (vf)id, m.x_rest, m.y_rest};
+  memcpy(g.field, field, sizeof field);
+  append(g, bits(seen), f, keys, end);
 }
 
 }  // namespace
 
-void project(const Scene& s, const Camera& c, int tiles_x, int tiles_y, Splat* splats, TileRect* rects, int32_t* radii,
-             int threads) {
-  const int64_t groups = (s.n + L - 1) / L;
-#pragma omp parallel for schedule(static, 64) num_threads(threads) if (threads > 1)  // a scene in spatial order has runs out of sight
-  for (int64_t k = 0; k < groups; ++k) {
-    const int64_t first = k * L, left = s.n - first;
-    project_group(s, c, first, (int)(left < L ? left : L), tiles_x, tiles_y, splats, rects, radii);
-  }
-}
-
-void color_splats(const Scene& s, const Camera& c, Splat* splats, int64_t n, int threads) {
-  if (!s.colors) return;
-  if (s.sh_degree < 0) {
-    const int channels = s.channels < 3 ? s.channels : 3;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < n; ++i) {
-      const float* from = s.colors + (int64_t)splats[i].id * s.channels;
-      float* to = &splats[i].r;
-      for (int j = 0; j < channels; ++j) to[j] = from[j];
-    }
-    return;
-  }
-  const int64_t groups = (n + L - 1) / L;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t k = 0; k < groups; ++k) {
-    const int64_t first = k * L;
-    const int count = (int)(n - first < L ? n - first : L);
-    uint32_t rows[L];
-    for (int i = 0; i < L; ++i) rows[i] = splats[first + (i < count ? i : count - 1)].id;
-    vf color[3];
-    sh_forward(s, c, rows, color);
-    float lanes[3][L];
-    for (int j = 0; j < 3; ++j) store(lanes[j], vmax(color[j], vf{}));
-    for (int i = 0; i < count; ++i) {
-      Splat& g = splats[first + i];
-      g.r = lanes[0][i]; g.g = lanes[1][i]; g.b = lanes[2][i];
-    }
+// Fills f.count, f.splats, f.rects, keys (at the same places) and radii (of every row, pixels, 0 for what is not visible).
+void project(const Scene& s, const Frame& f, Keyed* keys, int32_t* radii, int threads) {
+  const int64_t pieces = (s.n + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)  // a scene in spatial order has runs out of sight
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t start = piece * PIECE, stop = start + PIECE < s.n ? start + PIECE : s.n;
+    int64_t end = start;
+    for (int64_t first = start; first < stop; first += L)
+      project_group(s, f, first, (int)(stop - first < L ? stop - first : L), keys, radii, end);
+    f.count[piece] = (int32_t)(end - start);
   }
 }
 
@@ -143,13 +135,18 @@ bool finite_piece(const float* x, int64_t n) {
 
 }  // namespace
 
-bool all_finite(const float* x, int64_t n, int threads) {
+// Index of the first array that holds a NaN or an infinity, or -1. All in one go: threads are not woken for each.
+int first_not_finite(const Numbers* arrays, int count, int threads) {
   constexpr int64_t PIECE = 1 << 14;
-  const int64_t pieces = (n + PIECE - 1) / PIECE;
-  int wrong = 0;
-#pragma omp parallel for schedule(static) reduction(+ : wrong) num_threads(threads) if (threads > 1 && pieces > 2)
-  for (int64_t k = 0; k < pieces; ++k) wrong += !finite_piece(x + k * PIECE, n - k * PIECE < PIECE ? n - k * PIECE : PIECE);
-  return !wrong;
+  int first = count;
+#pragma omp parallel num_threads(threads) reduction(min : first) if (threads > 1)
+  for (int k = 0; k < count; ++k) {
+    const Numbers& a = arrays[k];
+#pragma omp for schedule(static) nowait
+    for (int64_t i = 0; i < a.n; i += PIECE)
+      if (!finite_piece(a.data + i, a.n - i < PIECE ? a.n - i : PIECE)) first = first < k ? first : k;
+  }
+  return first < count ? first : -1;
 }
 
 }  // namespace CHORUS_ISA

@@ -93,16 +93,14 @@ void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int coun
   gmean[2] += (e[2] - along * d.z) * d.inv_length;
 }
 
-// Visible rows of the scene, ascending, and their places among the frame's splats.
-constexpr int ROWS = 256;
-struct Visible { int count; uint32_t row[ROWS + L], place[ROWS + L]; };
-
-void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, const Visible& visible, int first) {
-  const int count = visible.count - first < L ? visible.count - first : L;
-  const uint32_t* rows = visible.row + first;
+// The splats at places [first, last), L at most.
+void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int64_t first, int64_t last) {
+  const int count = (int)(last - first < L ? last - first : L);
+  uint32_t rows[L];
+  for (int i = 0; i < L; ++i) rows[i] = f.splats[i < count ? first + i : last - 1].id;
   vf in[SUM_STRIDE];
   for (int part = 0; part < SUMS; part += L) {
-    for (int i = 0; i < L; ++i) in[part + i] = load(sums + SUM_STRIDE * (int64_t)visible.place[first + i] + part);
+    for (int i = 0; i < L; ++i) in[part + i] = load(sums + SUM_STRIDE * (i < count ? first + i : first) + part);
     turn(in + part);
   }
   auto sum = [&](Sum j) { return in[j]; };
@@ -139,25 +137,12 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
 
 }  // namespace
 
-// Goes over the scene's rows, not the frame's splats: sorted by depth those lie scattered over every array of the scene, and of its
-// gradients, but a splat's sums are one cache line.
-void project_backward(const Frame& f, const Scene& s, const float* sums, const uint32_t* places, const Gradients& grads, int threads) {
-  const int64_t pieces = (s.n + ROWS - 1) / ROWS;
-#pragma omp parallel for schedule(static, 4) num_threads(threads) if (threads > 1)
+void project_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int threads) {
+  const int64_t pieces = (s.n + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(static, 2) num_threads(threads) if (threads > 1)
   for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t first = piece * ROWS, last = first + ROWS < s.n ? first + ROWS : s.n;
-    Visible visible;
-    visible.count = 0;
-    for (int64_t row = first; row < last; ++row) {
-      visible.row[visible.count] = (uint32_t)row;
-      visible.place[visible.count] = places[row];
-      visible.count += places[row] != NOT_VISIBLE;
-    }
-    for (int i = 0; i < L && visible.count; ++i) {  // whole groups to load
-      visible.row[visible.count + i] = visible.row[visible.count - 1];
-      visible.place[visible.count + i] = visible.place[visible.count - 1];
-    }
-    for (int i = 0; i < visible.count; i += L) group_backward(f, s, sums, grads, visible, i);
+    const int64_t start = piece * PIECE, end = start + f.count[piece];
+    for (int64_t first = start; first < end; first += L) group_backward(f, s, sums, grads, first, end);
   }
 }
 

@@ -180,6 +180,21 @@ static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   return t;
 }
 
+// Calls what(slot, i) for every entry of a tile: the place of its splat's results for this tile, and its index in `work`, or -1 if the splat is
+// not in there. first: of FrameStore::pair_slots.
+template <class What>
+static inline void each_slot(const Frame& f, int tile, const TileWork& work, const int64_t* first, What what) {
+  const int64_t start = f.tile_start[tile], n = f.tile_start[tile + 1] - start;
+  const int x = tile % f.tiles_x, y = tile / f.tiles_x;
+  for (int64_t entry = 0, i = 0; entry < n; ++entry) {
+    const uint32_t place = f.entries[start + entry];
+    const TileRect r = f.rects[place];
+    const bool listed = i < work.n && work.entry[i] == entry;
+    what(first[place] + (y - r.y0) * (r.x1 - r.x0) + x - r.x0, listed ? (int)i : -1);
+    i += listed;
+  }
+}
+
 // For every splat that touches a block, in depth order: its index in TileWork and its pixels' alpha and transmittance before it;
 // alpha is 0 where the splat does not count. Exactly the forward pass again.
 struct Trace { int32_t* splat; float* alpha; float* before; };

@@ -126,6 +126,24 @@ constexpr uint32_t FULL = L == 32 ? ~0u : (1u << L) - 1u;
 constexpr float EXP2[6] = {1.326472764841158e-3f, 9.671512676547200e-3f, 5.550733741652103e-2f, 2.402224208457216e-1f,
                            6.931469776004682e-1f, 1.0f};
 
+static inline vi truncated(vf a) { return __builtin_convertvector(a, vi); }
+static inline vf vceil(vf a) {
+  const vf near = vround(a);
+  return near + keep(gt(a, near), set1(1.0f));
+}
+
+// log2 of positive normal numbers to a relative error of 1e-7: x = m 2^e with m in [sqrt(1/2), sqrt(2)) and log2 m = 2 artanh(t) / ln 2 with
+// t = (m - 1) / (m + 1), |t| < 0.172.
+static inline vf vlog2(vf x) {
+  const vi e = ((vi)x - 0x3F3504F3) >> 23;
+  const vf m = (vf)((vi)x - (e << 23)), t = (m - 1.0f) / (m + 1.0f), tt = t * t;
+  vf series = tt * 0.320598898f + 0.412198583f;
+  series = series * tt + 0.577078016f;
+  series = series * tt + 0.961796694f;
+  series = series * tt + 2.88539008f;
+  return t * series + __builtin_convertvector(e, vf);
+}
+
 static inline float hsum(vf v) {
   float s[L];
   store(s, v);

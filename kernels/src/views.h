@@ -27,11 +27,4 @@ inline Camera make_camera(const float* m, const float* K, int width, int height,
   return c;
 }
 
-inline void check_scene(const char* op, const Inputs& in, int threads) {
-  require_finite(op, "means", in.means, threads);
-  require_finite(op, "quats", in.quats, threads);
-  require_finite(op, "scales", in.scales, threads);
-  require_finite(op, "opacities", in.opacities, threads);
-}
-
 }  // namespace chorus
