@@ -7,7 +7,6 @@ KERNELS := $(shell find kernels -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o
 
 # One thread a process: the stages run one process per core, which scales better than threads.
 export OMP_NUM_THREADS ?= 1
-export OMP_WAIT_POLICY ?= passive
 export DO_NOT_TRACK = 1
 export DVC_NO_ANALYTICS = 1
 export MLFLOW_DISABLE_TELEMETRY = true

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from orchestration.runner import Outcome, run
 
-THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 Job = tuple[tuple[str, ...], str | None]  # assets, scene
 
 

@@ -7,9 +7,6 @@ from types import ModuleType
 
 import torch
 
-# Waiting threads must sleep, not spin: these ops share few cores with torch's own threads. Read by OpenMP when it loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 
 def use_reference() -> bool:
     """True when `CHORUS_KERNELS=reference`."""
