@@ -73,6 +73,7 @@ void write_block(const Frame& f, const BlendOutput& out, int tile, int block, co
 
 void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
   const int64_t n = f.tile_start[tile + 1] - f.tile_start[tile];
+  prefetch_first(f, tile);
   BlockPixels px[16];
   BlockState state[16];
   for (int b = 0; b < 16; ++b) {

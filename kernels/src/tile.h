@@ -118,9 +118,14 @@ static inline void place(Splat& to, const Splat& from, float left, float top) {
   to.my = (from.my - top) + from.my_rest;
 }
 
-constexpr int AHEAD = 16;  // entries of a tile lie scattered over the frame's splats: ask for them this early
-static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
-  if (i + AHEAD < n) __builtin_prefetch(&f.splats[entries[i + AHEAD]]);
+constexpr int AHEAD = 48;  // entries of a tile lie scattered over the frame's splats: ask for them this early
+// Inlined by force: GCC takes a function that only prefetches for one without effect, and drops the call.
+__attribute__((always_inline)) static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
+  if (i < n) __builtin_prefetch(&f.splats[entries[i]]);
+}
+__attribute__((always_inline)) static inline void prefetch_first(const Frame& f, int tile) {
+  const int64_t start = f.tile_start[tile], n = f.tile_start[tile + 1] - start;
+  for (int i = 0; i < AHEAD; ++i) prefetch(f, f.entries + start, i, n);
 }
 
 // A chunk of a tile's splats, copied side by side, and for every block the ones that reach it.
@@ -135,8 +140,9 @@ static inline void list_chunk(const Frame& f, int tile, int64_t first, int64_t l
   const float left = tile_left(f, tile), top = tile_top(f, tile);
   const uint32_t* entries = f.entries + f.tile_start[tile] + first;
   uint16_t* remembered = f.reached + f.tile_start[tile] + first;
+  const int64_t left_over = f.tile_start[tile + 1] - f.tile_start[tile] - first;
   for (int i = 0; i < (int)(last - first); ++i) {
-    prefetch(f, entries, i, last - first);
+    prefetch(f, entries, i + AHEAD, left_over);
     place(chunk.splats[i], f.splats[entries[i]], left, top);
     remembered[i] = (uint16_t)blocks_reached(chunk.splats[i]);
   }
@@ -168,7 +174,7 @@ static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   const uint32_t* entries = f.entries + f.tile_start[tile];
   uint16_t* remembered = f.reached + f.tile_start[tile];
   for (int64_t i = 0; i < used; ++i) {
-    prefetch(f, entries, i, used);
+    prefetch(f, entries, i + AHEAD, used);
     if (known && !remembered[i]) continue;
     place(t.splats[t.n], f.splats[entries[i]], left, top);
     if (!known) remembered[i] = (uint16_t)blocks_reached(t.splats[t.n]);
