@@ -1,7 +1,7 @@
 // Gradients of the blend. With w_i = T_i a_i and q_i the loss gradient of a pixel contracted with the splat's colour, depth and alpha,
 //   dL/da_i = T_i (q_i - R_i),   R_(i-1) = a_i q_i + (1 - a_i) R_i,   R_last = background . g
 // R_i is what the pixel would show behind splat i through clear air, and needs no division by (1 - a_i). T_i = T_(i+1) / (1 - a_i) is divided,
-// which loses nothing: both passes round each step once, relative to the result.
+// and put right by what dimming it again leaves over: where thousands of faint splats lie on a pixel, their roundings would add up.
 #include "blend_backward.h"
 
 #include "ops.h"
@@ -32,6 +32,12 @@ BlockGradient block_gradient(const Frame& f, const BlendGradient& grad, const fl
   return b;
 }
 
+// The T that is `behind` once dimmed by alpha.
+inline vf undimmed(vf behind, vf alpha) {
+  const vf clear = 1.0f / (1.0f - alpha), T = behind * clear;
+  return T + (behind - dimmed(T, alpha)) * clear;
+}
+
 struct BlockState { BlockPixels px; Px T, R; int32_t seen[16]; };
 
 // Walks back over the block's list from `next` until the group is full; returns where it stopped, -1 at the front.
@@ -57,7 +63,7 @@ __attribute__((noinline)) int fill_group(const TileWork& work, int block, int ne
       for (int s = 0; s < NV; ++s) {
         const vm here = both(a[k][s].valid, above(seen[s], i - k));
         const vf alpha = keep(here, a[k][s].a);
-        T[s] = T[s] * (1.0f / (1.0f - alpha));
+        T[s] = undimmed(T[s], alpha);
         const vf weight = T[s] * alpha;
         const vf value = q[k]->r * c[0][s] + q[k]->g * c[1][s] + q[k]->b * c[2][s] + q[k]->z * c[3][s] + c[4][s];
         store(group.v[n] + s * L, log_alpha_gradient(alpha, weight, value, R[s]));

@@ -29,7 +29,8 @@ struct Projected {
   Rotation rot;
   vf J00, J02, J11, J12;    // of the perspective map at (tx, ty, pz)
   vf P[6];                  // J * R_camera, 2 x 3
-  vf M[6];                  // P * R(q) * diag(scale), 2 x 3
+  vf Q[6];                  // P * R(q), 2 x 3
+  vf M[6];                  // Q * diag(scale)
   vf xx, xy, yy;            // image covariance with the blur eps2d
   vf det;
   vf mx, my;
@@ -60,8 +61,10 @@ static inline Projected project_lanes(const Camera& c, const vf* mean, const vf*
   }
   o.rot = rotation_of(quat[0], quat[1], quat[2], quat[3]);
   for (int r = 0; r < 2; ++r)
-    for (int j = 0; j < 3; ++j)
-      o.M[3 * r + j] = (o.P[3 * r] * o.rot.m[j] + o.P[3 * r + 1] * o.rot.m[3 + j] + o.P[3 * r + 2] * o.rot.m[6 + j]) * scale[j];
+    for (int j = 0; j < 3; ++j) {
+      o.Q[3 * r + j] = o.P[3 * r] * o.rot.m[j] + o.P[3 * r + 1] * o.rot.m[3 + j] + o.P[3 * r + 2] * o.rot.m[6 + j];
+      o.M[3 * r + j] = o.Q[3 * r + j] * scale[j];
+    }
   const vf* M = o.M;
   vf xx = M[0] * M[0] + M[1] * M[1] + M[2] * M[2];
   vf yy = M[3] * M[3] + M[4] * M[4] + M[5] * M[5];

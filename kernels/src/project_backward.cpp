@@ -25,21 +25,42 @@ void quaternion_gradient(const Rotation& r, const vf* d, vf* out) {
 
 struct ShapeGradient { vf mean[3], quat[4], scale[3]; };
 
-// gm: dL/d(mx, my); gxx, gxy, gyy: dL/d(covariance) as a symmetric matrix; gz: dL/d(depth).
-ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scale, vf gmx, vf gmy, vf gxx, vf gxy, vf gyy, vf gz) {
-  ShapeGradient o;
-  vf dM[6];
+// The factor U of the inverse covariance, U^T U, without UNIT.
+struct Whitening { vf u11, u12, u22; };
+
+// U Q. Across a needle U is steep, along it U Q is of order one: the difference between u11 x and u12 y is taken in closed form, with the
+// cross product of the rows of Q for its parts.
+void whitened_axes(const Camera& c, const Projected& p, const vf* scale, const Whitening& u, vf* first, vf* second) {
+  const vf *P = p.P, *R = p.rot.m, *Q = p.Q;
+  const vf k[3] = {P[1] * P[5] - P[2] * P[4], P[2] * P[3] - P[0] * P[5], P[0] * P[4] - P[1] * P[3]};
+  vf cross[3], w[3];
   for (int j = 0; j < 3; ++j) {
-    dM[j] = 2.0f * (gxx * p.M[j] + gxy * p.M[3 + j]);
-    dM[3 + j] = 2.0f * (gxy * p.M[j] + gyy * p.M[3 + j]);
+    cross[j] = R[j] * k[0] + R[3 + j] * k[1] + R[6 + j] * k[2];
+    w[j] = scale[j] * scale[j] * Q[3 + j];
+  }
+  for (int j = 0; j < 3; ++j) {
+    const int l = (j + 1) % 3, m = (j + 2) % 3;
+    first[j] = u.u11 / p.yy * (w[l] * cross[m] - w[m] * cross[l] + c.eps2d * Q[j]);
+    second[j] = u.u22 * Q[3 + j];
+  }
+}
+
+// gm: dL/d(mx, my); a, b, d: dL/d(covariance) = U^T [a b; b d] U; gz: dL/d(depth).
+ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scale, const Whitening& u, vf gmx, vf gmy, vf a, vf b, vf d, vf gz) {
+  ShapeGradient o;
+  vf n[3], m[3], dM[6];
+  whitened_axes(c, p, scale, u, n, m);
+  for (int j = 0; j < 3; ++j) {
+    const vf first = 2.0f * scale[j] * (a * n[j] + b * m[j]), second = 2.0f * scale[j] * (b * n[j] + d * m[j]);
+    o.scale[j] = n[j] * first + m[j] * second;
+    dM[j] = u.u11 * first;
+    dM[3 + j] = u.u12 * first + u.u22 * second;
   }
   const vf* R = p.rot.m;
   vf dR[9], dP[6] = {};
   for (int j = 0; j < 3; ++j) {
-    o.scale[j] = vf{};
     for (int i = 0; i < 3; ++i) {
       vf d = p.P[i] * dM[j] + p.P[3 + i] * dM[3 + j];  // dL / d(R diag(scale))
-      o.scale[j] += R[3 * i + j] * d;
       dR[3 * i + j] = d * scale[j];
       dP[i] += dM[j] * R[3 * i + j] * scale[j];
       dP[3 + i] += dM[3 + j] * R[3 * i + j] * scale[j];
@@ -116,15 +137,13 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
   for (int j = 0; j < 4; ++j) quat[j] = gather(s.quats, 4, j, rows);
   for (int j = 0; j < 3; ++j) scale[j] = gather(s.scales, 3, j, rows);
   Projected p = project_lanes(f.camera, mean, quat, scale);
-  vf u11 = vsqrt(p.yy / p.det), u12 = -(p.xy / p.yy) * u11, u22 = 1.0f / vsqrt(p.yy);  // without UNIT
+  const vf u11 = vsqrt(p.yy / p.det);
+  const Whitening u = {u11, -(p.xy / p.yy) * u11, 1.0f / vsqrt(p.yy)};
   const float inv = 1.0f / UNIT, half_inv2 = 0.5f / (UNIT * UNIT);
-  vf gmx = u11 * sum(S_U) * inv, gmy = (u12 * sum(S_U) + u22 * sum(S_W)) * inv;
+  const vf gmx = u.u11 * sum(S_U) * inv, gmy = (u.u12 * sum(S_U) + u.u22 * sum(S_W)) * inv;
   // dL/d(covariance) = U^T S U / 2 with S the second moments of v.
-  vf a = sum(S_UU) * half_inv2, b = sum(S_UW) * half_inv2, d = sum(S_WW) * half_inv2;
-  vf gxx = u11 * u11 * a;
-  vf gxy = u11 * (u12 * a + u22 * b);
-  vf gyy = u12 * u12 * a + 2.0f * u12 * u22 * b + u22 * u22 * d;
-  ShapeGradient o = shape_gradient(f.camera, p, scale, gmx, gmy, gxx, gxy, gyy, sum(S_Z));
+  const vf a = sum(S_UU) * half_inv2, b = sum(S_UW) * half_inv2, d = sum(S_WW) * half_inv2;
+  ShapeGradient o = shape_gradient(f.camera, p, scale, u, gmx, gmy, a, b, d, sum(S_Z));
   if (through_direction) sh_gradient(s, f.camera, rows, count, gcolor, grads, o.mean);
   for (int j = 0; j < 3; ++j) scatter_add(grads.means, 3, j, rows, count, o.mean[j]);
   for (int j = 0; j < 4; ++j) scatter_add(grads.quats, 4, j, rows, count, o.quat[j]);

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from chorus_kernels import reference
 
+IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2 errors that are allowed
+NAMES = "means", "quats", "scales", "opacities", "colors", "backgrounds"  # what rasterize differentiates
+
 
 @dataclass
 class Scene:

@@ -6,9 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chorus_kernels import patch_weights, rasterize, reference
-from tests.kernels.scenes import Scene, clear_of_cutoffs, close, random_scene, relative
+from tests.kernels.scenes import GRADIENT, IMAGE, NAMES, Scene, clear_of_cutoffs, close, random_scene, relative
 
-IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2
 ROUNDINGS = 5  # where a gradient is a small difference of large terms: so many times what rounding the inputs to float32 does to it
 scenes = st.builds(
     random_scene,
@@ -19,9 +18,6 @@ scenes = st.builds(
     views=st.integers(1, 2),
     size=st.sampled_from([0.03, 0.2, 1.0]),
 )
-
-
-NAMES = "means", "quats", "scales", "opacities", "colors", "backgrounds"
 
 
 def dense(inputs: list[torch.Tensor], view: dict, sh_degree: int | None):
