@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from scenes import camera, room
-from timing import Row, milliseconds
+from timing import Row, in_turns
 
 import chorus_kernels as ck
 from chorus_kernels import dispatch
@@ -39,26 +39,27 @@ def instruction_sets() -> Iterator[Row]:
 
 
 def threads() -> Iterator[Row]:
-    """Wall time of two threads; means something only on an otherwise idle machine.
-
-    One and two threads take turns, for what else a host does comes and goes within seconds; a matrix product says what the machine can give.
-    """
+    """Wall time of two threads; means something only on an otherwise idle machine. A matrix product says what the machine can give."""
     scene, view, square = room(100000), camera(512), torch.randn(1500, 1500, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        one, two = _by_threads(lambda: ck.rasterize(*scene, **view), rounds=40)
-        alone, together = _by_threads(lambda: square @ square, rounds=10)
+        one, two = _one_and_two(lambda: ck.rasterize(*scene, **view), rounds=80)
+        alone, together = _one_and_two(lambda: square @ square, rounds=10)
     yield Row(
         "rasterize", "100k at 512x512, forward, two threads (wall)", "one thread", two, one, 1.8,
         note=f"torch matrix product {alone / together:.2f}x",
     )  # fmt: skip
 
 
-def _by_threads(run: Callable[[], object], *, rounds: int) -> list[float]:
-    """Least wall time in milliseconds on one thread and on two."""
-    best = [float("inf"), float("inf")]
-    for _ in range(rounds):
-        for k in (0, 1):
-            torch.set_num_threads(k + 1)
-            best[k] = min(best[k], milliseconds(run, repeats=3, clock=time.perf_counter))
+def _one_and_two(run: Callable[[], object], *, rounds: int) -> list[float]:
+    """Milliseconds on one thread and on two."""
+
+    def on(count: int) -> Callable[[], object]:
+        def with_threads() -> None:
+            torch.set_num_threads(count)
+            run()
+
+        return with_threads
+
+    best = in_turns(on(1), on(2), rounds=rounds, clock=time.perf_counter)
     torch.set_num_threads(1)
     return best

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 from scenes import camera, room
-from timing import Row, milliseconds
+from timing import Row, in_turns, milliseconds
 from timing import size as bytes_of
 from torch import Tensor
 from torch.nn import functional
@@ -74,7 +74,7 @@ def render_and_distill() -> Iterator[Row]:
         small = functional.adaptive_avg_pool2d(image.permute(0, 3, 1, 2), grid)
         torch.autograd.grad(small, feats, target.view(1, grid, grid, channels).permute(0, 3, 1, 2))
 
-    ours, peer = milliseconds(cached, repeats=7), milliseconds(full, repeats=2)
+    ours, peer = in_turns(cached, full, rounds=5)
     flops, moved = 4 * weights.values.numel() * channels, 2 * bytes_of(weights.indices, weights.values, feats, target)
     case = f"cached weights, 10k, C={channels}, forward+backward"
     yield Row("render_features", case, "full-resolution feature render", ours, peer, 35, flops=flops, moved=moved)

@@ -21,6 +21,14 @@ def milliseconds(run: Callable[[], object], *, repeats: int = 5, clock: Callable
     return 1e3 * best
 
 
+def in_turns(*runs: Callable[[], object], rounds: int, repeats: int = 3, clock: Callable[[], float] = time.process_time) -> list[float]:
+    """Least time of each, measured one after another, round by round: what else a host does comes and goes within seconds."""
+    best = [float("inf")] * len(runs)
+    for _ in range(rounds):
+        best = [min(least, milliseconds(run, repeats=repeats, clock=clock)) for least, run in zip(best, runs, strict=True)]
+    return best
+
+
 def leaves(*tensors: Tensor) -> list[Tensor]:
     """Fresh leaves that want gradients."""
     return [x.detach().clone().requires_grad_() for x in tensors]
