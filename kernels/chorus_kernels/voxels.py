@@ -38,7 +38,7 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
 
     The batch stands above the 3 * depth bits of the curve. In "z" each triple of bits is x, y, z from the most significant;
     "hilbert" is Skilling's curve with x as first axis; "-trans" exchanges x and y. The conventions of Point Transformer v3.
-    A Hilbert code depends on `depth`.
+    A Hilbert code depends on `depth`. On CUDA tensors torch's integer operations do the work.
     """
     op = "curve_codes"
     checks.one_of(op, "order", order, ORDERS)
@@ -52,7 +52,7 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
         low, high = _range(batch)
         if low < 0 or high >= 2 ** (63 - 3 * depth):
             raise ValueError(f"{op}: batch must lie in [0, 2^{63 - 3 * depth}) at depth {depth}, got {low} to {high}")
-    if dispatch.use_reference():
+    if dispatch.use_reference() or grid.is_cuda:
         from chorus_kernels import reference
 
         return reference.curve_codes(grid, batch, order, depth)
@@ -62,8 +62,9 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
 
 
 def _voxels(op: str, grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-    checks.tensor(op, "grid", grid, ("N", 3), dtypes=WHOLE)
-    checks.tensor(op, "batch", batch, (grid.shape[0],), dtypes=WHOLE)
+    device = checks.cpu_or_cuda(grid)
+    checks.tensor(op, "grid", grid, ("N", 3), dtypes=WHOLE, device=device)
+    checks.tensor(op, "batch", batch, (grid.shape[0],), dtypes=WHOLE, device=device)
     if grid.shape[0]:
         low, high = _range(grid)
         if low <= -(2**30) or high >= 2**30:

@@ -6,7 +6,19 @@ import types
 import pytest
 import torch
 
-from chorus_kernels import PatchWeights, conv_cuda, cuda, lift, neighbours, patch_weights, rasterize, render_features, submanifold_conv
+from chorus_kernels import (
+    PatchWeights,
+    conv_cuda,
+    cuda,
+    curve_codes,
+    lift,
+    neighbours,
+    patch_weights,
+    rasterize,
+    render_features,
+    ssim,
+    submanifold_conv,
+)
 from tests.kernels.scenes import Scene, random_scene, relative
 from tests.kernels.test_patches import dense
 from tests.kernels.test_voxels import random_voxels
@@ -75,6 +87,23 @@ def test_neighbours_and_convolution_agree_with_the_cpu(with_spconv, monkeypatch)
     assert torch.equal(results[0][0], results[1][0])
     for cpu, there in zip(results[0][1:], results[1][1:], strict=True):
         assert relative(there, cpu) < 5e-3  # tensor cores may round the factors to 10 bits
+
+
+@pytest.mark.gpu
+def test_curves_and_similarity_agree_with_the_cpu():
+    need("torch")
+    grid, batch = random_voxels(4, 2000, 50, 3)
+    g = torch.Generator().manual_seed(0)
+    image, target = torch.rand(2, 40, 33, 3, generator=g), torch.rand(2, 40, 33, 3, generator=g)
+    results = []
+    for device in ("cpu", "cuda"):
+        a = image.to(device).requires_grad_()
+        similarity = ssim(a, target.to(device))
+        similarity.backward()
+        codes = [curve_codes(grid.to(device), batch.to(device), order) for order in ("z", "z-trans", "hilbert", "hilbert-trans")]
+        results.append([x.detach().cpu() for x in (*codes, similarity, a.grad)])
+    assert all(torch.equal(cpu, there) for cpu, there in zip(results[0][:4], results[1][:4], strict=True))
+    assert relative(results[1][4], results[0][4]) < 1e-5 and relative(results[1][5], results[0][5]) < 1e-3
 
 
 @pytest.mark.gpu
