@@ -122,7 +122,7 @@ Block* FrameStore::scratch() {
 const int64_t* FrameStore::pair_slots() {
   int64_t* first = array_in<int64_t>(blocks[9], frame.scene_rows + 1);
   int64_t sum = 0;
-  each_splat(frame, 1, [&](int64_t place) {
+  splats_of_pieces(frame, 0, pieces_of(frame), [&](int64_t place) {
     first[place] = sum;
     sum += area(frame.rects[place]);
   });

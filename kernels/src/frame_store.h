@@ -19,13 +19,20 @@ struct FrameStore {
   static Block* scratch();
 };
 
-// Calls what(place) for every visible splat; the threads share out the pieces.
+inline int64_t pieces_of(const Frame& f) { return (f.scene_rows + PIECE - 1) / PIECE; }
+
+// Calls what(place) for every visible splat of pieces [first, last), in order.
+template <class What>
+inline void splats_of_pieces(const Frame& f, int64_t first, int64_t last, What what) {
+  for (int64_t piece = first; piece < last; ++piece)
+    for (int64_t i = piece * PIECE; i < piece * PIECE + f.count[piece]; ++i) what(i);
+}
+
+// For all visible splats; the threads share out the pieces.
 template <class What>
 inline void each_splat(const Frame& f, int threads, What what) {
-  const int64_t pieces = (f.scene_rows + PIECE - 1) / PIECE;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t piece = 0; piece < pieces; ++piece)
-    for (int64_t i = piece * PIECE; i < piece * PIECE + f.count[piece]; ++i) what(i);
+  for (int64_t piece = 0; piece < pieces_of(f); ++piece) splats_of_pieces(f, piece, piece + 1, what);
 }
 
 // Sums of a splat, at its place in `sums`: cleared, or taken from its slots, in their order.

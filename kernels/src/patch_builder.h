@@ -13,21 +13,22 @@ class PatchBuilder {
   int64_t nnz() const;
   // indptr [rows + 1], indices and values [nnz]: columns ascending in each row; total [rows], coverage [views * patches].
   void write(int64_t* indptr, int32_t* indices, float* values, float* total, float* coverage) const;
-  int64_t views() const { return (int64_t)views_.size(); }
 
  private:
-  struct View {              // non-zeros grouped by splat, by row
+  struct Part {              // non-zeros of consecutive rows in one view, row by row
+    int64_t first_column;    // of the view
     std::vector<uint32_t> id;
     std::vector<int64_t> start;
     std::vector<int32_t> patch;
     std::vector<float> value;
   };
-  int64_t columns() const { return views() * grid_.rows * grid_.cols; }
+  int64_t columns() const { return views_ * grid_.rows * grid_.cols; }
   PatchGrid grid_;
   int64_t rows_;
   FrameStore store_;
   Block radii_, values_;
-  std::vector<View> views_;
+  int64_t views_ = 0;
+  std::vector<Part> parts_;  // view by view, of a view by row
 };
 
 }  // namespace chorus
