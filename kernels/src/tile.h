@@ -100,6 +100,13 @@ static inline void alphas_at(const Splat* const* q, const vf* x, const vf* y, Al
   for (int j = 0; j < N; ++j) out[j / NV][j % NV].a = keep(out[j / NV][j % NV].valid, power[j]);
 }
 
+// The same for splats[which[k]], whose addresses it leaves in q.
+template <int K, class Index>
+static inline void alphas_of(const Splat* splats, const Index* which, const BlockPixels& px, const Splat** q, Alpha (*out)[NV]) {
+  for (int k = 0; k < K; ++k) q[k] = splats + which[k];
+  alphas_at<K>(q, px.x.v, px.y.v, out);
+}
+
 // Dims L pixels by a splat. The mask says where it is blended: before a splat that would bring the transmittance to T_MIN or less. That
 // splat and all behind it go on dimming, so the mask never turns back, nothing waits for it, and nothing branches: the end of a pixel comes
 // as a surprise, and a branch guessed wrong costs more than the splat itself.
@@ -213,9 +220,8 @@ static inline int trace_block(const TileWork& t, int block, const BlockPixels& p
   each_abreast(t.count[block], [&](auto abreast, int i) {
     constexpr int K = decltype(abreast)::value;
     const Splat* q[K];
-    for (int k = 0; k < K; ++k) q[k] = t.splats + t.list[block][i + k];
     Alpha a[K][NV];
-    alphas_at<K>(q, px.x.v, px.y.v, a);
+    alphas_of<K>(t.splats, t.list[block] + i, px, q, a);
     uint32_t living = 0;
     for (int k = 0; k < K; ++k) {
       uint32_t touched = 0;

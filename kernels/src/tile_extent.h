@@ -10,9 +10,8 @@ static inline bool dim_block(const Chunk& chunk, int block, const BlockPixels& p
   return each_abreast(chunk.count[block], [&](auto abreast, int i) {
     constexpr int K = decltype(abreast)::value;
     const Splat* q[K];
-    for (int k = 0; k < K; ++k) q[k] = chunk.splats + chunk.list[block][i + k];
     Alpha a[K][NV];
-    alphas_at<K>(q, px.x.v, px.y.v, a);
+    alphas_of<K>(chunk.splats, chunk.list[block] + i, px, q, a);
     uint32_t living = 0;
     for (int s = 0; s < NV; ++s) {
       vm on;
