@@ -141,6 +141,8 @@ def atomic_folder(path: Path):
     temporary.mkdir()
     try:
         yield temporary
+        for file in temporary.rglob("*"):
+            _open_like_folder(file)
         if path.exists():
             os.replace(path, old)
         os.replace(temporary, path)
@@ -175,9 +177,16 @@ def atomic_file(path: Path):
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         yield temporary
+        _open_like_folder(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _open_like_folder(file: Path) -> None:
+    """Those who may read the folder may read the file: some libraries write files for their owner alone."""
+    if file.is_file() and not file.is_symlink():
+        file.chmod(file.parent.stat().st_mode & 0o666)
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -100,3 +100,17 @@ def test_scenes_with_lists_only_finished_parts(tmp_path):
     request(store.scene("kitchen", "capture"))
     store.scene("half", "capture").mkdir(parents=True)
     assert store.scenes_with("capture") == ["kitchen"]
+
+
+def test_files_are_as_open_as_their_folder(tmp_path):
+    def private(folder):
+        (folder / "a.txt").write_text("x")
+        (folder / "a.txt").chmod(0o600)
+
+    build(tmp_path / "shared", make=private, stage="s", recipe=1, params={}, inputs={})
+    assert (tmp_path / "shared" / "a.txt").stat().st_mode & 0o777 == (tmp_path / "shared").stat().st_mode & 0o666
+    tmp_path.chmod(0o755)
+    with atomic_file(tmp_path / "b.txt") as temporary:
+        temporary.write_text("x")
+        temporary.chmod(0o600)
+    assert (tmp_path / "b.txt").stat().st_mode & 0o777 == 0o644
