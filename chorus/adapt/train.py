@@ -20,6 +20,7 @@ from chorus.adapt.lora import add_low_rank, fold_low_rank
 from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.batches import generator_of, scene_of_step
+from chorus.distill.loss_curve import LossCurve
 from chorus.distill.losses import match_loss
 from chorus.distill.train import TrainResult, parameter_groups, schedule, write_result
 from chorus.encoder.checkpoint import ModelConfig, SceneModel
@@ -132,8 +133,7 @@ class _Run:
         self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
         choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True)
-        self.curves: list[dict] = []
-        self._recent: list[dict] = []
+        self.curve = LossCurve(params.log_every, params.steps)
         self._augmentation = Augmentation()
 
     def advance(self, step: int) -> dict[str, float]:
@@ -153,7 +153,9 @@ class _Run:
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return self._log(step, {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}})
+        shown = {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}}
+        self.curve.add(step + 1, self.optimizer.param_groups[0]["lr"], shown)
+        return shown
 
     def losses(self, scene: AdaptScene, views: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """role -> L_match between rendered predictions and teacher maps. The student sees an augmented scene; the weights stay those of the real one."""
@@ -171,15 +173,6 @@ class _Run:
             )
         return found
 
-    def _log(self, step: int, losses: dict[str, float]) -> dict[str, float]:
-        self._recent.append(losses)
-        if (step + 1) % self.params.log_every == 0 or step + 1 == self.params.steps:
-            names = self._recent[0].keys()
-            means = {name: sum(row[name] for row in self._recent if name in row) / len(self._recent) for name in names}
-            self.curves.append({"step": step + 1, "lr": self.optimizer.param_groups[0]["lr"], **means})
-            self._recent = []
-        return losses
-
     def finish(self) -> TrainResult:
         """The adapted model, low-rank parts folded in, ready for use; its config names the scenes."""
         fold_low_rank(self.model)
@@ -187,8 +180,8 @@ class _Run:
         config = self.model.config
         notes = {**config.notes, "adapted_on": [scene.name for scene in self.scenes]}
         self.model.config = ModelConfig(encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes)
-        metrics = {"scenes": len(self.scenes), "steps": self.params.steps, "tune": self.params.tune, "first": self.curves[0], "final": self.curves[-1]}
-        return TrainResult(self.model.eval(), metrics, self.curves)
+        metrics = {"scenes": len(self.scenes), "steps": self.params.steps, "tune": self.params.tune, "first": self.curve.rows[0], "final": self.curve.rows[-1]}
+        return TrainResult(self.model.eval(), metrics, self.curve.rows)
 
 
 class _Encoded:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, generator_of, scene_of_step
+from chorus.distill.loss_curve import LossCurve
 from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.inputs import InputConfig, voxelise
@@ -77,7 +78,7 @@ def train_encoder(
             progress(run.step, params.steps, losses)
         if run.step % params.checkpoint_every == 0 and run.step < params.steps:
             run.keep(checkpoint)
-    result = TrainResult(run.model.eval(), run.metrics(), run.curves)
+    result = TrainResult(run.model.eval(), run.metrics(), run.curve.rows)
     write_result(result, out)
     checkpoint.unlink(missing_ok=True)
     return result
@@ -99,7 +100,7 @@ class _Run:
     """The state of a training: model, optimizer, step and curves so far."""
 
     def __init__(self, scenes: list[TrainingScene], *, encoder_config, inputs, params: DistillParams, seed: int, text: str, teachers):
-        self.scenes, self.params, self.seed, self.step, self.curves, self._sums = scenes, params, seed, 0, [], {}
+        self.scenes, self.params, self.seed, self.step, self.curve = scenes, params, seed, 0, LossCurve(params.log_every, params.steps)
         heads = {
             role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())
         }
@@ -138,7 +139,9 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), params.clip)
         self.optimizer.step()
         self.step += 1
-        return self._log({"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}})
+        shown = {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}}
+        self.curve.add(self.step, self.optimizer.param_groups[0]["lr"], shown)
+        return shown
 
     def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
@@ -158,19 +161,9 @@ class _Run:
                     found[role] = found[role] + CONTRAST * contrastive_loss(predicted, scene.labels[role][seen], generator)
         return found
 
-    def _log(self, losses: dict[str, float]) -> dict[str, float]:
-        for name, value in losses.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = (total + value, count + 1)
-        if self.step % self.params.log_every == 0 or self.step == self.params.steps:
-            means = {name: total / count for name, (total, count) in self._sums.items()}
-            self.curves.append({"step": self.step, "lr": self.optimizer.param_groups[0]["lr"], **means})
-            self._sums = {}
-        return losses
-
     def metrics(self) -> dict:
         parameters = sum(p.numel() for p in self.model.encoder.parameters())
-        return {"parameters": parameters, "scenes": len(self.scenes), "steps": self.step, "variant": self.config.inputs.variant, "final": self.curves[-1]}
+        return {"parameters": parameters, "scenes": len(self.scenes), "steps": self.step, "variant": self.config.inputs.variant, "final": self.curve.rows[-1]}
 
     def fingerprint(self) -> str:
         """What this run is made from; a checkpoint of anything else does not fit."""
@@ -183,7 +176,7 @@ class _Run:
     def keep(self, path: Path) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
         with atomic_file(path) as temporary:
-            torch.save({**state, "curves": json.dumps([self.curves, self._sums]), "fingerprint": self.fingerprint()}, temporary)
+            torch.save({**state, "curves": json.dumps([self.curve.rows, self.curve.sums]), "fingerprint": self.fingerprint()}, temporary)
 
     def restore(self, path: Path) -> None:
         """Go on from the checkpoint of this very run; one of another run is ignored. Raises InputError for a damaged one."""
@@ -195,8 +188,7 @@ class _Run:
         self.model.load_state_dict(kept["model"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.step = kept["step"]
-        self.curves, sums = json.loads(kept["curves"])
-        self._sums = {name: tuple(pair) for name, pair in sums.items()}
+        self.curve.rows, self.curve.sums = json.loads(kept["curves"])
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
