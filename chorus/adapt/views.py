@@ -49,12 +49,6 @@ def sample_views(
     return Cameras(K=np.repeat(K[None], len(poses), 0), cam_from_world=np.stack(poses), width=width, height=height)
 
 
-def keep_covered(weights: PatchWeights, views: int, *, least: float = 0.5) -> np.ndarray:
-    """[K] views whose mean coverage is at least ``least`` of the best view's: the others look at nothing."""
-    share = weights.coverage.view(views, -1).mean(dim=1)
-    return torch.nonzero(share >= least * share.max())[:, 0].numpy()
-
-
 def overlapping(weights: PatchWeights, starts: Tensor, *, most: int = 4) -> list[Tensor]:
     """For each view, itself and the views that share most of what it sees: ``most`` view numbers each, ascending.
 

@@ -79,8 +79,9 @@ def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | Non
     index[order] = runs
     # What is computed below is computed in sorted order: vectorised exp and sigmoid round by position in memory.
     scene = scene.select(order)
-    normals = None if normals is None else normals[order]
-    features = splat_features(scene, normals, upright=config.upright) if config.variant == "splats" else point_features(scene, normals)
+    if config.variant == "points" or config.upright:
+        normals = splat_normals(scene) if normals is None else normals[order]
+    features = point_features(scene, normals) if config.variant == "points" else splat_features(scene, normals if config.upright else None)
     grid = cells[order[indptr[:-1]]]
     if config.voxel == "first":
         return Voxels(grid, features[indptr[:-1]], index)
@@ -89,19 +90,18 @@ def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | Non
     return Voxels(grid, _unit(sums[:, :-1] / sums[:, -1:], config), index)
 
 
-def splat_features(scene: GaussianScene, normals: Tensor | None = None, *, upright: bool = False) -> Tensor:
-    """[N, 11], or [N, 15] with height and normal."""
+def splat_features(scene: GaussianScene, normals: Tensor | None = None) -> Tensor:
+    """[N, 11], or [N, 15] with height and normal when normals [N, 3] are given."""
     columns = [scene.rgb * 2 - 1, scene.opacities[:, None], scene.unit_quats, scene.scales]
-    if upright:
-        columns += [scene.means[:, 2:] - scene.means[:, 2].amin(), splat_normals(scene) if normals is None else normals]
+    if normals is not None:
+        columns += [scene.means[:, 2:] - scene.means[:, 2].amin(), normals]
     return torch.cat(columns, dim=1)
 
 
-def point_features(scene: GaussianScene, normals: Tensor | None = None) -> Tensor:
+def point_features(scene: GaussianScene, normals: Tensor) -> Tensor:
     """[N, 9]"""
     low, high = scene.means.amin(dim=0), scene.means.amax(dim=0)
     origin = torch.stack([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
-    normals = splat_normals(scene) if normals is None else normals
     return torch.cat([scene.means - origin, scene.rgb * 2 - 1, normals], dim=1)
 
 

@@ -103,6 +103,7 @@ class _State:
     renders: dict  # view -> (absolute error [H, W], rendered depth [H, W]) of its last step
 
     def step(self, view: int, rate: float) -> None:
+        """One step of the Gaussians and of the view's exposure towards that view; what it rendered is kept for densification."""
         scene, image = _scene(self.adam), self.views.image(view)
         background = torch.from_numpy(self.rng.random(3, np.float32))  # a new one each step, or dark surfaces would be fitted as holes
         camera = self.views.viewmats[view][None], self.views.Ks[view][None]

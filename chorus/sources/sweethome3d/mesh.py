@@ -33,6 +33,12 @@ class Soup:
         return len(self.corners)
 
 
+def quads(corners: np.ndarray) -> np.ndarray:
+    """[2Q, 3, 3] triangles of [Q, 4, 3] quads."""
+    corners = np.asarray(corners, np.float64).reshape(-1, 4, 3)
+    return corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
+
+
 def face_normals(corners: np.ndarray) -> np.ndarray:
     """[T, 3] unit normals (zero for degenerate triangles) of [T, 3, 3] corners."""
     n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from chorus.sources.sweethome3d.mesh import Material, face_normals
+from chorus.sources.sweethome3d.mesh import Material, face_normals, quads
 from chorus.sources.sweethome3d.models import Model
 
 SIZES = {"dishwasher": (0.6, 0.6, 0.85), "doorFrame": (0.92, 0.14, 2.1), "uprightPiano": (1.48, 0.58, 1.16)}  # m: width, depth, height
@@ -32,8 +32,7 @@ def own_model(name: str) -> Model:
 
 def _box(low, high) -> np.ndarray:
     """[12, 3, 3] the triangles of a box between two corners, facing outwards."""
-    quads = (np.asarray(low) + _CORNER * np.subtract(high, low))[_FACES]
-    return quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
+    return quads((np.asarray(low) + _CORNER * np.subtract(high, low))[_FACES])
 
 
 def _dishwasher():
@@ -68,7 +67,7 @@ def _door_frame():
 
 
 def _upright_piano():
-    """Case, cheeks, key bed with 52 white and 36 black keys, music desk, front legs, lid and pedals."""
+    """Case, cheeks, key bed with 52 white and 35 black keys, music desk, front legs, lid and pedals."""
     wood, ivory, ebony, brass = 0, 1, 2, 3
     parts = [
         ((-0.74, 0.00, 0.08), (0.74, 0.29, 1.14), wood),

@@ -8,18 +8,12 @@ from chorus.sources.sweethome3d.classes import CLASS_ID
 from chorus.sources.sweethome3d.finishes import Finish, Surface
 from chorus.sources.sweethome3d.geometry import inside, triangulate
 from chorus.sources.sweethome3d.home_xml import Home, Room
-from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
+from chorus.sources.sweethome3d.mesh import Material, SoupBuilder, quads
 from chorus.sources.sweethome3d.walls import WallPiece
 
 SKIRTING = 0.07  # m
 SLAB = 0.12  # m, thickness of a storey's floor
 _PROBE = 0.05  # m, how finely the room beside a wall is looked up
-
-
-def quads(corners: np.ndarray) -> np.ndarray:
-    """[2Q, 3, 3] triangles of [Q, 4, 3] quads."""
-    corners = np.asarray(corners, np.float64).reshape(-1, 4, 3)
-    return corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
 
 
 def add_walls(builder: SoupBuilder, pieces: list[WallPiece], *, base: float, rooms: list[Room], finishes: dict[int, Finish], outer: Finish) -> None:
