@@ -73,7 +73,7 @@ N, IMAGE = 1_000_000, 256 * 256
 BOUNDS = {
     "rasterize": lambda f: 16 * N + 72 * f["visible"] + 6 * f["pairs"] + 4 * N + 28 * IMAGE,
     "rasterize backward": lambda f: 64 * f["visible"] + 56 * N + 40 * IMAGE,
-    "patch_weights": lambda f: 16 * N + 80 * f["visible"] + (14 + 4 * 9) * f["pairs"] + 8 * N + 12 * f["visible"] + 2 * 8 * f["nnz"] + 16 * N + 12 * N,
+    "patch_weights": lambda f: 16 * N + 80 * f["visible"] + (6 + 4 * 9) * f["pairs"] + 8 * N + 12 * f["visible"] + 2 * 8 * f["nnz"] + 16 * N + 12 * N,
     "lift": lambda f: 4 * N + 64 * N,
     "render_features": lambda f: 12 * N,
     "neighbours": lambda f: 32 * N + 108 * N,
