@@ -42,7 +42,7 @@ def threads() -> Iterator[Row]:
     """Wall time of two threads; means something only on an otherwise idle machine. A matrix product says what the machine can give."""
     scene, view, square = room(100000), camera(512), torch.randn(1500, 1500, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        one, two = _one_and_two(lambda: ck.rasterize(*scene, **view), rounds=80)
+        one, two = _one_and_two(lambda: ck.rasterize(*scene, **view), rounds=400)
         alone, together = _one_and_two(lambda: square @ square, rounds=10)
     yield Row(
         "rasterize", "100k at 512x512, forward, two threads (wall)", "one thread", two, one, 1.8,

@@ -61,8 +61,9 @@ static inline BlockPixels block_pixels(const Frame& f, int tile, int block) {
 
 static inline uint32_t part(uint32_t pixels, int s) { return pixels >> (s * L) & FULL; }
 
-// Splats whose alphas are computed side by side: each is a long chain of operations, every one waiting for the last.
-constexpr int ABREAST = 4;
+// Splats whose alphas are computed side by side: each is a long chain of operations, every one waiting for the last. SSE has too few
+// registers for more than two.
+constexpr int ABREAST = L > 4 ? 4 : 2;
 
 template <int K>
 struct Many { static constexpr int value = K; };
