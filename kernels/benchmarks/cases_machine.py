@@ -52,14 +52,11 @@ def threads() -> Iterator[Row]:
 
 def _one_and_two(run: Callable[[], object], *, rounds: int) -> list[float]:
     """Milliseconds on one thread and on two."""
-
-    def on(count: int) -> Callable[[], object]:
-        def with_threads() -> None:
-            torch.set_num_threads(count)
-            run()
-
-        return with_threads
-
-    best = in_turns(on(1), on(2), rounds=rounds, clock=time.perf_counter)
+    best = in_turns(lambda: _on(1, run), lambda: _on(2, run), rounds=rounds, clock=time.perf_counter)
     torch.set_num_threads(1)
     return best
+
+
+def _on(threads: int, run: Callable[[], object]) -> None:
+    torch.set_num_threads(threads)
+    run()
