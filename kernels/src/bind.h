@@ -5,9 +5,9 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 
-#include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "ops.h"
 
@@ -28,10 +28,10 @@ auto pointer(const std::optional<A>& a) { return a ? a->data() : nullptr; }
 
 inline Numbers numbers(const char* name, const In<float>& a) { return {name, a.data(), (int64_t)a.size()}; }
 
-inline void require_finite(const char* op, std::initializer_list<Numbers> arrays, int threads) {
-  const int wrong = ops().first_not_finite(arrays.begin(), (int)arrays.size(), threads);
+inline void require_finite(const char* op, const std::vector<Numbers>& arrays, int threads) {
+  const int wrong = ops().first_not_finite(arrays.data(), (int)arrays.size(), threads);
   if (wrong >= 0)
-    throw std::invalid_argument(std::string(op) + ": " + arrays.begin()[wrong].name + " has a NaN or an infinity; expected finite numbers only");
+    throw std::invalid_argument(std::string(op) + ": " + arrays[wrong].name + " has a NaN or an infinity; expected finite numbers only");
 }
 
 void bind_raster(nb::module_&);

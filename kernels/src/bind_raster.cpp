@@ -55,10 +55,9 @@ Frames* forward(In<float> means, In<float> quats, In<float> scales, In<float> op
                                 In<float> viewmats, In<float> Ks, MaybeIn<float> backgrounds, Out<float> out_colors,
                                 Out<float> out_depths, Out<float> out_alphas, Out<int32_t> radii, Options o, bool keep) {
   Inputs in{means, quats, scales, opacities};
-  require_finite("rasterize",
-                 {numbers("means", means), numbers("quats", quats), numbers("scales", scales), numbers("opacities", opacities),
-                  numbers("colors", colors), numbers("viewmats", viewmats), numbers("Ks", Ks)}, o.threads);
-  if (backgrounds) require_finite("rasterize", {numbers("backgrounds", *backgrounds)}, 1);
+  std::vector<Numbers> given = numbers(in, {numbers("colors", colors), numbers("viewmats", viewmats), numbers("Ks", Ks)});
+  if (backgrounds) given.push_back(numbers("backgrounds", *backgrounds));
+  require_finite("rasterize", given, o.threads);
   auto frames = std::make_unique<Frames>();
   nb::gil_scoped_release release;
   const Shape shape = shape_of(colors, viewmats, o.sh_degree);
@@ -85,7 +84,7 @@ void splat_sums(FrameStore& store, const Scene& scene, const BlendOutput& out, c
   const Frame& f = store.frame;
   const int64_t* slots = threads > 1 && geometry ? store.pair_slots() : nullptr;
   float* into = slots ? array_in<float>(slot_memory, (f.pairs + 1) * SUM_STRIDE) : sums;
-  if (!slots) clear_sums(f, sums, threads);
+  if (geometry && !slots) clear_sums(f, sums);
   if (scene.channels == 3) ops().blend_backward(f, out, grad, into, absolute, slots, threads);
   else ops().blend_features_backward(f, scene, out, grad, color_grads, geometry ? into : nullptr, absolute, slots, threads);
   if (slots) reduce_slots(f, into, slots, sums, threads);

@@ -9,9 +9,7 @@ namespace {
 void add_view(PatchBuilder& builder, In<float> means, In<float> quats, In<float> scales, In<float> opacities, In<float> viewmat,
               In<float> K, int width, int height, float near_plane, int threads) {
   Inputs in{means, quats, scales, opacities};
-  require_finite("patch_weights",
-                 {numbers("means", means), numbers("quats", quats), numbers("scales", scales), numbers("opacities", opacities),
-                  numbers("viewmats", viewmat), numbers("Ks", K)}, threads);
+  require_finite("patch_weights", numbers(in, {numbers("viewmats", viewmat), numbers("Ks", K)}), threads);
   nb::gil_scoped_release release;
   const Scene scene = make_scene(in, nullptr, 3, -1, 0);
   builder.add_view(scene, make_camera(viewmat.data(), K.data(), width, height, near_plane, 1e10f, 0.3f), threads);

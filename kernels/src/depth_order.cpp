@@ -25,7 +25,7 @@ Part part_of(const Keyed* items, int64_t n, Team t) {
 
 // The keys of this thread's pieces, moved side by side to where the first begins.
 Part keys_of(const Frame& f, Keyed* keys, Team t) {
-  const int64_t pieces = (f.scene_rows + PIECE - 1) / PIECE, first = pieces * t.rank / t.size, last = pieces * (t.rank + 1) / t.size;
+  const int64_t first = f.pieces * t.rank / t.size, last = f.pieces * (t.rank + 1) / t.size;
   Keyed *begin = keys + first * PIECE, *end = begin;
   for (int64_t piece = first; piece < last; end += f.count[piece++])
     std::memmove(end, keys + piece * PIECE, sizeof(Keyed) * f.count[piece]);

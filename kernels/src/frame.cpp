@@ -1,8 +1,6 @@
 // Projects a scene into one view and sorts the splats: once by depth, then stably into tiles. Every step is shared by the threads.
 #include "frame_store.h"
 
-#include <omp.h>
-
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -21,7 +19,7 @@ struct Parts {
   const DepthOrder& order;
   int count;
   int64_t stride;        // between grids
-  int32_t* grids;
+  uint32_t* grids;       // unsigned: the steps down wrap, and entries count up to 2^31
 
   template <class What>  // calls what(grid, first, last): entries [first, last) of the order
   void each(What what) const {
@@ -33,7 +31,7 @@ struct Parts {
 // A rectangle adds one at each of its tiles: as a step up and a step down at its corners, summed up afterwards.
 void count_tiles(const Frame& f, const Parts& parts) {
   const int64_t wide = f.tiles_x + 1;
-  parts.each([&](int32_t* grid, int64_t first, int64_t last) {
+  parts.each([&](uint32_t* grid, int64_t first, int64_t last) {
     std::memset(grid, 0, sizeof *grid * parts.stride);
     for (int64_t i = first; i < last; ++i) {
       const TileRect r = f.rects[parts.order.splats[i].index];
@@ -42,11 +40,13 @@ void count_tiles(const Frame& f, const Parts& parts) {
       --grid[r.y1 * wide + r.x0];
       ++grid[r.y1 * wide + r.x1];
     }
-    for (int64_t y = 0; y < f.tiles_y; ++y)
-      for (int64_t x = 0, row = 0; x < f.tiles_x; ++x) {
+    for (int64_t y = 0; y < f.tiles_y; ++y) {
+      uint32_t row = 0;
+      for (int64_t x = 0; x < f.tiles_x; ++x) {
         row += grid[y * wide + x];
-        grid[y * wide + x] = (int32_t)row + (y ? grid[(y - 1) * wide + x] : 0);
+        grid[y * wide + x] = row + (y ? grid[(y - 1) * wide + x] : 0);
       }
+    }
   });
 }
 
@@ -57,9 +57,9 @@ int64_t starts(const Frame& f, const Parts& parts) {
     for (int x = 0; x < f.tiles_x; ++x) {
       f.tile_start[y * f.tiles_x + x] = sum;
       for (int k = 0; k < parts.count; ++k) {
-        int32_t& at = parts.grids[k * parts.stride + y * (int64_t)(f.tiles_x + 1) + x];
-        const int32_t n = at;
-        at = (int32_t)sum;  // wraps past the limit, which is checked before it is used
+        uint32_t& at = parts.grids[k * parts.stride + y * (int64_t)(f.tiles_x + 1) + x];
+        const uint32_t n = at;
+        at = (uint32_t)sum;
         sum += n;
       }
     }
@@ -73,12 +73,12 @@ void check_pairs(int64_t pairs) {
 }
 
 void fill_tiles(const Frame& f, const Parts& parts) {
-  parts.each([&](int32_t* grid, int64_t first, int64_t last) {
+  parts.each([&](uint32_t* grid, int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const uint32_t place = parts.order.splats[i].index;
       const TileRect r = f.rects[place];
       for (int y = r.y0; y < r.y1; ++y)
-        for (int x = r.x0; x < r.x1; ++x) f.entries[(uint32_t)grid[y * (int64_t)(f.tiles_x + 1) + x]++] = place;
+        for (int x = r.x0; x < r.x1; ++x) f.entries[grid[y * (int64_t)(f.tiles_x + 1) + x]++] = place;
     }
   });
 }
@@ -89,11 +89,12 @@ void FrameStore::build(const Scene& scene, const Camera& camera, int32_t* radii,
   Frame& f = frame;
   f.camera = camera;
   f.scene_rows = scene.n;
+  f.pieces = (scene.n + PIECE - 1) / PIECE;
   f.tiles_x = (camera.width + TILE - 1) / TILE;
   f.tiles_y = (camera.height + TILE - 1) / TILE;
   f.splats = array_in<Splat>(blocks[0], scene.n + 1);
   f.rects = array_in<TileRect>(blocks[1], scene.n + 1);
-  f.count = array_in<int32_t>(blocks[8], scene.n / PIECE + 1);
+  f.count = array_in<int32_t>(blocks[8], f.pieces + 1);
   Keyed* keys = array_in<Keyed>(scratch()[0], scene.n + 1);
   ops().project(scene, f, keys, radii, threads);
   const DepthOrder order = depth_order(f, keys, scratch() + 1, threads);
@@ -101,7 +102,7 @@ void FrameStore::build(const Scene& scene, const Camera& camera, int32_t* radii,
 
   const int tiles = f.tiles_x * f.tiles_y;
   const int64_t stride = (int64_t)(f.tiles_x + 1) * (f.tiles_y + 1);
-  const Parts parts = {order, threads, stride, array_in<int32_t>(scratch()[3], threads * stride)};
+  const Parts parts = {order, threads, stride, array_in<uint32_t>(scratch()[3], threads * stride)};
   f.tile_start = array_in<int64_t>(blocks[2], tiles + 1);
   count_tiles(f, parts);
   f.pairs = starts(f, parts);
@@ -122,7 +123,7 @@ Block* FrameStore::scratch() {
 const int64_t* FrameStore::pair_slots() {
   int64_t* first = array_in<int64_t>(blocks[9], frame.scene_rows + 1);
   int64_t sum = 0;
-  splats_of_pieces(frame, 0, pieces_of(frame), [&](int64_t place) {
+  splats_of_pieces(frame, 0, frame.pieces, [&](int64_t place) {
     first[place] = sum;
     sum += area(frame.rects[place]);
   });
@@ -139,8 +140,9 @@ void reduce_slots(const Frame& f, const float* slots, const int64_t* first, floa
   });
 }
 
-void clear_sums(const Frame& f, float* sums, int threads) {
-  each_splat(f, threads, [=](int64_t place) { std::memset(sums + SUM_STRIDE * place, 0, SUM_STRIDE * sizeof *sums); });
+void clear_sums(const Frame& f, float* sums) {
+  for (int64_t piece = 0; piece < f.pieces; ++piece)
+    std::memset(sums + SUM_STRIDE * piece * PIECE, 0, SUM_STRIDE * sizeof *sums * f.count[piece]);
 }
 
 }  // namespace chorus

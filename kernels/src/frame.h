@@ -54,7 +54,8 @@ struct Frame {
   Camera camera;
   int64_t scene_rows;
   int64_t n;             // visible splats
-  int32_t* count;        // of every piece
+  int64_t pieces;
+  int32_t* count;        // [pieces] visible splats
   Splat* splats;         // [scene_rows] places, of which count[piece] are filled in every piece; so too:
   TileRect* rects;
   int tiles_x, tiles_y;

@@ -19,8 +19,6 @@ struct FrameStore {
   static Block* scratch();
 };
 
-inline int64_t pieces_of(const Frame& f) { return (f.scene_rows + PIECE - 1) / PIECE; }
-
 // Calls what(place) for every visible splat of pieces [first, last), in order.
 template <class What>
 inline void splats_of_pieces(const Frame& f, int64_t first, int64_t last, What what) {
@@ -32,11 +30,11 @@ inline void splats_of_pieces(const Frame& f, int64_t first, int64_t last, What w
 template <class What>
 inline void each_splat(const Frame& f, int threads, What what) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t piece = 0; piece < pieces_of(f); ++piece) splats_of_pieces(f, piece, piece + 1, what);
+  for (int64_t piece = 0; piece < f.pieces; ++piece) splats_of_pieces(f, piece, piece + 1, what);
 }
 
 // Sums of a splat, at its place in `sums`: cleared, or taken from its slots, in their order.
-void clear_sums(const Frame&, float* sums, int threads);
+void clear_sums(const Frame&, float* sums);
 void reduce_slots(const Frame&, const float* slots, const int64_t* first, float* sums, int threads);
 
 }  // namespace chorus

@@ -68,7 +68,7 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
     part.first_column = columns();
     part.start.push_back(0);
     Merger merger = {f, windows, grid_.cols, {}};
-    splats_of_pieces(f, pieces_of(f) * k / threads, pieces_of(f) * (k + 1) / threads, [&](int64_t place) {
+    splats_of_pieces(f, f.pieces * k / threads, f.pieces * (k + 1) / threads, [&](int64_t place) {
       merger.merge(f.rects[place], values + slots[place] * windows.stride, part.patch, part.value);
       if ((int64_t)part.patch.size() == part.start.back()) return;
       part.id.push_back(f.splats[place].id);

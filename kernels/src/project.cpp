@@ -109,9 +109,8 @@ void project_group(const Scene& s, const Frame& f, int64_t first, int count, Key
 
 // Fills f.count, f.splats, f.rects, keys (at the same places) and radii (of every row, pixels, 0 for what is not visible).
 void project(const Scene& s, const Frame& f, Keyed* keys, int32_t* radii, int threads) {
-  const int64_t pieces = (s.n + PIECE - 1) / PIECE;
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)  // a scene in spatial order has runs out of sight
-  for (int64_t piece = 0; piece < pieces; ++piece) {
+  for (int64_t piece = 0; piece < f.pieces; ++piece) {
     const int64_t start = piece * PIECE, stop = start + PIECE < s.n ? start + PIECE : s.n;
     int64_t end = start;
     for (int64_t first = start; first < stop; first += L)
@@ -137,14 +136,14 @@ bool finite_piece(const float* x, int64_t n) {
 
 // Index of the first array that holds a NaN or an infinity, or -1. All in one go: threads are not woken for each.
 int first_not_finite(const Numbers* arrays, int count, int threads) {
-  constexpr int64_t PIECE = 1 << 14;
+  constexpr int64_t SHARE = 1 << 14;
   int first = count;
 #pragma omp parallel num_threads(threads) reduction(min : first) if (threads > 1)
   for (int k = 0; k < count; ++k) {
     const Numbers& a = arrays[k];
 #pragma omp for schedule(static) nowait
-    for (int64_t i = 0; i < a.n; i += PIECE)
-      if (!finite_piece(a.data + i, a.n - i < PIECE ? a.n - i : PIECE)) first = first < k ? first : k;
+    for (int64_t i = 0; i < a.n; i += SHARE)
+      if (!finite_piece(a.data + i, a.n - i < SHARE ? a.n - i : SHARE)) first = first < k ? first : k;
   }
   return first < count ? first : -1;
 }

@@ -157,9 +157,8 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
 }  // namespace
 
 void project_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int threads) {
-  const int64_t pieces = (s.n + PIECE - 1) / PIECE;
 #pragma omp parallel for schedule(static, 2) num_threads(threads) if (threads > 1)
-  for (int64_t piece = 0; piece < pieces; ++piece) {
+  for (int64_t piece = 0; piece < f.pieces; ++piece) {
     const int64_t start = piece * PIECE, end = start + f.count[piece];
     for (int64_t first = start; first < end; first += L) group_backward(f, s, sums, grads, first, end);
   }

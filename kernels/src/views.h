@@ -27,4 +27,11 @@ inline Camera make_camera(const float* m, const float* K, int width, int height,
   return c;
 }
 
+// The scene's arrays and others, for require_finite.
+inline std::vector<Numbers> numbers(const Inputs& in, std::initializer_list<Numbers> others) {
+  std::vector<Numbers> all = {numbers("means", in.means), numbers("quats", in.quats), numbers("scales", in.scales), numbers("opacities", in.opacities)};
+  all.insert(all.end(), others);
+  return all;
+}
+
 }  // namespace chorus
