@@ -79,9 +79,11 @@ def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | Non
     index[order] = runs
     # What is computed below is computed in sorted order: vectorised exp and sigmoid round by position in memory.
     scene = scene.select(order)
-    if config.variant == "points" or config.upright:
-        normals = splat_normals(scene) if normals is None else normals[order]
-    features = point_features(scene, normals) if config.variant == "points" else splat_features(scene, normals if config.upright else None)
+    if config.variant == "splats" and not config.upright:
+        features = splat_features(scene)
+    else:
+        make = point_features if config.variant == "points" else splat_features
+        features = make(scene, splat_normals(scene) if normals is None else normals[order])
     grid = cells[order[indptr[:-1]]]
     if config.voxel == "first":
         return Voxels(grid, features[indptr[:-1]], index)
