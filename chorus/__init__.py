@@ -10,10 +10,12 @@ from __future__ import annotations
 
 
 def load(path, *, variant: str = "splats", device: str = "cpu"):
-    """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are first asked about.
+    """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are
+    first asked about.
 
     A foundation model's tower is looked for where params.yaml of CHORUS_ROOT (or the working directory) says.
-    variant: splats or points, where the folder holds both. Raises ChorusError when there is no such model or it is damaged.
+    variant: splats or points, where the folder holds both. Raises ChorusError when there is no such model or it is
+    damaged.
     """
     from chorus.encoder.checkpoint import open_model
     from chorus.encoder.encode import SceneEncoder, model_folder
@@ -46,7 +48,9 @@ def _holds_bare_points(path) -> bool:
     if path.suffix.lower() != ".ply" or not path.is_file():
         return False
     names = read_table(path).dtype.names
-    return {"x", "y", "z"} <= set(names) and not any(name.startswith(("f_dc", "opacity", "scale_", "rot_")) for name in names)
+    return {"x", "y", "z"} <= set(names) and not any(
+        name.startswith(("f_dc", "opacity", "scale_", "rot_")) for name in names
+    )
 
 
 def _text_encoder(source: str):
@@ -76,4 +80,6 @@ def _tower(source: str):
 
         root = root_folder()
         return load_words(source, load_params(root / "params.yaml").teachers, root)
-    raise MissingError("text", expected="embedded or foundation:NAME@HASH", got=repr(source), fix="Give SceneEncoder your own text=.")
+    raise MissingError(
+        "text", expected="embedded or foundation:NAME@HASH", got=repr(source), fix="Give SceneEncoder your own text=."
+    )

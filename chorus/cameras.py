@@ -29,9 +29,16 @@ class Cameras:
         pose = np.asarray(self.cam_from_world, np.float64)
         views = len(K)
         if K.shape != (views, 3, 3) or pose.shape != (views, 4, 4):
-            raise InputError("cameras", expected="K [V,3,3] and cam_from_world [V,4,4]", got=f"{K.shape} and {pose.shape}")
+            raise InputError(
+                "cameras", expected="K [V,3,3] and cam_from_world [V,4,4]", got=f"{K.shape} and {pose.shape}"
+            )
         if not (np.isfinite(K).all() and np.isfinite(pose).all()):
-            raise InputError("cameras", expected="finite K and cam_from_world", got="NaN or infinity", fix="Drop the views without a pose.")
+            raise InputError(
+                "cameras",
+                expected="finite K and cam_from_world",
+                got="NaN or infinity",
+                fix="Drop the views without a pose.",
+            )
         if self.width < 1 or self.height < 1:
             raise InputError("cameras", expected="a positive image size", got=f"{self.width}x{self.height}")
         object.__setattr__(self, "K", K)
@@ -63,7 +70,12 @@ class Cameras:
 
     def moved(self, new_from_old: np.ndarray) -> Cameras:
         """The same cameras in another world frame; new_from_old: [4, 4] rigid."""
-        return Cameras(K=self.K, cam_from_world=self.cam_from_world @ np.linalg.inv(new_from_old), width=self.width, height=self.height)
+        return Cameras(
+            K=self.K,
+            cam_from_world=self.cam_from_world @ np.linalg.inv(new_from_old),
+            width=self.width,
+            height=self.height,
+        )
 
 
 def from_opengl(world_from_cam: np.ndarray) -> np.ndarray:

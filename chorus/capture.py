@@ -19,7 +19,8 @@ HOLD_OUT_EVERY = 8  # views 7, 15, 23, ... are never fitted
 
 @dataclass(frozen=True, kw_only=True)
 class Capture:
-    """V posed views of one scene. World frame: z up, floor near z = 0, metres (``info["metric"]`` is False where the scale is unknown).
+    """V posed views of one scene. World frame: z up, floor near z = 0, metres (``info["metric"]`` is False where the
+    scale is unknown).
 
     Labels, where a source knows them, serve evaluation only: no training stage reads them unless asked to.
     """
@@ -48,20 +49,29 @@ class Capture:
         if len(self) == 0:
             raise InputError(where, expected="at least one posed view", got="none")
         if self.images.shape != (*shape, 3) or self.images.dtype != np.uint8:
-            raise InputError(where, expected=f"uint8 images of shape {[*shape, 3]}", got=f"{self.images.dtype} {list(self.images.shape)}")
+            raise InputError(
+                where,
+                expected=f"uint8 images of shape {[*shape, 3]}",
+                got=f"{self.images.dtype} {list(self.images.shape)}",
+            )
         for name in ("depth", "semantic", "instance"):
             array = getattr(self, name)
             if array is not None and array.shape != shape:
                 raise InputError(where, expected=f"{name} of shape {list(shape)}", got=list(array.shape))
         if self.depth is not None and not np.isfinite(self.depth).all():
             views = np.flatnonzero(~np.isfinite(self.depth).all(axis=(1, 2)))
-            raise InputError(where, expected="finite depth (0 where unknown)", got=f"NaN or infinity in {len(views)} views, first {views[0]}")
+            raise InputError(
+                where,
+                expected="finite depth (0 where unknown)",
+                got=f"NaN or infinity in {len(views)} views, first {views[0]}",
+            )
         if self.semantic is not None and int(self.semantic.max()) >= len(self.class_names):
             raise InputError(where, expected=f"class ids below {len(self.class_names)}", got=int(self.semantic.max()))
         return self
 
     def save(self, folder: Path) -> None:
-        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or new folder.
+        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or
+        new folder.
 
         Depth is stored as 16-bit millimetres, so it is rounded to 0.5 mm and cut at 65.5 m.
         """
@@ -82,7 +92,10 @@ class Capture:
             _write_json(folder / "labels.json", {"class_names": list(self.class_names)})
         if self.points is not None:
             colors = self.point_colors if self.point_colors is not None else np.full(self.points.shape, 128, np.uint8)
-            save_file({"points": np.ascontiguousarray(self.points, np.float32), "colors": np.ascontiguousarray(colors)}, folder / POINTS)
+            save_file(
+                {"points": np.ascontiguousarray(self.points, np.float32), "colors": np.ascontiguousarray(colors)},
+                folder / POINTS,
+            )
 
     def _cameras_json(self, names: list[str]) -> dict:
         views = [
@@ -106,13 +119,19 @@ class Capture:
             )
             names = [Path(v["image"]).name for v in spec["views"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(folder / "cameras.json", expected="views with K, cam_from_world and image", got=repr(error)) from error
+            raise InputError(
+                folder / "cameras.json", expected="views with K, cam_from_world and image", got=repr(error)
+            ) from error
         layers = {layer: _read_layer(folder / layer, names) for layer in ("images", "depth", "semantic", "instance")}
         if layers["images"] is None:
-            raise InputError(folder / "images", expected="one PNG a view", got="no such folder", fix="Ingest the scene again.")
+            raise InputError(
+                folder / "images", expected="one PNG a view", got="no such folder", fix="Ingest the scene again."
+            )
         if layers["depth"] is not None:
             layers["depth"] = layers["depth"].astype(np.float32) / 1000.0
-        class_names = tuple(_read_json(folder / "labels.json")["class_names"]) if (folder / "labels.json").exists() else ()
+        class_names = (
+            tuple(_read_json(folder / "labels.json")["class_names"]) if (folder / "labels.json").exists() else ()
+        )
         points = load_file(folder / POINTS) if (folder / POINTS).exists() else {}
         return cls(
             **layers,
@@ -133,7 +152,9 @@ def _read_layer(folder: Path, names: list[str]) -> np.ndarray | None:
             with Image.open(folder / name) as image:
                 frames.append(np.array(image))
         except OSError as error:
-            raise InputError(folder / name, expected="a readable PNG", got=error, fix="Ingest the scene again.") from error
+            raise InputError(
+                folder / name, expected="a readable PNG", got=error, fix="Ingest the scene again."
+            ) from error
     stack = np.stack(frames)
     return stack.astype(np.uint16) if folder.name in ("instance", "depth") else stack
 

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from chorus.scene import GaussianScene
     from chorus.store import Store
 
-ABOUT = "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names under data/scenes; --debug shows where an error came from."
+ABOUT = (
+    "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names under data/scenes; --debug "
+    "shows where an error came from."
+)
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
-Scene = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")]
+Scene = Annotated[
+    str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")
+]
 Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
 
 
-def ingest(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")], *, name: Annotated[str, tyro.conf.arg(name="as")]) -> None:
+def ingest(
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")],
+    *,
+    name: Annotated[str, tyro.conf.arg(name="as")],
+) -> None:
     """Take a folder of photos with transforms.json, or of RGB-D frames, in as a scene of this name."""
     from chorus import sources
     from chorus.store import build, hash_folder
@@ -31,9 +40,13 @@ def ingest(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="
     store, params = _workspace()
     link = _link(store, folder, name)
     artifact = build(
-        store.scene(name, "capture"), stage="scenes/capture", recipe=1, params=params.capture, inputs={"folder": hash_folder(link)},
+        store.scene(name, "capture"),
+        stage="scenes/capture",
+        recipe=1,
+        params=params.capture,
+        inputs={"folder": hash_folder(link)},
         make=lambda out: sources.ingest_folder(link, params.capture).save(out),
-    )  # fmt: skip
+    )
     print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
 
 
@@ -43,11 +56,20 @@ def _link(store: Store, folder: Path, name: str) -> Path:
 
     link, folder = store.incoming / check_scene_id(name), folder.resolve()
     if not folder.is_dir():
-        raise InputError(folder, expected="a folder of photos or RGB-D frames", got="a file" if folder.exists() else "nothing there")
+        raise InputError(
+            folder, expected="a folder of photos or RGB-D frames", got="a file" if folder.exists() else "nothing there"
+        )
     if link.exists() and link.resolve() != folder:
-        raise StoreError(link, expected="a free name", got=f"a link to {link.resolve()}", fix="Choose another --as or remove that link.")
+        raise StoreError(
+            link,
+            expected="a free name",
+            got=f"a link to {link.resolve()}",
+            fix="Choose another --as or remove that link.",
+        )
     if store.scene(name, "capture").exists() and not link.exists():
-        raise StoreError(f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as.")
+        raise StoreError(
+            f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as."
+        )
     if not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)  # a link to a folder that is gone
@@ -72,12 +94,21 @@ def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
         save_gaussians(out, fit_scene(views, params.fit, seed=params.seed), views)
 
     wants, inputs = {"fit": params.fit, "seed": params.seed}, {"capture": manifest_of(capture)["hash"]}
-    artifact = build(store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=RECIPE, params=wants, inputs=inputs, make=make)
+    artifact = build(
+        store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=RECIPE, params=wants, inputs=inputs, make=make
+    )
     print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
 
 
-def encode(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))], model: Model = None, outputs: tuple[OUTPUTS, ...] = ("lang",)) -> None:
-    """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors, ...)."""
+def encode(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    model: Model = None,
+    outputs: tuple[OUTPUTS, ...] = ("lang",),
+) -> None:
+    """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors,
+    ...)."""
     gaussians, encoder = _scene(scene), _encoder(model)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
     encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
@@ -87,9 +118,15 @@ def encode(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",
 
 def query(
     scene: Scene,
-    words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WORDS", help='what to look for: "a chair" "a lamp" ...')],
+    words: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="WORDS", help='what to look for: "a chair" "a lamp" ...'),
+    ],
     *,
-    output: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), help="folder of the heat maps; the working directory when absent")] = None,
+    output: Annotated[
+        Path | None, tyro.conf.arg(aliases=("-o",), help="folder of the heat maps; the working directory when absent")
+    ] = None,
     model: Model = None,
     top: int = 5,
 ) -> None:
@@ -120,11 +157,18 @@ def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))
     from chorus.view import ask, render
 
     gaussians, capture = _scene(scene), _capture(scene)
-    ask.save_views(output, gaussians, gaussians.rgb.numpy(), inside=None if capture is None else render.best_view(capture))
+    ask.save_views(
+        output, gaussians, gaussians.rgb.numpy(), inside=None if capture is None else render.best_view(capture)
+    )
     print(f"{output}: {len(gaussians)} Gaussians")
 
 
-def fetch(*, homes: Annotated[Path | None, tyro.conf.arg(help="the Debian packages, unpacked elsewhere; downloaded when absent")] = None) -> None:
+def fetch(
+    *,
+    homes: Annotated[
+        Path | None, tyro.conf.arg(help="the Debian packages, unpacked elsewhere; downloaded when absent")
+    ] = None,
+) -> None:
     """Fetch the sample homes and their furniture (137 MB), or use a folder they were unpacked into."""
     from chorus.sources.sweethome3d import fetch_homes, link_homes
 
@@ -134,26 +178,37 @@ def fetch(*, homes: Annotated[Path | None, tyro.conf.arg(help="the Debian packag
 
 
 def teachers(
-    action: Annotated[Literal["list", "pull"], tyro.conf.Positional], names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), *, dir: Path | None = None
+    action: Annotated[Literal["list", "pull"], tyro.conf.Positional],
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    *,
+    dir: Path | None = None,
 ) -> None:
-    """List the foundation teachers (what is here, size, licence, which preset needs it), or pull some by name, hub id or open_clip MODEL:TAG."""
+    """List the foundation teachers (what is here, size, licence, which preset needs it), or pull some by name, hub id
+    or open_clip MODEL:TAG."""
     from chorus.teachers.foundation import list_teachers, pull
 
     store, params = _workspace()
     folder = dir or store.root / params.teachers.dir
     if action == "pull":
         if not names:
-            raise InputError("teachers pull", expected="names of teachers", got="none", fix="See `chorus teachers list`.")
+            raise InputError(
+                "teachers pull", expected="names of teachers", got="none", fix="See `chorus teachers list`."
+            )
         pull(list(names), folder)
-    print(f"{'':7} {'name':15} {'size':>9}  {'licence':34} {'roles':19} presets that need it")
+    print(f"{'':7} {'name':15} {'size':>9}  {'license':34} {'roles':19} presets that need it")
     for row in list_teachers(folder):
         state = ("changed" if row.intact is False else "here") if row.here else "-"
-        licence = row.licence + (", gated" if row.gated else "")
-        print(f"{state:7} {row.name:15} {row.megabytes:6.0f} MB  {licence:34} {', '.join(row.roles):19} {', '.join(row.presets) or '-'}")
+        license = row.license + (", gated" if row.gated else "")
+        print(
+            f"{state:7} {row.name:15} {row.megabytes:6.0f} MB  {license:34} {', '.join(row.roles):19} "
+            f"{', '.join(row.presets) or '-'}"
+        )
 
 
 def import_checkpoint(
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")], *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")],
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
 ) -> None:
     """Turn a released .pth checkpoint into model.safetensors and config.json."""
     from chorus.encoder.released import import_checkpoint as read
@@ -177,11 +232,17 @@ def _known(store: Store, name: str, part: str) -> None:
     if check_scene_id(name) not in names:
         near = difflib.get_close_matches(name, names, n=1)
         fix = f"Did you mean '{near[0]}'?" if near else "Ingest and fit it first, or give the path of a .ply file."
-        raise StoreError("scene", expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)", got=repr(name), fix=fix)
+        raise StoreError(
+            "scene",
+            expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)",
+            got=repr(name),
+            fix=fix,
+        )
 
 
 def _is_path(name: str) -> bool:
-    """Whether a scene is given as a file or folder. A scene of the workspace comes before a folder that happens to be called the same."""
+    """Whether a scene is given as a file or folder. A scene of the workspace comes before a folder that happens to be
+    called the same."""
     if Path(name).suffix or os.sep in name:
         return True
     return Path(name).exists() and name not in _workspace()[0].scenes_with("gaussians")
@@ -216,14 +277,23 @@ def _encoder(folder: Path | None):
     folder = folder or _workspace()[0].model("encoder")
     if not any((folder / name).is_file() for name in ("config.json", "splats/config.json")):
         got = "a folder without config.json" if folder.is_dir() else "nothing there"
-        raise MissingError(folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR.")
+        raise MissingError(
+            folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
+        )
     return chorus.load(folder)
 
 
 VERBS = {
-    "fetch": fetch, "ingest": ingest, "fit": fit, "encode": encode, "query": query, "report": report, "show": show,
-    "teachers": teachers, "import-checkpoint": import_checkpoint,
-}  # fmt: skip
+    "fetch": fetch,
+    "ingest": ingest,
+    "fit": fit,
+    "encode": encode,
+    "query": query,
+    "report": report,
+    "show": show,
+    "teachers": teachers,
+    "import-checkpoint": import_checkpoint,
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -231,7 +301,9 @@ def main(argv: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        tyro.extras.subcommand_cli_from_dict(VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"])
+        tyro.extras.subcommand_cli_from_dict(
+            VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"]
+        )
     except ChorusError as error:
         if debug:
             raise

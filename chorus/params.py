@@ -90,7 +90,8 @@ class TargetParams:
     """Lifting (scenes/targets)."""
 
     min_weight: float  # total rendering weight (pixels) above which a Gaussian has a valid target
-    weights_budget: float  # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
+    # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
+    weights_budget: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,7 @@ class AdaptParams:
 class EvaluateParams:
     """Evaluation (reports/evaluation)."""
 
-    neighbours: int  # splats that vote for a ground-truth point
+    neighbors: int  # splats that vote for a ground-truth point
     truth_grid: float  # metres; one ground-truth point in a voxel of this size
     probe_steps: int
     probe_rows: int  # labelled rows of each training room the probe learns from
@@ -176,7 +177,9 @@ def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ParamsError(path, expected="a readable parameter file", got=error, fix="Run from the project folder or set CHORUS_ROOT.") from error
+        raise ParamsError(
+            path, expected="a readable parameter file", got=error, fix="Run from the project folder or set CHORUS_ROOT."
+        ) from error
     except yaml.YAMLError as error:
         raise ParamsError(path, expected="YAML", got=error) from error
     if not isinstance(content, dict):
@@ -196,10 +199,20 @@ def _build(kind: type, values: dict, *, where: str):
     for key in values:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
-            raise ParamsError(where, expected=f"one of {', '.join(fields)}", got=f"unknown key '{key}'", fix=f"Did you mean '{near[0]}'?" if near else "")
+            raise ParamsError(
+                where,
+                expected=f"one of {', '.join(fields)}",
+                got=f"unknown key '{key}'",
+                fix=f"Did you mean '{near[0]}'?" if near else "",
+            )
     missing = [name for name in fields if name not in values]
     if missing:
-        raise ParamsError(where, expected=f"a value for {', '.join(missing)}", got="none", fix="Copy the key from the params.yaml of this version.")
+        raise ParamsError(
+            where,
+            expected=f"a value for {', '.join(missing)}",
+            got="none",
+            fix="Copy the key from the params.yaml of this version.",
+        )
     hints = typing.get_type_hints(kind)
     return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
 

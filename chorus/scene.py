@@ -89,7 +89,10 @@ class GaussianScene:
             bad = int((~torch.isfinite(tensor.reshape(n, -1))).any(dim=1).sum())
             if bad:
                 raise InputError(
-                    where, expected=f"finite {name}", got=f"NaN or infinity in {bad} of {n} Gaussians", fix="Drop those Gaussians or fit the scene again."
+                    where,
+                    expected=f"finite {name}",
+                    got=f"NaN or infinity in {bad} of {n} Gaussians",
+                    fix="Drop those Gaussians or fit the scene again.",
                 )
         return self
 
@@ -98,5 +101,9 @@ def scene_from_colors(means: Tensor, quats: Tensor, scales: Tensor, opacities: T
     """Build a scene from activated values: scales [N, 3] m, opacities [N] in (0, 1), rgb [N, 3] in [0, 1]."""
     opacities = opacities.clamp(1e-6, 1 - 1e-6)
     return GaussianScene(
-        means=means, quats=quats, log_scales=scales.clamp_min(1e-9).log(), opacity_logits=torch.logit(opacities), sh=((rgb - 0.5) / SH_C0)[:, None]
+        means=means,
+        quats=quats,
+        log_scales=scales.clamp_min(1e-9).log(),
+        opacity_logits=torch.logit(opacities),
+        sh=((rgb - 0.5) / SH_C0)[:, None],
     )

@@ -23,7 +23,9 @@ _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 def check_scene_id(scene: str) -> str:
     """The id itself when it may name a folder. Raises StoreError otherwise."""
     if not isinstance(scene, str) or not _SCENE_ID.fullmatch(scene):
-        raise StoreError("scene id", expected="lower-case letters, digits, - and _, starting with a letter or digit", got=repr(scene))
+        raise StoreError(
+            "scene id", expected="lower-case letters, digits, - and _, starting with a letter or digit", got=repr(scene)
+        )
     return scene
 
 
@@ -92,9 +94,13 @@ def manifest_of(path: Path, *, where: str | None = None) -> dict:
     try:
         return json.loads((Path(path) / MANIFEST).read_text())
     except FileNotFoundError as error:
-        raise StoreError(where or path, expected="an artifact", got="nothing there", fix="Materialize the stage that makes it first.") from error
+        raise StoreError(
+            where or path, expected="an artifact", got="nothing there", fix="Materialize the stage that makes it first."
+        ) from error
     except json.JSONDecodeError as error:
-        raise StoreError(Path(path) / MANIFEST, expected="JSON", got=error, fix="Delete the folder and make it again.") from error
+        raise StoreError(
+            Path(path) / MANIFEST, expected="JSON", got=error, fix="Delete the folder and make it again."
+        ) from error
 
 
 def build(
@@ -128,7 +134,9 @@ def _answers(path: Path, request: dict) -> bool:
     if not (Path(path) / MANIFEST).exists():
         return False
     manifest = manifest_of(path)
-    return all(manifest.get(key) == value for key, value in request.items()) and all((Path(path) / name).exists() for name in manifest["files"])
+    return all(manifest.get(key) == value for key, value in request.items()) and all(
+        (Path(path) / name).exists() for name in manifest["files"]
+    )
 
 
 @contextmanager
@@ -137,7 +145,9 @@ def atomic_folder(path: Path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.{kind}") for kind in ("tmp", "old"))
+    temporary, old = (
+        path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.{kind}") for kind in ("tmp", "old")
+    )
     temporary.mkdir()
     try:
         yield temporary

@@ -2,8 +2,9 @@
 
     python mlflow/promote.py [--tolerance 0.0]
 
-Both versions must have been evaluated on the same held-out scenes with the same settings; a version's figures are its tags, written
-when it was registered. The alias @champion moves, @previous stays with the one before. Exit code 2 and one line when it refuses.
+Both versions must have been evaluated on the same held-out scenes with the same settings; a version's figures are its
+tags, written when it was registered. The alias @champion moves, @previous stays with the one before. Exit code 2 and
+one line when it refuses.
 """
 
 import argparse
@@ -18,13 +19,23 @@ from orchestration import tracking
 from orchestration.resources import QUIET
 
 MODEL = tracking.MODEL
-FIGURES = ("zero_shot.student.f_miou", "zero_shot.student.f_macc")  # percent; the first decides, the second breaks a tie
+FIGURES = (
+    "zero_shot.student.f_miou",
+    "zero_shot.student.f_macc",
+)  # percent; the first decides, the second breaks a tie
 
 
 def main(argv: list[str] | None = None) -> int:
     """0: promoted, or the challenger is the champion already; 2: refused."""
-    parser = argparse.ArgumentParser(prog="python mlflow/promote.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tolerance", type=float, default=0.0, help="percent points of f-mIoU the challenger may lose (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python mlflow/promote.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        help="percent points of f-mIoU the challenger may lose (default: %(default)s)",
+    )
     options = parser.parse_args(argv)
     import os
 
@@ -42,10 +53,17 @@ def promote(store: Store, *, tolerance: float = 0.0) -> str:
     client = tracking.client(store)
     challenger, champion = (version(client, alias) for alias in ("challenger", "champion"))
     if challenger is None:
-        raise StoreError(f"{MODEL}@challenger", expected="a registered version", got="none", fix="Materialize registry/chorus_encoder first.")
+        raise StoreError(
+            f"{MODEL}@challenger",
+            expected="a registered version",
+            got="none",
+            fix="Materialize registry/chorus_encoder first.",
+        )
     if champion is not None and champion.version == challenger.version:
         return f"{MODEL} version {champion.version} is the champion already"
-    said = compare(challenger.tags, champion.tags, tolerance=tolerance) if champion is not None else "the first champion"
+    said = (
+        compare(challenger.tags, champion.tags, tolerance=tolerance) if champion is not None else "the first champion"
+    )
     if champion is not None:
         client.set_registered_model_alias(MODEL, "previous", champion.version)
     client.set_registered_model_alias(MODEL, "champion", challenger.version)
@@ -66,13 +84,20 @@ def compare(challenger: dict, champion: dict, *, tolerance: float) -> str:
     """What speaks for the challenger. Raises StoreError when it is worse or the two cannot be compared."""
     if challenger.get("evaluation.scenes") != champion.get("evaluation.scenes"):
         raise StoreError(
-            f"{MODEL}@challenger", expected="figures of the champion's held-out scenes", got="figures of other scenes or settings",
+            f"{MODEL}@challenger",
+            expected="figures of the champion's held-out scenes",
+            got="figures of other scenes or settings",
             fix="Evaluate and register the champion's model on today's scenes first.",
-        )  # fmt: skip
+        )
     name = FIGURES[0]
     new, old = (float(tags[name]) for tags in (challenger, champion))
     if new < old - tolerance:
-        raise StoreError(f"{MODEL}@challenger", expected=f"{name} of at least {old - tolerance:.2f}", got=f"{new:.2f}", fix="The champion stays.")
+        raise StoreError(
+            f"{MODEL}@challenger",
+            expected=f"{name} of at least {old - tolerance:.2f}",
+            got=f"{new:.2f}",
+            fix="The champion stays.",
+        )
     return f"{name} {new:.2f}, was {old:.2f}"
 
 

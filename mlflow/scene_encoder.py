@@ -4,7 +4,8 @@
     model.predict("scene.ply")                                              -> {"features": [N, C], "positions": [N, 3]}
     model.predict("scene.ply", params={"queries": ["a chair", "a lamp"]})   -> also {"scores": [N, 2]}, cosines
 
-Input: the path of a scene file, or its arrays by name (means, quats, log_scales, opacity_logits, sh); a list of either gives a list.
+Input: the path of a scene file, or its arrays by name (means, quats, log_scales, opacity_logits, sh); a list of either
+gives a list.
 """
 
 import importlib.util
@@ -22,7 +23,9 @@ class SceneEncoder(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context) -> None:
         """Read the model's folder."""
-        if importlib.util.find_spec("chorus_kernels._native") is None:  # the model's own copy of the code brings no build for another Python
+        if (
+            importlib.util.find_spec("chorus_kernels._native") is None
+        ):  # the model's own copy of the code brings no build for another Python
             os.environ.setdefault("CHORUS_KERNELS", "reference")
         import chorus
 
@@ -40,7 +43,9 @@ class SceneEncoder(mlflow.pyfunc.PythonModel):
 
     def _one(self, item, output: str, queries: list[str]) -> dict[str, np.ndarray]:
         scene = _scene(item)
-        encoded = self.encoder.encode(scene, outputs=tuple(dict.fromkeys((output, *(["lang"] if queries else [])))), progress=False)
+        encoded = self.encoder.encode(
+            scene, outputs=tuple(dict.fromkeys((output, *(["lang"] if queries else [])))), progress=False
+        )
         found = {"features": encoded[output].numpy(), "positions": scene.means.numpy()}
         return found | ({"scores": encoded.query(queries).numpy()} if queries else {})
 
@@ -57,7 +62,9 @@ def _scene(item):
         raise InputError("scene", expected=f"a path, or arrays named {', '.join(ARRAYS)}", got=got)
     import torch
 
-    return GaussianScene(**{name: torch.as_tensor(np.asarray(item[name], np.float32)) for name in ARRAYS}).validate("scene")
+    return GaussianScene(**{name: torch.as_tensor(np.asarray(item[name], np.float32)) for name in ARRAYS}).validate(
+        "scene"
+    )
 
 
 mlflow.models.set_model(SceneEncoder())

@@ -1,4 +1,5 @@
-"""Worker processes that each handle many runs, one thread each: imports are paid once, and one process a core scales best."""
+"""Worker processes that each handle many runs, one thread each: imports are paid once, and one process a core scales
+best."""
 
 import multiprocessing
 import os
@@ -14,7 +15,8 @@ Job = tuple[tuple[str, ...], str | None]  # assets, scene
 
 
 class Crew:
-    """``with Crew(2) as crew: for outcome in crew.work(jobs): ...``; with one worker the runs happen in this process."""
+    """``with Crew(2) as crew: for outcome in crew.work(jobs): ...``; with one worker the runs happen in this
+    process."""
 
     def __init__(self, workers: int):
         self.workers = workers
@@ -43,7 +45,12 @@ class Crew:
                 yield future.result()
             except BrokenProcessPool:
                 assets, scene = futures[future]
-                yield Outcome(assets=assets, scene=scene, error="a worker process was killed, most often for want of memory; try --jobs 1", foreseen=False)
+                yield Outcome(
+                    assets=assets,
+                    scene=scene,
+                    error="a worker process was killed, most often for want of memory; try --jobs 1",
+                    foreseen=False,
+                )
 
 
 def begin_worker() -> None:

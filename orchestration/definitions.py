@@ -6,7 +6,5 @@ from orchestration import defs as folder
 from orchestration.resources import Workspace
 
 defs = dg.load_definitions_from_package_module(
-    folder,
-    resources={"workspace": Workspace()},
-    executor=dg.in_process_executor,
+    folder, resources={"workspace": Workspace()}, executor=dg.in_process_executor
 )

@@ -23,9 +23,13 @@ class Expect:
     severity: str = "critical"  # or "warning"
 
 
-def between(column: str, low: float | None = None, high: float | None = None, *, severity: str = "critical", mostly: float = 1.0) -> Expect:
+def between(
+    column: str, low: float | None = None, high: float | None = None, *, severity: str = "critical", mostly: float = 1.0
+) -> Expect:
     """Every value (or the share ``mostly`` of them) lies in [low, high]; empty cells are passed over."""
-    bounds = " and ".join(f"{sign} {value:g}" for sign, value in (("at least", low), ("at most", high)) if value is not None)
+    bounds = " and ".join(
+        f"{sign} {value:g}" for sign, value in (("at least", low), ("at most", high)) if value is not None
+    )
     share = f" in {mostly:.0%} of rows" if mostly < 1 else ""
     arguments = {"column": column, "min_value": low, "max_value": high, "mostly": mostly}
     return Expect("ExpectColumnValuesToBeBetween", arguments, f"{column} {bounds}{share}", severity)
@@ -43,7 +47,12 @@ def rows(low: int, what: str, *, severity: str = "critical") -> Expect:
 
 def includes(column: str, values: Sequence[str], *, severity: str = "critical") -> Expect:
     """Every one of these values occurs."""
-    return Expect("ExpectColumnDistinctValuesToContainSet", {"column": column, "value_set": list(values)}, f"{column} {', '.join(values)}", severity)
+    return Expect(
+        "ExpectColumnDistinctValuesToContainSet",
+        {"column": column, "value_set": list(values)},
+        f"{column} {', '.join(values)}",
+        severity,
+    )
 
 
 def validate(table: Sequence[Row], suite: Sequence[Expect]) -> list[dict]:
@@ -58,8 +67,11 @@ def validate(table: Sequence[Row], suite: Sequence[Expect]) -> list[dict]:
     for result in outcome.results:
         expect = suite[result.expectation_config.meta["row"]]
         lines[result.expectation_config.meta["row"]] = {
-            "passed": bool(result.success), "severity": expect.severity, "expected": expect.says, "got": _found(result.result, len(table)),
-        }  # fmt: skip
+            "passed": bool(result.success),
+            "severity": expect.severity,
+            "expected": expect.says,
+            "got": _found(result.result, len(table)),
+        }
     return lines
 
 
@@ -85,7 +97,9 @@ def _context():
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return gx, context.data_sources.add_pandas("tables").add_dataframe_asset("table").add_batch_definition_whole_dataframe("whole")
+    return gx, context.data_sources.add_pandas("tables").add_dataframe_asset(
+        "table"
+    ).add_batch_definition_whole_dataframe("whole")
 
 
 def _is_nan(value: object) -> bool:

@@ -29,7 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         phases = _phases(options)
         store = Store(root_folder())
         prepare_state(store)
-        scenes = chosen(store, options.scenes) if any(asset in stages.PER_SCENE for phase in phases for asset in phase) else []
+        scenes = (
+            chosen(store, options.scenes)
+            if any(asset in stages.PER_SCENE for phase in phases for asset in phase)
+            else []
+        )
         return _run(phases, scenes, options)
     except ChorusError as error:
         print(f"chorus: {error}", file=sys.stderr)
@@ -40,12 +44,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m orchestration.materialize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestration.materialize",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="ASSET SCENE", help=f"assets: {', '.join(stages.PLANS)}")
     parser.add_argument("--all", action="store_true", help="every asset, in order")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="worker processes (default: %(default)s)")
-    parser.add_argument("--retrain", action="store_true", help="train the embedded teachers instead of taking the shipped weights")
-    parser.add_argument("--force", action="store_true", help="make artifacts again even when nothing they are made from changed")
+    parser.add_argument(
+        "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="worker processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--retrain", action="store_true", help="train the embedded teachers instead of taking the shipped weights"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="make artifacts again even when nothing they are made from changed"
+    )
     return parser
 
 
@@ -54,9 +68,13 @@ def _phases(options: argparse.Namespace) -> tuple[tuple[str, ...], ...]:
     if options.jobs < 1:
         raise InputError("--jobs", expected="at least 1", got=options.jobs)
     if options.all:
-        return tuple(phase for phase in stages.PHASES if not options.scenes or phase[0] in (*stages.PER_SCENE, stages.EMBEDDED))
+        return tuple(
+            phase for phase in stages.PHASES if not options.scenes or phase[0] in (*stages.PER_SCENE, stages.EMBEDDED)
+        )
     if not options.names:
-        raise InputError("materialize", expected="an asset or --all", got="neither", fix=f"Assets: {', '.join(stages.PLANS)}.")
+        raise InputError(
+            "materialize", expected="an asset or --all", got="neither", fix=f"Assets: {', '.join(stages.PLANS)}."
+        )
     asset = one_of(options.names[0], stages.PLANS, "asset")
     if options.scenes and asset not in stages.PER_SCENE:
         raise InputError(asset, expected="no scene: there is one for all scenes", got=" ".join(options.scenes))
@@ -72,7 +90,13 @@ def _run(phases, scenes: list[str], options: argparse.Namespace) -> int:
     records.add_scenes(scenes)
     with Crew(options.jobs) as crew, progress:
         for phase in phases:
-            jobs = _jobs(phase, [scene for scene in scenes if scene not in failed], Todo(retrain=options.retrain), failed, options.force)
+            jobs = _jobs(
+                phase,
+                [scene for scene in scenes if scene not in failed],
+                Todo(retrain=options.retrain),
+                failed,
+                options.force,
+            )
             for outcome in progress.follow(phase, jobs, crew.work(jobs, force=options.force, retrain=options.retrain)):
                 runs += 1
                 if outcome.error:
@@ -91,7 +115,11 @@ def _jobs(phase, scenes, todo, failed, force: bool) -> list:
         assets = phase if force else todo.remaining(phase, scene)
         blocker = todo.blocked_by(assets[0], scene) if assets and scene else ""
         if blocker:
-            failed[scene] = Outcome(assets=assets, scene=scene, error=f"{blocker}: its check failed; see it in the UI, mend and materialize it first")
+            failed[scene] = Outcome(
+                assets=assets,
+                scene=scene,
+                error=f"{blocker}: its check failed; see it in the UI, mend and materialize it first",
+            )
         elif assets:
             jobs.append((assets, scene))
     return jobs

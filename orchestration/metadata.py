@@ -17,7 +17,12 @@ def result(artifact: Artifact, **metadata: object) -> dg.MaterializeResult:
     shown = {name: value for name, value in metadata.items() if value is not None}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(artifact.hash),
-        metadata={"path": dg.MetadataValue.path(str(artifact.path)), "hash": artifact.hash, "made_now": artifact.fresh, **shown},
+        metadata={
+            "path": dg.MetadataValue.path(str(artifact.path)),
+            "hash": artifact.hash,
+            "made_now": artifact.fresh,
+            **shown,
+        },
     )
 
 

@@ -25,19 +25,44 @@ def text(store: Store) -> str:
     listed = specs(store)
     every = list(listed)
     train = [name for name in every if listed[name].split == "train"]
-    main, second = (_parts(store, [name for name in train if listed[name].domain == domain], "targets") for domain in ("main", "second"))
+    main, second = (
+        _parts(store, [name for name in train if listed[name].domain == domain], "targets")
+        for domain in ("main", "second")
+    )
     parts = {part: _parts(store, every, part) for part in ("capture", "gaussians", "teacher_views", "targets")}
     views = "teachers.family teachers.storage teachers.storage_error teachers.foundation"
     heads = "seed teachers.withheld teachers.train_pairs teachers.train_steps teachers.lr"
     stages = [
         _stage("capture", "scenes/capture", "capture", [SCENES, "chorus/sources"], parts["capture"]),
         _stage("gaussians", "scenes/gaussians", "seed fit", [*parts["capture"], "chorus/splat"], parts["gaussians"]),
-        _stage("embedded", "teachers/embedded --retrain", heads, [*_parts(store, train, "capture"), "chorus/teachers"], [EMBEDDED]),
-        _stage("teacher_views", "scenes/teacher_views", views, [*parts["gaussians"], EMBEDDED, "chorus/teachers"], parts["teacher_views"]),
+        _stage(
+            "embedded",
+            "teachers/embedded --retrain",
+            heads,
+            [*_parts(store, train, "capture"), "chorus/teachers"],
+            [EMBEDDED],
+        ),
+        _stage(
+            "teacher_views",
+            "scenes/teacher_views",
+            views,
+            [*parts["gaussians"], EMBEDDED, "chorus/teachers"],
+            parts["teacher_views"],
+        ),
         _stage("targets", "scenes/targets", "targets", parts["teacher_views"], parts["targets"]),
-        _stage("encoder", "models/encoder", "seed encoder distill", [*main, "chorus/encoder", "chorus/distill"], [ENCODER]),
-        _stage("adapted_encoder", "models/adapted_encoder", "seed adapt", [ENCODER, *second, "chorus/adapt"], [ADAPTED]),
-        _stage("evaluation", "reports/evaluation", "seed evaluate", [ENCODER, ADAPTED, *parts["targets"], "chorus/evaluate"], [REPORTS]),
+        _stage(
+            "encoder", "models/encoder", "seed encoder distill", [*main, "chorus/encoder", "chorus/distill"], [ENCODER]
+        ),
+        _stage(
+            "adapted_encoder", "models/adapted_encoder", "seed adapt", [ENCODER, *second, "chorus/adapt"], [ADAPTED]
+        ),
+        _stage(
+            "evaluation",
+            "reports/evaluation",
+            "seed evaluate",
+            [ENCODER, ADAPTED, *parts["targets"], "chorus/evaluate"],
+            [REPORTS],
+        ),
         _stage("registry", "registry/chorus_encoder", "", [ENCODER, ADAPTED, REPORTS, "mlflow/scene_encoder.py"], []),
     ]
     return HEADER + "\n".join(stages)

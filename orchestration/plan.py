@@ -22,13 +22,23 @@ class Plan:
 
     def run(self, *, force: bool = False) -> Artifact:
         """The artifact: made now, or the one there when its manifest still matches."""
-        return build(self.path, stage=self.stage, recipe=self.recipe, params=self.params, inputs=self.inputs, make=self.make, force=force)
+        return build(
+            self.path,
+            stage=self.stage,
+            recipe=self.recipe,
+            params=self.params,
+            inputs=self.inputs,
+            make=self.make,
+            force=force,
+        )
 
     @property
     def is_current(self) -> bool:
         """Whether the artifact there already answers to this plan."""
         try:
-            return not build(self.path, stage=self.stage, recipe=self.recipe, params=self.params, inputs=self.inputs, make=_stop).fresh
+            return not build(
+                self.path, stage=self.stage, recipe=self.recipe, params=self.params, inputs=self.inputs, make=_stop
+            ).fresh
         except _Stale:
             return False
 

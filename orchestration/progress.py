@@ -15,9 +15,13 @@ class Progress:
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True, highlight=False)
         self._bars = Bars(
-            TextColumn("{task.description:<44}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description:<44}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
 
     def __enter__(self) -> "Progress":
         self._bars.start()
@@ -39,12 +43,19 @@ class Progress:
             self._bars.advance(bar)
             yield outcome
         if not self.console.is_terminal:
-            self.console.print(f"{', '.join(phase)}: {len(jobs)} run{'s' if len(jobs) > 1 else ''}, {seconds:.0f} s of work", soft_wrap=True)
+            self.console.print(
+                f"{', '.join(phase)}: {len(jobs)} run{'s' if len(jobs) > 1 else ''}, {seconds:.0f} s of work",
+                soft_wrap=True,
+            )
 
     def conclude(self, runs: int, failed: Mapping[str | None, Outcome], seconds: float) -> int:
         """Print the last lines; return the exit code."""
         if not failed:
-            self.console.print(f"done: {runs} run{'s' if runs > 1 else ''} in {seconds:.0f} s" if runs else "nothing to do: everything is up to date")
+            self.console.print(
+                f"done: {runs} run{'s' if runs > 1 else ''} in {seconds:.0f} s"
+                if runs
+                else "nothing to do: everything is up to date"
+            )
             return 0
         for outcome in failed.values():
             self.console.print(f"chorus: {_named(outcome, outcome.error)}", markup=False, soft_wrap=True)

@@ -22,7 +22,8 @@ def _instance(home: str) -> dg.DagsterInstance:
 
 
 def _without_sync(connection, _) -> None:
-    """No wait for the disk at each of a run's hundred commits: the history survives a killed process, if not a power cut."""
+    """No wait for the disk at each of a run's hundred commits: the history survives a killed process, if not a power
+    cut."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=OFF")
 
@@ -62,7 +63,9 @@ def settled(asset: str) -> set[str | None]:
     done = materialized(asset)
     for check in _blocking_checks(asset):
         latest: dict[str | None, bool] = {}
-        for record in instance().event_log_storage.get_asset_check_execution_history(check, limit=20 * len(done) + 20):  # newest first
+        for record in instance().event_log_storage.get_asset_check_execution_history(
+            check, limit=20 * len(done) + 20
+        ):  # newest first
             latest.setdefault(record.partition, _may_go_on(record))
         done &= {scene for scene, passed in latest.items() if passed}
     return done
@@ -70,7 +73,9 @@ def settled(asset: str) -> set[str | None]:
 
 def _blocking_checks(asset: str) -> list[dg.AssetCheckKey]:
     graph = repository().asset_graph
-    return [check for check in graph.asset_check_keys if check.asset_key == asset_key(asset) and graph.get(check).blocking]
+    return [
+        check for check in graph.asset_check_keys if check.asset_key == asset_key(asset) and graph.get(check).blocking
+    ]
 
 
 def _may_go_on(record) -> bool:

@@ -28,7 +28,8 @@ python_logs:
   python_log_level: INFO
 run_queue:
   max_concurrent_runs: 2
-compute_logs:  # capturing a run's output starts four processes a run, half of the time of a short one; it goes to the terminal instead
+# Capturing a run's output starts four processes a run, half of the time of a short one: it goes to the terminal.
+compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
 """
@@ -50,7 +51,9 @@ def red_asset():
     try:
         yield
     except ChorusError as error:
-        raise dg.Failure(description=str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+        raise dg.Failure(
+            description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
+        ) from error
 
 
 class Workspace(dg.ConfigurableResource):

@@ -14,7 +14,8 @@ INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """error: one line, empty when all went well; foreseen: the user's to mend (bad input, a failed check) rather than a defect."""
+    """error: one line, empty when all went well; foreseen: the user's to mend (bad input, a failed check) rather than a
+    defect."""
 
     assets: tuple[str, ...]
     scene: str | None = None
@@ -38,7 +39,14 @@ def run(assets: tuple[str, ...], scene: str | None = None, *, force: bool = Fals
         tags={"chorus/force": "true"} if force else None,
     )
     error, foreseen = _first_error(result)
-    return Outcome(assets=assets, scene=scene, error=error, foreseen=foreseen, seconds=time.perf_counter() - start, warnings=_warnings(result))
+    return Outcome(
+        assets=assets,
+        scene=scene,
+        error=error,
+        foreseen=foreseen,
+        seconds=time.perf_counter() - start,
+        warnings=_warnings(result),
+    )
 
 
 @functools.cache

@@ -13,10 +13,15 @@ def specs(store: Store) -> dict:
 
 
 def incoming(store: Store) -> list[str]:
-    """Ids of the folders (or links to folders) a user put under data/incoming. Raises StoreError for a name that is no scene id."""
+    """Ids of the folders (or links to folders) a user put under data/incoming. Raises StoreError for a name that is no
+    scene id."""
     if not store.incoming.is_dir():
         return []
-    return sorted(check_scene_id(path.name) for path in store.incoming.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(
+        check_scene_id(path.name)
+        for path in store.incoming.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
 
 
 def all_scenes(store: Store) -> list[str]:
@@ -24,7 +29,12 @@ def all_scenes(store: Store) -> list[str]:
     listed, dropped = list(specs(store)), incoming(store)
     twice = sorted(set(listed) & set(dropped))
     if twice:
-        raise InputError(store.incoming / twice[0], expected="a scene id that data/scenes.yaml does not use", got=twice[0], fix="Rename the folder.")
+        raise InputError(
+            store.incoming / twice[0],
+            expected="a scene id that data/scenes.yaml does not use",
+            got=twice[0],
+            fix="Rename the folder.",
+        )
     return listed + dropped
 
 

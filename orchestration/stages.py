@@ -1,6 +1,7 @@
 """Every asset's plan by name, the scenes there are, and the seconds each stage took. No Dagster here.
 
-The plan functions lie beside the assets, in defs/<noun>/plans.py; each takes (store, params, scene) and reads only manifests.
+The plan functions lie beside the assets, in defs/<noun>/plans.py; each takes (store, params, scene) and reads only
+manifests.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,8 @@ PHASES = (
 
 
 def plan(asset: str, store: Store, params: Params, *, scene: str | None = None, retrain: bool = False) -> Plan:
-    """The plan of an asset, of one scene where it has scenes. Raises ChorusError when what it is made from is absent."""
+    """The plan of an asset, of one scene where it has scenes. Raises ChorusError when what it is made from is
+    absent."""
     make = PLANS[one_of(asset, PLANS, "asset")]
     if asset in PER_SCENE:
         return make(store, params, check_scene_id(scene))
@@ -50,7 +52,8 @@ def plan(asset: str, store: Store, params: Params, *, scene: str | None = None, 
 
 
 def record_seconds(store: Store, asset: str, scene: str | None, seconds: float) -> None:
-    """Keep how long an artifact took to make, outside the artifact itself, which holds nothing that differs between runs."""
+    """Keep how long an artifact took to make, outside the artifact itself, which holds nothing that differs between
+    runs."""
     with atomic_file(_seconds(store) / asset / f"{scene or 'all'}.txt") as path:
         path.write_text(f"{seconds:.4f}\n")
 

@@ -1,4 +1,5 @@
-"""Small tables of what an artifact holds: shown as metadata and validated by the checks. One row a view, class, scene, teacher or step."""
+"""Small tables of what an artifact holds: shown as metadata and validated by the checks. One row a view, class, scene,
+teacher or step."""
 
 import csv
 import functools
@@ -20,7 +21,8 @@ def _capture(artifact: Artifact) -> Capture:
 
 
 def views(artifact: Artifact) -> list[dict]:
-    """A row a view: brightness (0..255), share of pixels with depth, with a label, and seen again in a neighbouring view."""
+    """A row a view: brightness (0..255), share of pixels with depth, with a label, and seen again in a neighbouring
+    view."""
     capture = _capture(artifact)
     rows = []
     for i, image in enumerate(capture.images):
@@ -29,7 +31,7 @@ def views(artifact: Artifact) -> list[dict]:
             row["depth_share"] = float((capture.depth[i] > 0).mean())
             row["overlap"] = _overlap(capture, i)
         if capture.semantic is not None:
-            row["labelled"] = float((capture.semantic[i] > 0).mean())
+            row["labeled"] = float((capture.semantic[i] > 0).mean())
         rows.append(row)
     return rows
 
@@ -41,7 +43,9 @@ def _overlap(capture: Capture, i: int) -> float:
     if len(row) == 0:
         return 0.0
     z, K = depth[row, col].astype(np.float64), capture.cameras.K[i]
-    rays = np.stack([(col * STRIDE + 0.5 - K[0, 2]) / K[0, 0], (row * STRIDE + 0.5 - K[1, 2]) / K[1, 1], np.ones(len(z))], axis=1)
+    rays = np.stack(
+        [(col * STRIDE + 0.5 - K[0, 2]) / K[0, 0], (row * STRIDE + 0.5 - K[1, 2]) / K[1, 1], np.ones(len(z))], axis=1
+    )
     world = (rays * z[:, None]) @ capture.cameras.cam_from_world[i, :3, :3]  # rotation only: R^T x
     pose = capture.cameras.world_from_cam[i]
     world = world + pose[:3, 3]
@@ -62,22 +66,35 @@ def _shown(capture: Capture, view: int, world: np.ndarray) -> float:
 
 
 def classes(artifact: Artifact) -> list[dict]:
-    """A row a class that occurs: its share of the pixels and in how many views; unlabelled first. Empty without labels."""
+    """A row a class that occurs: its share of the pixels and in how many views; unlabelled first. Empty without
+    labels."""
     capture = _capture(artifact)
     if capture.semantic is None:
         return []
-    counts = np.stack([np.bincount(view.ravel(), minlength=len(capture.class_names)) for view in capture.semantic])  # [V, classes]
+    counts = np.stack(
+        [np.bincount(view.ravel(), minlength=len(capture.class_names)) for view in capture.semantic]
+    )  # [V, classes]
     share = counts.sum(axis=0) / counts.sum()
-    return [{"class": capture.class_names[i], "share": float(share[i]), "views": int((counts[:, i] > 0).sum())} for i in np.flatnonzero(share)]
+    return [
+        {"class": capture.class_names[i], "share": float(share[i]), "views": int((counts[:, i] > 0).sum())}
+        for i in np.flatnonzero(share)
+    ]
 
 
 def fit(artifact: Artifact) -> list[dict]:
     """One row: what was measured on the fitted scene."""
-    return [{name: value for name, value in read_json(artifact.path / "metrics.json").items() if isinstance(value, (int, float))}]
+    return [
+        {
+            name: value
+            for name, value in read_json(artifact.path / "metrics.json").items()
+            if isinstance(value, (int, float))
+        }
+    ]
 
 
 def features(artifact: Artifact) -> list[dict]:
-    """A row a teacher: its patch grid (1x1xR for R masks), channels, the share of finite numbers and how much they differ between patches."""
+    """A row a teacher: its patch grid (1x1xR for R masks), channels, the share of finite numbers and how much they
+    differ between patches."""
     import torch
 
     from chorus.teachers.views import load_teacher_views
@@ -101,7 +118,10 @@ def targets(artifact: Artifact) -> list[dict]:
     views_folder = artifact.path.with_name("teacher_views")
     lifted, stored = load_targets(artifact.path, views_folder), storage(artifact.path, views_folder)
     masks = {role: lifted.valid(role) for role in lifted.roles}
-    return [{"teacher": role, "gaussians": len(mask), "valid": float(mask.float().mean()), **stored} for role, mask in masks.items()]
+    return [
+        {"teacher": role, "gaussians": len(mask), "valid": float(mask.float().mean()), **stored}
+        for role, mask in masks.items()
+    ]
 
 
 def curves(path: Path) -> list[dict]:

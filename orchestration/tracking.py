@@ -1,4 +1,5 @@
-"""MLflow: one run a training, found again by the content hash of what it made. The package is imported inside functions."""
+"""MLflow: one run a training, found again by the content hash of what it made. The package is imported inside
+functions."""
 
 import functools
 import logging
@@ -44,13 +45,15 @@ def find_run(store: Store, *, name: str, content: str) -> str | None:
     """Id of the run that logged this model with this content hash."""
     found = client(store).search_runs(
         [client(store).get_experiment_by_name(EXPERIMENT).experiment_id],
-        filter_string=f"tags.`chorus.model` = '{name}' and tags.`chorus.hash` = '{content}'", max_results=1,
-    )  # fmt: skip
+        filter_string=f"tags.`chorus.model` = '{name}' and tags.`chorus.hash` = '{content}'",
+        max_results=1,
+    )
     return found[0].info.run_id if found else None
 
 
 def log_training(store: Store, params: Params, *, name: str, folder: Path, content: str) -> str:
-    """The id of the run of a training: the one there already, or a new one with params, curves, final metrics and tags."""
+    """The id of the run of a training: the one there already, or a new one with params, curves, final metrics and
+    tags."""
     from orchestration import tables
 
     known = find_run(store, name=name, content=content)
@@ -85,7 +88,10 @@ def _log_curves(store: Store, run: str, steps: list[dict]) -> None:
 
     now = int(time.time() * 1000)
     metrics = [
-        Metric(key, value, now, int(row.get("step", i))) for i, row in enumerate(steps) for key, value in row.items() if key != "step" and value is not None
+        Metric(key, value, now, int(row.get("step", i)))
+        for i, row in enumerate(steps)
+        for key, value in row.items()
+        if key != "step" and value is not None
     ]
     for start in range(0, len(metrics), BATCH):
         client(store).log_batch(run, metrics=metrics[start : start + BATCH])
@@ -96,7 +102,9 @@ def log_check(store: Store, *, name: str, content: str, result) -> None:
     run = find_run(store, name=name, content=content)
     if run:
         client(store).set_tag(run, "expectations", "passed" if result.passed else str(result.description))
-        client(store).log_dict(run, {"passed": result.passed, "lines": result.metadata["expectations"].value}, "expectations.json")
+        client(store).log_dict(
+            run, {"passed": result.passed, "lines": result.metadata["expectations"].value}, "expectations.json"
+        )
 
 
 def link(store: Store, run: str) -> str:
@@ -116,5 +124,8 @@ def _versions(store: Store) -> dict[str, str]:
     """The commit and the hash of dvc.lock this run comes from, where there are such."""
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=store.root, capture_output=True, text=True, check=False)
     lock = Path(store.root) / "dvc.lock"
-    found = {"git.commit": git.stdout.strip() if git.returncode == 0 else "", "dvc.lock": hash_file(lock) if lock.exists() else ""}
+    found = {
+        "git.commit": git.stdout.strip() if git.returncode == 0 else "",
+        "dvc.lock": hash_file(lock) if lock.exists() else "",
+    }
     return {key: value for key, value in found.items() if value}

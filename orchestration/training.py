@@ -20,7 +20,8 @@ def in_parallel(work: Callable, jobs: Sequence[tuple]) -> None:
 
 
 def train_variant(root: Path, params: Params, variant: str, names: Sequence[str], out: Path) -> None:
-    """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its checkpoint."""
+    """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
+    checkpoint."""
     from chorus.distill.train import train_encoder
     from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
@@ -29,7 +30,12 @@ def train_variant(root: Path, params: Params, variant: str, names: Sequence[str]
     store = Store(root)
     scenes, phi_s, teachers = training_scenes(store, names)
     encoder = params.encoder
-    inputs = InputConfig(variant=variant, grid_size=encoder.grid_size, voxel=encoder.voxel, upright=encoder.upright and variant == "splats")
+    inputs = InputConfig(
+        variant=variant,
+        grid_size=encoder.grid_size,
+        voxel=encoder.voxel,
+        upright=encoder.upright and variant == "splats",
+    )
     train_encoder(
         scenes,
         encoder_config=preset(encoder.preset, in_channels=inputs.channels),
@@ -45,16 +51,23 @@ def train_variant(root: Path, params: Params, variant: str, names: Sequence[str]
 
 
 def training_scenes(store: Store, names: Sequence[str], phi_s: dict | None = None) -> tuple[list, dict, dict[str, str]]:
-    """Rooms with standardised targets, the PHI-S of every role (fitted on these rooms when None), and the teachers' names."""
+    """Rooms with standardised targets, the PHI-S of every role (fitted on these rooms when None), and the teachers'
+    names."""
     from chorus.distill.batches import TrainingScene
     from chorus.teachers.lift import fit_phi_s
 
     phi_s = phi_s or fit_phi_s([_targets(store, name) for name in names])
     scenes = []
     for name in names:
-        found = _targets(store, name).with_phi_s(phi_s)  # opened for this room alone: the weights it reads or makes go with it
-        targets = {role: found.standardised(role).half() for role in found.roles}
-        scenes.append(TrainingScene(name=name, scene=found.scene, targets=targets, valid={role: found.valid(role) for role in found.roles}))
+        found = _targets(store, name).with_phi_s(
+            phi_s
+        )  # opened for this room alone: the weights it reads or makes go with it
+        targets = {role: found.standardized(role).half() for role in found.roles}
+        scenes.append(
+            TrainingScene(
+                name=name, scene=found.scene, targets=targets, valid={role: found.valid(role) for role in found.roles}
+            )
+        )
     return scenes, phi_s, _teacher_names(store.scene(names[0], "teacher_views"))
 
 
@@ -63,7 +76,11 @@ def _targets(store: Store, name: str):
     from chorus.io import read_scene
     from chorus.teachers.lift import load_targets
 
-    return load_targets(store.scene(name, "targets"), store.scene(name, "teacher_views"), scene=read_scene(store.scene(name, "gaussians")))
+    return load_targets(
+        store.scene(name, "targets"),
+        store.scene(name, "teacher_views"),
+        scene=read_scene(store.scene(name, "gaussians")),
+    )
 
 
 def _teacher_names(folder: Path) -> dict[str, str]:
@@ -78,7 +95,8 @@ def _teacher_names(folder: Path) -> dict[str, str]:
 
 
 def adapt_on(store: Store, params: Params, names: Sequence[str], out: Path) -> None:
-    """Adapt the splats variant to these rooms: its predictions, rendered with the cached weights, against the teachers' maps."""
+    """Adapt the splats variant to these rooms: its predictions, rendered with the cached weights, against the teachers'
+    maps."""
     import torch
 
     from chorus.adapt.train import AdaptScene, adapt_encoder

@@ -45,8 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare_state(store)
         for name, port, command in (
-            ("Dagster", options.dagster_port, [*_tool("dagster"), "dev", "-m", "orchestration.definitions", "-h", HOST, "-p"]),
-            ("MLflow", options.mlflow_port, [*_tool("mlflow"), "server", *_storage(store), "--workers", "1", "--host", HOST, "--port"]),
+            (
+                "Dagster",
+                options.dagster_port,
+                [*_tool("dagster"), "dev", "-m", "orchestration.definitions", "-h", HOST, "-p"],
+            ),
+            (
+                "MLflow",
+                options.mlflow_port,
+                [*_tool("mlflow"), "server", *_storage(store), "--workers", "1", "--host", HOST, "--port"],
+            ),
         ):
             servers.append(_start(store, name, port, [*command, str(port)]))
         for server in servers:
@@ -65,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m orchestration.ui", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestration.ui", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dagster-port", type=int, default=3000)
     parser.add_argument("--mlflow-port", type=int, default=5000)
     return parser.parse_args(argv)
@@ -75,12 +85,19 @@ def _tool(name: str) -> list[str]:
     """The command beside this interpreter. Raises MissingError when it is not installed."""
     path = Path(sys.executable).with_name(name)
     if not path.exists():
-        raise MissingError("ui", expected=f"the command {name} beside {sys.executable}", got="nothing there", fix="Run make setup.")
+        raise MissingError(
+            "ui", expected=f"the command {name} beside {sys.executable}", got="nothing there", fix="Run make setup."
+        )
     return [str(path)]
 
 
 def _storage(store: Store) -> list[str]:
-    return ["--backend-store-uri", tracking.uri(store), "--default-artifact-root", (store.state / "mlflow" / "artifacts").as_uri()]
+    return [
+        "--backend-store-uri",
+        tracking.uri(store),
+        "--default-artifact-root",
+        (store.state / "mlflow" / "artifacts").as_uri(),
+    ]
 
 
 def _start(store: Store, name: str, port: int, command: list[str]) -> Server:
@@ -89,13 +106,17 @@ def _start(store: Store, name: str, port: int, command: list[str]) -> Server:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise StoreError(f"{HOST}:{port}", expected=f"a free port for {name}", got=error, fix=f"Pass --{name.lower()}-port.") from error
+            raise StoreError(
+                f"{HOST}:{port}", expected=f"a free port for {name}", got=error, fix=f"Pass --{name.lower()}-port."
+            ) from error
     log = store.state / "logs" / f"{name.lower()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     (store.state / "mlflow").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **THREADS}
     with open(log, "w") as stream:  # its own group, so that Ctrl-C reaches it once, from here
-        process = subprocess.Popen(command, cwd=store.root, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=store.root, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
     return Server(name, f"http://{HOST}:{port}", log, process)
 
 
@@ -118,7 +139,10 @@ def _watch(servers: list[Server]) -> None:
     while all(server.process.poll() is None for server in servers):
         time.sleep(0.5)
     ended = next(server for server in servers if server.process.poll() is not None)
-    print(f"chorus: {ended.name}: expected a running server, got exit code {ended.process.returncode}. See {ended.log}.", file=sys.stderr)
+    print(
+        f"chorus: {ended.name}: expected a running server, got exit code {ended.process.returncode}. See {ended.log}.",
+        file=sys.stderr,
+    )
 
 
 def _end(servers: list[Server]) -> None:

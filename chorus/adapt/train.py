@@ -1,7 +1,9 @@
-"""Render-and-distill: adapt an encoder to a new domain from views alone, without lifting targets (Chorus, arXiv 2512.17817, eq. 7-8).
+"""Render-and-distill: adapt an encoder to a new domain from views alone, without lifting targets (Chorus, arXiv
+2512.17817, eq. 7-8).
 
-The student's predictions are rendered with the weights the picture was rendered with and compared with the teacher's map of that
-picture. Gaussians do not move, so the weights summed to patches (G) are made once; a step is one sparse product and its transpose.
+The student's predictions are rendered with the weights the picture was rendered with and compared with the teacher's
+map of that picture. Gaussians do not move, so the weights summed to patches (G) are made once; a step is one sparse
+product and its transpose.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from chorus.distill.losses import match_loss
 from chorus.distill.train import TrainResult, parameter_groups, schedule, write_result
 from chorus.encoder.checkpoint import ModelConfig, SceneModel
 from chorus.encoder.heads import Head
-from chorus.encoder.inputs import Voxels, voxelise
+from chorus.encoder.inputs import Voxels, voxelize
 from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus.scene import GaussianScene
@@ -34,7 +36,8 @@ from chorus_kernels import PatchWeights, spmm
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptScene:
-    """A scene of the new domain with V teacher views: G and the teachers' maps by role, the maps in the standardised space.
+    """A scene of the new domain with V teacher views: G and the teachers' maps by role, the maps in the standardised
+    space.
 
     A role that answers by mask has masks in place of patches, a different number in each view.
     """
@@ -43,8 +46,12 @@ class AdaptScene:
     scene: GaussianScene
     weights: dict[str, PatchWeights]  # role -> G [N, columns]; roles of one patch grid may share one
     teacher_maps: dict[str, Tensor]  # role -> [columns, C], half or float
-    starts: dict[str, Tensor]  # role -> [V + 1] the first column of each view and their number: h * w patches a view, or its masks
-    pixels: dict[str, Tensor] = field(default_factory=dict)  # role -> [columns] of each mask; absent of patches, which are alike
+    starts: dict[
+        str, Tensor
+    ]  # role -> [V + 1] the first column of each view and their number: h * w patches a view, or its masks
+    pixels: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # role -> [columns] of each mask; absent of patches, which are alike
     _groups: dict = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
@@ -52,7 +59,10 @@ class AdaptScene:
         for role, maps in self.teacher_maps.items():
             if self.weights[role].shape != (len(self.scene), len(maps)) or self.starts[role][-1] != len(maps):
                 views = len(self.starts[role]) - 1
-                expected, got = f"G [{len(self.scene)}, {len(maps)}] of {views} views for {role}", (self.weights[role].shape, int(self.starts[role][-1]))
+                expected, got = (
+                    f"G [{len(self.scene)}, {len(maps)}] of {views} views for {role}",
+                    (self.weights[role].shape, int(self.starts[role][-1])),
+                )
                 raise InputError(f"adaptation scene {self.name}", expected=expected, got=got)
 
     def groups(self, size: int) -> list[Tensor]:
@@ -64,7 +74,8 @@ class AdaptScene:
 
 
 class Patches(NamedTuple):
-    """Some patches of a scene, as rows of G^T: CSR over patches with columns of Gaussians, and which teacher rows they are."""
+    """Some patches of a scene, as rows of G^T: CSR over patches with columns of Gaussians, and which teacher rows they
+    are."""
 
     indptr: Tensor  # [P + 1] int64
     indices: Tensor  # [nnz] int64 Gaussians
@@ -72,10 +83,14 @@ class Patches(NamedTuple):
     rows: Tensor  # [P] rows of the teacher's map
 
 
-def covered_patches(weights: PatchWeights, views: Tensor, *, starts: Tensor, min_coverage: float, pixels: Tensor | None = None) -> Patches:
-    """The patches (or masks) of these views [K] with at least ``min_coverage`` of the fullest one's coverage, normalised by coverage.
+def covered_patches(
+    weights: PatchWeights, views: Tensor, *, starts: Tensor, min_coverage: float, pixels: Tensor | None = None
+) -> Patches:
+    """The patches (or masks) of these views [K] with at least ``min_coverage`` of the fullest one's coverage,
+    normalised by coverage.
 
-    starts: [V + 1] the first column of each view; pixels: [columns] by which coverage is compared where columns differ in size.
+    starts: [V + 1] the first column of each view; pixels: [columns] by which coverage is compared where columns differ
+    in size.
     """
     rows = torch.cat([torch.arange(int(starts[view]), int(starts[view + 1])) for view in views])
     full = weights.coverage if pixels is None else weights.coverage / pixels
@@ -91,8 +106,8 @@ def covered_patches(weights: PatchWeights, views: Tensor, *, starts: Tensor, min
 def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches, voxels: Voxels) -> Tensor:
     """The head's predictions rendered to patches: [P, C].
 
-    encode: voxel rows [R] -> up-cast [R, sum of channels]. The last Linear commutes with rendering (each patch's weights sum to 1), so
-    the hidden width is rendered where that is the smaller one.
+    encode: voxel rows [R] -> up-cast [R, sum of channels]. The last Linear commutes with rendering (each patch's
+    weights sum to 1), so the hidden width is rendered where that is the smaller one.
     """
     needed = torch.zeros(len(voxels), dtype=torch.bool)
     cells = voxels.index[patches.indices]
@@ -107,7 +122,13 @@ def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches
 
 
 def adapt_encoder(
-    model: SceneModel, scenes: list[AdaptScene], *, params: AdaptParams, out: Path, seed: int = 0, progress: Callable[[int, int, dict], None] | None = None
+    model: SceneModel,
+    scenes: list[AdaptScene],
+    *,
+    params: AdaptParams,
+    out: Path,
+    seed: int = 0,
+    progress: Callable[[int, int, dict], None] | None = None,
 ) -> TrainResult:
     """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does. Reads no labels.
 
@@ -127,17 +148,24 @@ class _Run:
     def __init__(self, model: SceneModel, scenes: list[AdaptScene], params: AdaptParams, seed: int):
         self.roles = [role for role in model.heads if scenes and all(role in scene.teacher_maps for scene in scenes)]
         if not self.roles:
-            raise InputError("adaptation", expected=f"scenes with maps of {', '.join(model.heads)}", got=f"{len(scenes)} scenes with none in common")
+            raise InputError(
+                "adaptation",
+                expected=f"scenes with maps of {', '.join(model.heads)}",
+                got=f"{len(scenes)} scenes with none in common",
+            )
         for scene in scenes:
             scene.check()
         self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
         choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True
+        )
         self.curve = LossCurve(params.log_every, params.steps)
         self._augmentation = Augmentation()
 
     def advance(self, step: int) -> dict[str, float]:
-        """One step on some overlapping views of one scene; returns its losses. All that is random comes from (seed, step)."""
+        """One step on some overlapping views of one scene; returns its losses. All that is random comes from (seed,
+        step)."""
         torch.manual_seed(generator_of(self.seed, 5, step).initial_seed())
         generator = generator_of(self.seed, 6, step)
         scene = self.scenes[scene_of_step(step, len(self.scenes), self.seed)]
@@ -148,7 +176,12 @@ class _Run:
         losses = self.losses(scene, views, generator)
         total = torch.stack(list(losses.values())).sum()
         if not bool(torch.isfinite(total)):
-            raise InputError(f"adaptation, step {step}, {scene.name}", expected="a finite loss", got=float(total), fix="Lower adapt.lr.")
+            raise InputError(
+                f"adaptation, step {step}, {scene.name}",
+                expected="a finite loss",
+                got=float(total),
+                fix="Lower adapt.lr.",
+            )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -158,8 +191,11 @@ class _Run:
         return shown
 
     def losses(self, scene: AdaptScene, views: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """role -> L_match between rendered predictions and teacher maps. The student sees an augmented scene; the weights stay those of the real one."""
-        encoded = _Encoded(self.model, voxelise(augment(scene.scene, self._augmentation, generator), self.model.config.inputs))
+        """role -> L_match between rendered predictions and teacher maps. The student sees an augmented scene; the
+        weights stay those of the real one."""
+        encoded = _Encoded(
+            self.model, voxelize(augment(scene.scene, self._augmentation, generator), self.model.config.inputs)
+        )
         found = {}
         for role in self.roles:
             places = {"starts": scene.starts[role], "pixels": scene.pixels.get(role)}
@@ -169,7 +205,10 @@ class _Run:
                 found[role] = match_loss(predicted, scene.teacher_maps[role][patches.rows].float())
         if not found:
             raise InputError(
-                f"adaptation scene {scene.name}", expected="patches that Gaussians cover", got="none", fix="Lower adapt.min_coverage or drop the scene."
+                f"adaptation scene {scene.name}",
+                expected="patches that Gaussians cover",
+                got="none",
+                fix="Lower adapt.min_coverage or drop the scene.",
             )
         return found
 
@@ -179,8 +218,16 @@ class _Run:
         self.model.requires_grad_(True)
         config = self.model.config
         notes = {**config.notes, "adapted_on": [scene.name for scene in self.scenes]}
-        self.model.config = ModelConfig(encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes)
-        metrics = {"scenes": len(self.scenes), "steps": self.params.steps, "tune": self.params.tune, "first": self.curve.rows[0], "final": self.curve.rows[-1]}
+        self.model.config = ModelConfig(
+            encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes
+        )
+        metrics = {
+            "scenes": len(self.scenes),
+            "steps": self.params.steps,
+            "tune": self.params.tune,
+            "first": self.curve.rows[0],
+            "final": self.curve.rows[-1],
+        }
         return TrainResult(self.model.eval(), metrics, self.curve.rows)
 
 
@@ -197,13 +244,22 @@ class _Encoded:
 
     def rows(self, rows: Tensor) -> Tensor:
         """[R] voxels -> [R, sum of channels]."""
-        return torch.cat([x.index_select(0, index) for x, index in zip(self._levels, self._pyramid.ancestors(rows), strict=True)], dim=1)
+        return torch.cat(
+            [x.index_select(0, index) for x, index in zip(self._levels, self._pyramid.ancestors(rows), strict=True)],
+            dim=1,
+        )
 
 
 def choose_parameters(model: SceneModel, tune: str, *, rank: int, seed: int) -> None:
-    """Freeze all but what learns: heads; last (heads and the two coarsest stages); all; lora (heads and low-rank qkv)."""
+    """Freeze all but what learns: heads; last (heads and the two coarsest stages); all; lora (heads and low-rank
+    qkv)."""
     stages = list(model.encoder.enc)
-    learning = {"heads": (), "last": tuple(f"encoder.enc.{name}." for name in stages[-2:]), "all": ("encoder.",), "lora": ()}
+    learning = {
+        "heads": (),
+        "last": tuple(f"encoder.enc.{name}." for name in stages[-2:]),
+        "all": ("encoder.",),
+        "lora": (),
+    }
     if tune not in learning:
         raise InputError("adapt.tune", expected=" | ".join(learning), got=repr(tune))
     for name, parameter in model.named_parameters():

@@ -26,14 +26,20 @@ def sample_views(
     fov: float = 75.0,
     heights: tuple[float, float] = (0.9, 1.8),
 ) -> Cameras:
-    """Cameras spread over the free space of a scene (z up, metres): farthest-point places, 8 horizontal directions at each.
+    """Cameras spread over the free space of a scene (z up, metres): farthest-point places, 8 horizontal directions at
+    each.
 
-    clearance: metres to the nearest surface, and along the view direction; fov: horizontal, degrees; heights: of the eye above the floor.
-    The same views for the same scene. Raises InputError where no place is free.
+    clearance: metres to the nearest surface, and along the view direction; fov: horizontal, degrees; heights: of the
+    eye above the floor. The same views for the same scene. Raises InputError where no place is free.
     """
     free, origin, solid = _free_cells(scene, clearance, heights)
     if len(free) == 0:
-        raise InputError("views", expected=f"free space {clearance} m from all surfaces", got="none", fix="Give cameras, or a smaller clearance.")
+        raise InputError(
+            "views",
+            expected=f"free space {clearance} m from all surfaces",
+            got="none",
+            fix="Give cameras, or a smaller clearance.",
+        )
     eyes = origin + (free[_farthest(free, places)] + 0.5) * CELL
     poses = []
     for eye in eyes:
@@ -43,7 +49,12 @@ def sample_views(
             if not _blocked(eye, forward, clearance * 2, solid, origin):
                 poses.append(look_at(eye, eye + forward))
     if not poses:
-        raise InputError("views", expected=f"a direction free for {clearance * 2} m", got="none", fix="Give cameras, or a smaller clearance.")
+        raise InputError(
+            "views",
+            expected=f"a direction free for {clearance * 2} m",
+            got="none",
+            fix="Give cameras, or a smaller clearance.",
+        )
     focal = width / 2 / np.tan(np.radians(fov) / 2)
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return Cameras(K=np.repeat(K[None], len(poses), 0), cam_from_world=np.stack(poses), width=width, height=height)
@@ -52,8 +63,8 @@ def sample_views(
 def overlapping(weights: PatchWeights, starts: Tensor, *, most: int = 4) -> list[Tensor]:
     """For each view, itself and the views that share most of what it sees: ``most`` view numbers each, ascending.
 
-    starts: [V + 1] the first column of each view. Overlap of a and b: sum over Gaussians of min(share in a, share in b), shares of the
-    Gaussian weights a view sums to 1.
+    starts: [V + 1] the first column of each view. Overlap of a and b: sum over Gaussians of min(share in a, share in
+    b), shares of the Gaussian weights a view sums to 1.
     """
     views, view_of = len(starts) - 1, torch.repeat_interleave(torch.arange(len(starts) - 1), starts.diff())
     rows = torch.repeat_interleave(torch.arange(weights.shape[0]), weights.indptr.diff())
@@ -68,7 +79,9 @@ def overlapping(weights: PatchWeights, starts: Tensor, *, most: int = 4) -> list
     return groups
 
 
-def _free_cells(scene: GaussianScene, clearance: float, heights: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _free_cells(
+    scene: GaussianScene, clearance: float, heights: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Free cells [F, 3], the grid's origin [3] in metres, and the occupied cells [X, Y, Z] bool."""
     from scipy.ndimage import distance_transform_edt
 

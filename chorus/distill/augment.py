@@ -1,8 +1,8 @@
 """Augmentation that knows splats are an optimised field (after Chorus, arXiv 2512.17817, section 3).
 
 Rigid moves and flips act on the whole Gaussian, quaternions included. Two more imitate what optimisation leaves behind:
-noise along the covariance of splats too transparent to be seen, and a blur of scales as in a field not yet converged. There is
-no point jitter, no dropout and no colour jitter: a trained scene has none.
+noise along the covariance of splats too transparent to be seen, and a blur of scales as in a field not yet converged.
+There is no point jitter, no dropout and no colour jitter: a trained scene has none.
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ def augment(scene: GaussianScene, config: Augmentation, generator: torch.Generat
 
 
 def rotate(scene: GaussianScene, quat: Tensor) -> GaussianScene:
-    """Turned about the origin by a unit quaternion wxyz [4]: means and orientations. (Colour beyond degree 0 stays: unread here.)"""
+    """Turned about the origin by a unit quaternion wxyz [4]: means and orientations. (Colour beyond degree 0 stays:
+    unread here.)"""
     rotation = rotation_matrices(quat[None])[0]
     return replace(scene, means=scene.means @ rotation.T, quats=quat_product(quat.expand(len(scene), 4), scene.quats))
 
 
 def flip(scene: GaussianScene, axis: int) -> GaussianScene:
-    """Mirrored across the plane normal to an axis. F R F is the mirrored orientation: in its quaternion the axis's part stays."""
+    """Mirrored across the plane normal to an axis. F R F is the mirrored orientation: in its quaternion the axis's part
+    stays."""
     sign = torch.ones(3).index_fill(0, torch.tensor([axis]), -1.0)
     quat_sign = torch.cat([torch.ones(1), -sign])  # w stays; x, y, z change sign except along the axis
     return replace(scene, means=scene.means * sign, quats=scene.quats * quat_sign)
@@ -61,7 +63,8 @@ def rescale(scene: GaussianScene, factor: float) -> GaussianScene:
 
 
 def unseen_noise(scene: GaussianScene, k: float, generator: torch.Generator) -> GaussianScene:
-    """x_i += k Sigma_i eps sigmoid(100 ((1 - a_i) - 0.995)): moves only what rendering does not show (3DGS-MCMC, Kheradmand et al. 2024)."""
+    """x_i += k Sigma_i eps sigmoid(100 ((1 - a_i) - 0.995)): moves only what rendering does not show (3DGS-MCMC,
+    Kheradmand et al. 2024)."""
     gate = torch.sigmoid(100.0 * ((1.0 - scene.opacities) - 0.995))
     eps = torch.randn(len(scene), 3, generator=generator)
     rotation = rotation_matrices(scene.unit_quats)
@@ -80,7 +83,10 @@ def immature_blur(scene: GaussianScene, share: float, factor: float, generator: 
 def euler_quat(x: float, y: float, z: float) -> Tensor:
     """[4] unit quaternion wxyz of a turn about x, then y, then z, radians."""
     halves = [(math.cos(a / 2), math.sin(a / 2)) for a in (x, y, z)]
-    qx, qy, qz = (torch.zeros(4).index_fill(0, torch.tensor([i + 1]), s).index_fill(0, torch.tensor([0]), c) for i, (c, s) in enumerate(halves))
+    qx, qy, qz = (
+        torch.zeros(4).index_fill(0, torch.tensor([i + 1]), s).index_fill(0, torch.tensor([0]), c)
+        for i, (c, s) in enumerate(halves)
+    )
     return quat_product(quat_product(qz[None], qy[None]), qx[None])[0]
 
 

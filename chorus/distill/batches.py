@@ -22,22 +22,39 @@ class TrainingScene:
     scene: GaussianScene  # floor-aligned, metres
     targets: dict[str, Tensor]  # role -> [N, C], half or float
     valid: dict[str, Tensor]  # role -> [N] bool
-    labels: dict[str, Tensor] = field(default_factory=dict, repr=False)  # role -> [N] int, negative where none; empty: no label is read
+    labels: dict[str, Tensor] = field(
+        default_factory=dict, repr=False
+    )  # role -> [N] int, negative where none; empty: no label is read
 
     def check(self) -> None:
         """Raise InputError when targets and Gaussians do not agree, or nothing is valid."""
         for role, target in self.targets.items():
             if target.ndim != 2 or len(target) != len(self.scene) or self.valid[role].shape != (len(self.scene),):
-                raise InputError(f"training scene {self.name}", expected=f"{role} targets for {len(self.scene)} Gaussians", got=list(target.shape))
+                raise InputError(
+                    f"training scene {self.name}",
+                    expected=f"{role} targets for {len(self.scene)} Gaussians",
+                    got=list(target.shape),
+                )
             rows = self.valid[role]
             if not bool(rows.any()):
-                raise InputError(f"training scene {self.name}", expected=f"Gaussians with a valid {role} target", got="none", fix="Leave the scene out.")
+                raise InputError(
+                    f"training scene {self.name}",
+                    expected=f"Gaussians with a valid {role} target",
+                    got="none",
+                    fix="Leave the scene out.",
+                )
             if not bool(torch.isfinite(target[rows]).all()):
-                raise InputError(f"training scene {self.name}", expected=f"finite {role} targets", got="NaN or infinity", fix="Make the targets again.")
+                raise InputError(
+                    f"training scene {self.name}",
+                    expected=f"finite {role} targets",
+                    got="NaN or infinity",
+                    fix="Make the targets again.",
+                )
 
 
 def generator_of(*numbers: int) -> torch.Generator:
-    """A generator seeded by numbers below 2^20 each, so that step k draws the same whether or not step k - 1 ran in this process."""
+    """A generator seeded by numbers below 2^20 each, so that step k draws the same whether or not step k - 1 ran in
+    this process."""
     seed = 0
     for number in numbers:
         seed = (seed * 1048583 + number + 1) % (2**63 - 25)
@@ -50,21 +67,24 @@ def scene_of_step(step: int, scenes: int, seed: int) -> int:
     return int(torch.randperm(scenes, generator=generator_of(seed, 1, epoch))[place])
 
 
-def cluster_targets(scenes: list[TrainingScene], *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10) -> list[Tensor]:
-    """[N] int64 per scene: the nearest of k centres of the targets (k-means on a sample of all scenes), -1 where not valid.
+def cluster_targets(
+    scenes: list[TrainingScene], *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10
+) -> list[Tensor]:
+    """[N] int64 per scene: the nearest of k centres of the targets (k-means on a sample of all scenes), -1 where not
+    valid.
 
     Balance comes from what teachers see, never from labels.
     """
     role = CHOSEN if CHOSEN in scenes[0].targets else sorted(scenes[0].targets)[0]
     generator = generator_of(seed, 2)
     sample = torch.cat([_some(scene.targets[role][scene.valid[role]].float(), 1000, generator) for scene in scenes])
-    centres = sample[torch.randperm(len(sample), generator=generator)[:clusters]]
+    centers = sample[torch.randperm(len(sample), generator=generator)[:clusters]]
     for _ in range(rounds):
-        nearest = _nearest(sample, centres)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, sample)
-        counts = torch.bincount(nearest, minlength=len(centres)).clamp_min(1)
-        centres = sums / counts[:, None]
-    found = [_nearest(scene.targets[role].float(), centres) for scene in scenes]
+        nearest = _nearest(sample, centers)
+        sums = torch.zeros_like(centers).index_add_(0, nearest, sample)
+        counts = torch.bincount(nearest, minlength=len(centers)).clamp_min(1)
+        centers = sums / counts[:, None]
+    found = [_nearest(scene.targets[role].float(), centers) for scene in scenes]
     return [torch.where(scene.valid[role], ids, -1) for scene, ids in zip(scenes, found, strict=True)]
 
 
@@ -81,8 +101,8 @@ def draw_rows(clusters: Tensor, count: int, generator: torch.Generator) -> Tenso
     return torch.searchsorted(cumulative, draws, right=True).clamp_max(len(clusters) - 1).sort().values
 
 
-def _nearest(x: Tensor, centres: Tensor) -> Tensor:
-    return ((centres * centres).sum(dim=1) - 2 * x @ centres.T).argmin(dim=1)
+def _nearest(x: Tensor, centers: Tensor) -> Tensor:
+    return ((centers * centers).sum(dim=1) - 2 * x @ centers.T).argmin(dim=1)
 
 
 def _some(x: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class LossCurve:
-    """One row, {step, lr, loss, ...}, for every ``every`` of ``steps`` steps, and for the last. A loss that a step lacks does not count in it."""
+    """One row, {step, lr, loss, ...}, for every ``every`` of ``steps`` steps, and for the last. A loss that a step
+    lacks does not count in it."""
 
     every: int
     steps: int
@@ -20,5 +21,7 @@ class LossCurve:
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = [total + value, count + 1]
         if done % self.every == 0 or done == self.steps:
-            self.rows.append({"step": done, "lr": lr, **{name: total / count for name, (total, count) in self.sums.items()}})
+            self.rows.append(
+                {"step": done, "lr": lr, **{name: total / count for name, (total, count) in self.sums.items()}}
+            )
             self.sums = {}

@@ -1,7 +1,8 @@
-"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step; labels are read only where scenes bring them.
+"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step; labels are read only where
+scenes bring them.
 
-A run is a function of its inputs and seed alone: everything random in step k comes from (seed, k), so a run killed and resumed
-writes the bytes an undisturbed one writes.
+A run is a function of its inputs and seed alone: everything random in step k comes from (seed, k), so a run killed and
+resumed writes the bytes an undisturbed one writes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, ge
 from chorus.distill.loss_curve import LossCurve
 from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
-from chorus.encoder.inputs import InputConfig, voxelise
+from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.io.pth import read_pth
@@ -61,12 +62,21 @@ def train_encoder(
 ) -> TrainResult:
     """Train an encoder and its heads; write model.safetensors, config.json, metrics.json and curves.csv into ``out``.
 
-    scenes: at least one, all with the same roles. spaces: role -> (matrix [C, C], mean [C]) with x = x~ @ matrix + mean, stored with the
-    model; teachers: role -> name; text: what embeds words. state: folder of the running checkpoint (``out`` when None), removed at the
-    end; a checkpoint of another run is ignored. Raises InputError for scenes that do not fit together or a loss that is not finite.
+    scenes: at least one, all with the same roles. spaces: role -> (matrix [C, C], mean [C]) with x = x~ @ matrix +
+    mean, stored with the model; teachers: role -> name; text: what embeds words. state: folder of the running
+    checkpoint (``out`` when None), removed at the end; a checkpoint of another run is ignored. Raises InputError for
+    scenes that do not fit together or a loss that is not finite.
     """
     _check(scenes)
-    run = _Run(scenes, encoder_config=encoder_config, inputs=inputs, params=params, seed=seed, text=text, teachers=teachers or {})
+    run = _Run(
+        scenes,
+        encoder_config=encoder_config,
+        inputs=inputs,
+        params=params,
+        seed=seed,
+        text=text,
+        teachers=teachers or {},
+    )
     for role, (matrix, mean) in (spaces or {}).items():
         run.model.spaces[role].set(matrix, mean)
     checkpoint = Path(state or out) / CHECKPOINT
@@ -93,16 +103,36 @@ def write_result(result, out: Path) -> None:
     with open(out / "curves.csv", "w", newline="") as stream:
         writer = csv.DictWriter(stream, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in result.curves)
+        writer.writerows(
+            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+            for row in result.curves
+        )
 
 
 class _Run:
     """The state of a training: model, optimizer, step and curves so far."""
 
-    def __init__(self, scenes: list[TrainingScene], *, encoder_config, inputs, params: DistillParams, seed: int, text: str, teachers):
-        self.scenes, self.params, self.seed, self.step, self.curve = scenes, params, seed, 0, LossCurve(params.log_every, params.steps)
+    def __init__(
+        self,
+        scenes: list[TrainingScene],
+        *,
+        encoder_config,
+        inputs,
+        params: DistillParams,
+        seed: int,
+        text: str,
+        teachers,
+    ):
+        self.scenes, self.params, self.seed, self.step, self.curve = (
+            scenes,
+            params,
+            seed,
+            0,
+            LossCurve(params.log_every, params.steps),
+        )
         heads = {
-            role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, "")) for role, t in sorted(scenes[0].targets.items())
+            role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, ""))
+            for role, t in sorted(scenes[0].targets.items())
         }
         notes = {
             "scenes": [scene.name for scene in scenes],
@@ -113,7 +143,9 @@ class _Run:
         self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
         torch.manual_seed(seed)
         self.model = SceneModel(self.config).train()
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.model, params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True
+        )
         self.clusters = cluster_targets(scenes, seed=seed)
         self.augmentation = Augmentation()
 
@@ -133,7 +165,12 @@ class _Run:
         losses = self.losses(self.scenes[which], self.clusters[which], generator)
         total = torch.stack(list(losses.values())).sum()
         if not bool(torch.isfinite(total)):
-            raise InputError(f"distillation, step {step}, {self.scenes[which].name}", expected="a finite loss", got=float(total), fix="Lower distill.lr.")
+            raise InputError(
+                f"distillation, step {step}, {self.scenes[which].name}",
+                expected="a finite loss",
+                got=float(total),
+                fix="Lower distill.lr.",
+            )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), params.clip)
@@ -145,10 +182,12 @@ class _Run:
 
     def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
-        voxels = voxelise(augment(scene.scene, self.augmentation, generator), self.config.inputs)
+        voxels = voxelize(augment(scene.scene, self.augmentation, generator), self.config.inputs)
         pyramid = self.model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
-        cells, place = torch.unique(voxels.index[rows], return_inverse=True)  # Gaussians of one voxel share one prediction
+        cells, place = torch.unique(
+            voxels.index[rows], return_inverse=True
+        )  # Gaussians of one voxel share one prediction
         upcast = self.model.encoder.run(pyramid, voxels.feat, rows=cells).upcast
         found = {}
         for role in self.active():
@@ -158,16 +197,26 @@ class _Run:
                 predicted = self.model.heads[role](upcast).index_select(0, place[valid])
                 found[role] = match_loss(predicted, scene.targets[role][seen].float())
                 if role in scene.labels:
-                    found[role] = found[role] + CONTRAST * contrastive_loss(predicted, scene.labels[role][seen], generator)
+                    found[role] = found[role] + CONTRAST * contrastive_loss(
+                        predicted, scene.labels[role][seen], generator
+                    )
         return found
 
     def metrics(self) -> dict:
         parameters = sum(p.numel() for p in self.model.encoder.parameters())
-        return {"parameters": parameters, "scenes": len(self.scenes), "steps": self.step, "variant": self.config.inputs.variant, "final": self.curve.rows[-1]}
+        return {
+            "parameters": parameters,
+            "scenes": len(self.scenes),
+            "steps": self.step,
+            "variant": self.config.inputs.variant,
+            "final": self.curve.rows[-1],
+        }
 
     def fingerprint(self) -> str:
         """What this run is made from; a checkpoint of anything else does not fit."""
-        digest = hashlib.sha256(json.dumps([self.config.to_json(), asdict(self.params), self.seed], sort_keys=True).encode())
+        digest = hashlib.sha256(
+            json.dumps([self.config.to_json(), asdict(self.params), self.seed], sort_keys=True).encode()
+        )
         for scene in self.scenes:
             for tensor in (scene.scene.means, *(scene.targets[role] for role in sorted(scene.targets))):
                 digest.update(f"{tuple(tensor.shape)} {float(tensor.double().sum())!r}".encode())
@@ -176,10 +225,14 @@ class _Run:
     def keep(self, path: Path) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
         with atomic_file(path) as temporary:
-            torch.save({**state, "curves": json.dumps([self.curve.rows, self.curve.sums]), "fingerprint": self.fingerprint()}, temporary)
+            torch.save(
+                {**state, "curves": json.dumps([self.curve.rows, self.curve.sums]), "fingerprint": self.fingerprint()},
+                temporary,
+            )
 
     def restore(self, path: Path) -> None:
-        """Go on from the checkpoint of this very run; one of another run is ignored. Raises InputError for a damaged one."""
+        """Go on from the checkpoint of this very run; one of another run is ignored. Raises InputError for a damaged
+        one."""
         if not path.exists():
             return
         kept = read_pth(path, expected="a training checkpoint", fix="Delete it to start again.")
@@ -210,10 +263,17 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 def _check(scenes: list[TrainingScene]) -> None:
     if not scenes:
-        raise InputError("distillation", expected="at least one training scene", got="none", fix="Make targets of the training scenes first.")
+        raise InputError(
+            "distillation",
+            expected="at least one training scene",
+            got="none",
+            fix="Make targets of the training scenes first.",
+        )
     for scene in scenes:
         scene.check()
         if {r: t.shape[1] for r, t in scene.targets.items()} != {r: t.shape[1] for r, t in scenes[0].targets.items()}:
             raise InputError(
-                f"training scene {scene.name}", expected=f"the roles and widths of {scenes[0].name}", got={r: t.shape[1] for r, t in scene.targets.items()}
+                f"training scene {scene.name}",
+                expected=f"the roles and widths of {scenes[0].name}",
+                got={r: t.shape[1] for r, t in scene.targets.items()},
             )

@@ -1,8 +1,8 @@
 """Attention inside windows of a space-filling curve, through torch's scaled_dot_product_attention.
 
-Point Transformer V3 (Wu et al. 2024) pads a sample to whole windows by repeating the rows before the gap. The padded last
-window therefore holds exactly the sample's last K rows, so here it *is* the last K rows: nothing is padded, and the rows that
-the window before has answered already are not read from it.
+Point Transformer V3 (Wu et al. 2024) pads a sample to whole windows by repeating the rows before the gap. The padded
+last window therefore holds exactly the sample's last K rows, so here it *is* the last K rows: nothing is padded, and
+the rows that the window before has answered already are not read from it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Windows:
 def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
     """Cut samples into windows along a curve.
 
-    order: [M] rows sorted by sample, then by curve code; counts: [B] rows a sample; window: K, or fewer where every sample
-    is shorter.
+    order: [M] rows sorted by sample, then by curve code; counts: [B] rows a sample; window: K, or fewer where every
+    sample is shorter.
     """
     size = min(window, int(counts.max()))
     ends = counts.cumsum(0)  # [B]
@@ -43,7 +43,9 @@ def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
     sample = torch.repeat_interleave(per_sample)  # [W]
     first = torch.arange(len(sample), device=order.device) - (per_sample.cumsum(0) - per_sample)[sample]
     begins = (ends - counts)[sample]
-    starts = torch.maximum(torch.minimum(begins + first * size, ends[sample] - size), begins)  # [W] the last one moves back
+    starts = torch.maximum(
+        torch.minimum(begins + first * size, ends[sample] - size), begins
+    )  # [W] the last one moves back
     place = starts[:, None] + torch.arange(size, device=order.device)  # [W, K] in curve order
     inside = place < ends[sample][:, None]
     rows = order[place.clamp_max(len(order) - 1)]

@@ -69,14 +69,26 @@ class SceneModel(nn.Module, PyTorchModelHubMixin, tags=["3d", "gaussian-splattin
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder)
-        self.heads = nn.ModuleDict({role: Head(config.encoder.width, head.width, head.channels) for role, head in config.heads.items()})
+        self.heads = nn.ModuleDict(
+            {role: Head(config.encoder.width, head.width, head.channels) for role, head in config.heads.items()}
+        )
         self.spaces = nn.ModuleDict({role: Space(head.channels) for role, head in config.heads.items()})
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(self, save_directory)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, map_location="cpu", revision=None, cache_dir=None, token=None, local_files_only=False, **_) -> SceneModel:
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        map_location="cpu",
+        revision=None,
+        cache_dir=None,
+        token=None,
+        local_files_only=False,
+        **_,
+    ) -> SceneModel:
         fetch = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
         return open_model(model_id, **fetch).to(map_location)
 
@@ -91,36 +103,55 @@ def save_model(model: SceneModel, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> SceneModel:
-    """Read what :func:`save_model` wrote, in eval mode. Raises InputError naming the file that is absent, damaged or of another model."""
+    """Read what :func:`save_model` wrote, in eval mode. Raises InputError naming the file that is absent, damaged or of
+    another model."""
     folder = Path(folder)
     try:
         config = ModelConfig.from_json(json.loads((folder / CONFIG).read_text()))
     except FileNotFoundError as error:
-        raise MissingError(folder / CONFIG, expected="a model's config.json", got="nothing there", fix="Train the encoder first or name its folder.") from error
+        raise MissingError(
+            folder / CONFIG,
+            expected="a model's config.json",
+            got="nothing there",
+            fix="Train the encoder first or name its folder.",
+        ) from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(folder / CONFIG, expected="the config of a scene encoder", got=repr(error)) from error
     try:
         state = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise InputError(folder / WEIGHTS, expected="the model's weights", got=error, fix="Copy or train the model again.") from error
+        raise InputError(
+            folder / WEIGHTS, expected="the model's weights", got=error, fix="Copy or train the model again."
+        ) from error
     model = SceneModel(config)
     fill(model, state, where=folder / WEIGHTS)
     return model.eval()
 
 
 def open_model(source: str | Path, **fetch) -> SceneModel:
-    """A model from its folder, or from the hub when the source reads ``owner/name`` and is no folder. fetch: revision, token and the like.
+    """A model from its folder, or from the hub when the source reads ``owner/name`` and is no folder. fetch: revision,
+    token and the like.
 
     Raises MissingError when it is in neither place.
     """
     if Path(source).is_dir():
         return load_model(Path(source))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-        raise MissingError(source, expected="a model's folder or a hub id owner/name", got="nothing there", fix="Train the encoder first or name its folder.")
+        raise MissingError(
+            source,
+            expected="a model's folder or a hub id owner/name",
+            got="nothing there",
+            fix="Train the encoder first or name its folder.",
+        )
     try:
         paths = [hf_hub_download(str(source), name, **fetch) for name in (CONFIG, WEIGHTS)]
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise MissingError(source, expected="a model's folder or hub id", got=error, fix="Name its folder, or check the id and the connection.") from error
+        raise MissingError(
+            source,
+            expected="a model's folder or hub id",
+            got=error,
+            fix="Name its folder, or check the id and the connection.",
+        ) from error
     return load_model(Path(paths[0]).parent)
 
 
@@ -132,7 +163,14 @@ def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
     shapes = sorted(name for name in set(own) & set(state) if own[name].shape != state[name].shape)
     if missing or unexpected or shapes:
         got = "; ".join(
-            f"{len(names)} {what} (first {names[0]})" for what, names in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes)) if names
+            f"{len(names)} {what} (first {names[0]})"
+            for what, names in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes))
+            if names
         )
-        raise InputError(where, expected=f"the {len(own)} tensors of this config", got=got, fix="Keep model.safetensors and config.json of one model together.")
+        raise InputError(
+            where,
+            expected=f"the {len(own)} tensors of this config",
+            got=got,
+            fix="Keep model.safetensors and config.json of one model together.",
+        )
     model.load_state_dict(state)

@@ -1,8 +1,8 @@
 """Voxels laid along space-filling curves, and the pyramid of levels the encoder walks through.
 
-Everything here is geometry: no weights, no gradients, computed once per scene and reusable while the Gaussians stand still.
-Rows are kept in z-order, so that the eight children of a coarse voxel are neighbours in memory, pooling is a reduction over
-runs, and results do not depend on the order in which rows arrived.
+Everything here is geometry: no weights, no gradients, computed once per scene and reusable while the Gaussians stand
+still. Rows are kept in z-order, so that the eight children of a coarse voxel are neighbours in memory, pooling is a
+reduction over runs, and results do not depend on the order in which rows arrived.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from chorus.encoder.attention import Windows, make_windows
 from chorus.errors import InputError
-from chorus_kernels import curve_codes, neighbours
+from chorus_kernels import curve_codes, neighbors
 
 ORDERS = ("z", "z-trans", "hilbert", "hilbert-trans")
 MAX_DEPTH = 21  # bits an axis: 63 bits a code
@@ -33,7 +33,9 @@ class Level:
 
     def to(self, device: torch.device | str) -> Level:
         """Copied to a device."""
-        moved = (None if x is None else x.to(device) for x in (self.grid, self.batch, self.table, self.parent, self.indptr))
+        moved = (
+            None if x is None else x.to(device) for x in (self.grid, self.batch, self.table, self.parent, self.indptr)
+        )
         grid, batch, table, parent, indptr = moved
         return Level(grid, batch, table, tuple(windows.to(device) for windows in self.windows), parent, indptr)
 
@@ -51,7 +53,8 @@ class Pyramid:
         return Pyramid(tuple(level.to(device) for level in self.levels), self.order.to(device), self.place.to(device))
 
     def ancestors(self, rows: Tensor | None = None) -> list[Tensor | None]:
-        """For given rows [R] (all when None) their row at each level; None at the finest when it is all rows, sorted."""
+        """For given rows [R] (all when None) their row at each level; None at the finest when it is all rows,
+        sorted."""
         index = self.place if rows is None else self.place[rows]
         found = [index]
         for level in self.levels[:-1]:
@@ -65,11 +68,13 @@ def curve_depth(grid: Tensor) -> int:
     return max(1, int(grid.max()) + 1).bit_length()
 
 
-def build_pyramid(grid: Tensor, offset: Tensor, *, depths: tuple[int, ...], window: int, orders: tuple[str, ...]) -> Pyramid:
+def build_pyramid(
+    grid: Tensor, offset: Tensor, *, depths: tuple[int, ...], window: int, orders: tuple[str, ...]
+) -> Pyramid:
     """The pyramid of levels over voxels.
 
-    grid: [N, 3] int, >= 0, unique within a sample; offset: [B] cumulative rows. depths: blocks a level, so that curves no
-    block uses are not computed. Raises InputError on repeated voxels or a grid beyond the curve.
+    grid: [N, 3] int, >= 0, unique within a sample; offset: [B] cumulative rows. depths: blocks a level, so that curves
+    no block uses are not computed. Raises InputError on repeated voxels or a grid beyond the curve.
     """
     batch = torch.repeat_interleave(torch.arange(len(offset), device=grid.device), _counts(offset)).int()
     grid = grid.int()
@@ -78,7 +83,12 @@ def build_pyramid(grid: Tensor, offset: Tensor, *, depths: tuple[int, ...], wind
     codes, order = codes.sort()
     repeated = int((codes[1:] == codes[:-1]).sum())
     if repeated:
-        raise InputError("encoder grid", expected="one row per voxel", got=f"{repeated} repeated voxels", fix="Pool the Gaussians of a voxel first.")
+        raise InputError(
+            "encoder grid",
+            expected="one row per voxel",
+            got=f"{repeated} repeated voxels",
+            fix="Pool the Gaussians of a voxel first.",
+        )
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
     grid, batch = grid[order], batch[order]
@@ -100,7 +110,7 @@ def _level(grid: Tensor, batch: Tensor, parent, indptr, samples: int, orders: tu
     counts = torch.bincount(batch, minlength=samples)
     depth = curve_depth(grid)
     windows = tuple(make_windows(curve_codes(grid, batch, name, depth).argsort(), counts, window) for name in orders)
-    return Level(grid, batch, neighbours(grid, batch), windows, parent, indptr)
+    return Level(grid, batch, neighbors(grid, batch), windows, parent, indptr)
 
 
 def _runs(grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,6 +134,8 @@ def _check_extent(grid: Tensor, samples: int) -> None:
     bits = 3 * (high + 1).bit_length() + (samples - 1).bit_length()
     if low < 0 or bits > 3 * MAX_DEPTH:
         raise InputError(
-            "encoder grid", expected=f"cells from 0 to {2**MAX_DEPTH - 2} for one sample", got=f"{low} to {high} in {samples} samples",
+            "encoder grid",
+            expected=f"cells from 0 to {2**MAX_DEPTH - 2} for one sample",
+            got=f"{low} to {high} in {samples} samples",
             fix="Shift the scene to its own origin, use a larger grid or fewer samples.",
-        )  # fmt: skip
+        )

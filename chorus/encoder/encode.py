@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from chorus.encoder.checkpoint import SceneModel
-from chorus.encoder.inputs import CHANNELS, voxelise
+from chorus.encoder.inputs import CHANNELS, voxelize
 from chorus.encoder.sinks import Bar, InMemory, Members, Sink
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
@@ -29,8 +29,8 @@ BLOCK = 8192  # voxels whose heads run at once
 class SceneFeatures:
     """What was asked for, by name; each also an attribute. Rows are the Gaussians of the scene, in their order.
 
-    lang, dino, object: [N, C] in the teacher's own space; upcast: [N, sum of channels]; tokens: [T, C] of the last level
-    with tokens_xyz [T, 3], the centres of their cells, metres.
+    lang, dino, object: [N, C] in the teacher's own space; upcast: [N, sum of channels]; tokens: [T, C] of the last
+    level with tokens_xyz [T, 3], the centres of their cells, metres.
     """
 
     outputs: dict[str, Tensor]
@@ -45,21 +45,36 @@ class SceneFeatures:
         return self.outputs[name]
 
     def query(self, texts: Sequence[str]) -> Tensor:
-        """[N, T] cosine between every Gaussian's language feature and each text ("a chair" is asked as "this is a chair")."""
+        """[N, T] cosine between every Gaussian's language feature and each text ("a chair" is asked as "this is a
+        chair")."""
         if "lang" not in self.outputs or self.text is None:
-            raise InputError("query", expected='features encoded with outputs=("lang",) by a model with words', got=", ".join(self.outputs) or "none")
+            raise InputError(
+                "query",
+                expected='features encoded with outputs=("lang",) by a model with words',
+                got=", ".join(self.outputs) or "none",
+            )
         prompts = [text if text.lower().startswith("this is ") else f"this is {text}" for text in texts]
         words = torch.nn.functional.normalize(self.text(prompts).to(self.lang), dim=1)
         return torch.nn.functional.normalize(self.lang, dim=1) @ words.T
 
 
 class SceneEncoder:
-    """A model ready for scenes, where the model is: float32 on the CPU, bfloat16 products (autocast) on CUDA unless ``half`` is False.
+    """A model ready for scenes, where the model is: float32 on the CPU, bfloat16 products (autocast) on CUDA unless
+    ``half`` is False.
 
-    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles; halo: metres around a tile.
+    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles; halo: metres around
+    a tile.
     """
 
-    def __init__(self, model: SceneModel, *, text: TextEncoder | None = None, max_rows: int = MAX_ROWS, halo: float = HALO, half: bool = True):
+    def __init__(
+        self,
+        model: SceneModel,
+        *,
+        text: TextEncoder | None = None,
+        max_rows: int = MAX_ROWS,
+        halo: float = HALO,
+        half: bool = True,
+    ):
         self.model = model.eval()
         self.config = model.config
         self.text = text
@@ -76,19 +91,26 @@ class SceneEncoder:
         return (*self.model.heads, "upcast", "tokens")
 
     def encode(
-        self, scene: GaussianScene | Iterable[GaussianScene], outputs: Sequence[str] = ("lang",), *, normals: Tensor | None = None, progress: bool | None = None
+        self,
+        scene: GaussianScene | Iterable[GaussianScene],
+        outputs: Sequence[str] = ("lang",),
+        *,
+        normals: Tensor | None = None,
+        progress: bool | None = None,
     ):
         """SceneFeatures of a scene, or a list of them for several.
 
-        outputs: names among :attr:`available`; normals: [N, 3] for models that read them, estimated from the Gaussians when None, and not
-        to be given for several scenes; progress: show a bar over a long scene (when None, only on a terminal).
-        Raises InputError for an unknown name or a scene that cannot be encoded.
+        outputs: names among :attr:`available`; normals: [N, 3] for models that read them, estimated from the Gaussians
+        when None, and not to be given for several scenes; progress: show a bar over a long scene (when None, only on a
+        terminal). Raises InputError for an unknown name or a scene that cannot be encoded.
         """
         outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
         self._check(outputs)
         if not isinstance(scene, GaussianScene):
             if normals is not None:
-                raise InputError("encode", expected="normals for one scene", got="several scenes", fix="Encode them one by one.")
+                raise InputError(
+                    "encode", expected="normals for one scene", got="several scenes", fix="Encode them one by one."
+                )
             return [self.encode(one, outputs, progress=progress) for one in scene]
         sinks = {name: InMemory.of(len(scene), self.channels(name)) for name in outputs if name != "tokens"}
         tokens = self._run(scene, sinks, normals=normals, progress=progress)
@@ -98,19 +120,35 @@ class SceneEncoder:
         return SceneFeatures(found, self.text)
 
     def encode_to_files(
-        self, scene: GaussianScene, files: Mapping[str, Path], *, info: dict | None = None, normals: Tensor | None = None, progress: bool | None = None
+        self,
+        scene: GaussianScene,
+        files: Mapping[str, Path],
+        *,
+        info: dict | None = None,
+        normals: Tensor | None = None,
+        progress: bool | None = None,
     ) -> None:
         """Encode a scene into one safetensors file per output (see :func:`chorus.io.read_features`), block by block.
 
-        files: output name -> path, "tokens" excepted; info: plain JSON kept in each file beside the output's name. Features [N, C] never
-        stand in memory together, so a million Gaussians x 1152 need no more room than the encoder does. Raises InputError as ``encode``.
+        files: output name -> path, "tokens" excepted; info: plain JSON kept in each file beside the output's name.
+        Features [N, C] never stand in memory together, so a million Gaussians x 1152 need no more room than the encoder
+        does. Raises InputError as ``encode``.
         """
         self._check(tuple(files))
         if "tokens" in files:
-            raise InputError("encode", expected="outputs with a row per Gaussian", got="tokens", fix='Ask encode for outputs=("tokens",).')
+            raise InputError(
+                "encode",
+                expected="outputs with a row per Gaussian",
+                got="tokens",
+                fix='Ask encode for outputs=("tokens",).',
+            )
         with ExitStack() as stack:
             sinks = {
-                name: stack.enter_context(open_features(path, rows=len(scene), channels=self.channels(name), info={**(info or {}), "output": name}))
+                name: stack.enter_context(
+                    open_features(
+                        path, rows=len(scene), channels=self.channels(name), info={**(info or {}), "output": name}
+                    )
+                )
                 for name, path in files.items()
             }
             self._run(scene, sinks, normals=normals, progress=progress)
@@ -124,18 +162,24 @@ class SceneEncoder:
     def _check(self, outputs: tuple[str, ...]) -> None:
         unknown = [name for name in outputs if name not in self.available]
         if unknown or not outputs:
-            raise InputError("encode", expected=f"outputs among {', '.join(self.available)}", got=", ".join(unknown) or "none")
+            raise InputError(
+                "encode", expected=f"outputs among {', '.join(self.available)}", got=", ".join(unknown) or "none"
+            )
 
     @torch.no_grad()
-    def _run(self, scene: GaussianScene, sinks: Mapping[str, Sink], *, normals: Tensor | None, progress: bool | None) -> tuple[Tensor, Tensor]:
+    def _run(
+        self, scene: GaussianScene, sinks: Mapping[str, Sink], *, normals: Tensor | None, progress: bool | None
+    ) -> tuple[Tensor, Tensor]:
         """Write each output of every Gaussian to its sink; tokens [T, C] and their places [T, 3] m."""
         scene, grid_size = scene.detached().to("cpu"), self.config.inputs.grid_size
-        voxels = voxelise(scene, self.config.inputs, normals=normals)
+        voxels = voxelize(scene, self.config.inputs, normals=normals)
         members = Members(voxels.index, len(voxels))
         tokens, cells = [], []
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and self.device.type == "cuda")
         with autocast, Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
-            for part in encode_tiles(self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance):
+            for part in encode_tiles(
+                self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance
+            ):
                 tokens.append(part.tokens.cpu())
                 cells.append(part.tokens_grid.cpu())
                 for begin in range(0, len(part.rows), BLOCK):

@@ -12,7 +12,9 @@ class Head(nn.Sequential):
     """LN -> Linear(width) -> GELU -> Linear(C): up-cast features to a teacher's standardised features."""
 
     def __init__(self, in_channels: int, width: int, out_channels: int):
-        super().__init__(nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels))
+        super().__init__(
+            nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels)
+        )
 
     def hidden(self, x: Tensor) -> Tensor:  # [N, in] -> [N, width]
         """What the last Linear reads: rendering commutes with it (see chorus.adapt)."""
@@ -23,7 +25,8 @@ class Head(nn.Sequential):
 
 
 class Space(nn.Module):
-    """The affine map from a teacher's standardised space to its own: x = x~ M + mean (PHI-S inverted: M = phi H U^T)."""
+    """The affine map from a teacher's standardised space to its own: x = x~ M + mean (PHI-S inverted: M = phi H
+    U^T)."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,4 +1,5 @@
-"""Scenes of any size to measure the encoder on: a room, drawn or captured, laid side by side until it has enough Gaussians."""
+"""Scenes of any size to measure the encoder on: a room, drawn or captured, laid side by side until it has enough
+Gaussians."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ from chorus.sources.rgbd import read_rgbd
 from chorus.sources.upright import unproject
 
 ROOM = 100_000  # Gaussians of one room
-LIMITS = CaptureParams(views=0, width=0, height=0, photo_long_side=0, rgbd_long_side=640, max_views=1000)  # only the last two are read
+LIMITS = CaptureParams(
+    views=0, width=0, height=0, photo_long_side=0, rgbd_long_side=640, max_views=1000
+)  # only the last two are read
 
 
 def house(count: int, room: GaussianScene, *, pitch: float = 0.3, jitter: float = 0.01) -> GaussianScene:
-    """``count`` Gaussians: copies of the room on a square, ``pitch`` m apart, every Gaussian moved by ``jitter`` m (one deviation)."""
+    """``count`` Gaussians: copies of the room on a square, ``pitch`` m apart, every Gaussian moved by ``jitter`` m (one
+    deviation)."""
     copies = -(-count // len(room))
     side = int(copies**0.5 + 0.999)
     draw = torch.Generator().manual_seed(0)
@@ -27,11 +31,14 @@ def house(count: int, room: GaussianScene, *, pitch: float = 0.3, jitter: float 
     copy = torch.arange(count) // len(room)
     scene = room.select(torch.arange(count) % len(room))
     offset = torch.stack([copy % side, copy // side, torch.zeros_like(copy)], dim=1) * size
-    return GaussianScene(**{**scene.tensors(), "means": scene.means + offset + jitter * torch.randn(count, 3, generator=draw)})
+    return GaussianScene(
+        **{**scene.tensors(), "means": scene.means + offset + jitter * torch.randn(count, 3, generator=draw)}
+    )
 
 
 def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:
-    """An RGB-D capture as Gaussians: ``count`` pixels drawn over all frames, unprojected, each a flat Gaussian along its surface."""
+    """An RGB-D capture as Gaussians: ``count`` pixels drawn over all frames, unprojected, each a flat Gaussian along
+    its surface."""
     capture = read_rgbd(folder, LIMITS)
     draw = np.random.default_rng(0)
     each = -(-count // len(capture))
@@ -59,6 +66,9 @@ def drawn_room(count: int = ROOM) -> GaussianScene:
     rows = torch.arange(count)
     means[rows, axis] = torch.where(side == 0, lows[which, axis], highs[which, axis])
     return GaussianScene(
-        means=means, quats=torch.randn(count, 4, generator=draw), log_scales=torch.randn(count, 3, generator=draw) * 0.3 - 4.2,
-        opacity_logits=torch.randn(count, generator=draw), sh=torch.randn(count, 1, 3, generator=draw),
-    )  # fmt: skip
+        means=means,
+        quats=torch.randn(count, 4, generator=draw),
+        log_scales=torch.randn(count, 3, generator=draw) * 0.3 - 4.2,
+        opacity_logits=torch.randn(count, generator=draw),
+        sh=torch.randn(count, 1, 3, generator=draw),
+    )

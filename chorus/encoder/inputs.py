@@ -1,6 +1,7 @@
 """From Gaussians to what the encoder reads: one row per voxel.
 
-splats (11): colour 2c - 1, opacity, unit quaternion wxyz, scale in metres; position enters through the grid only. With ``upright``
+splats (11): colour 2c - 1, opacity, unit quaternion wxyz, scale in metres; position enters through the grid only. With
+``upright``
              also (15) the height above the lowest Gaussian and the unit normal, as points have them: a quaternion says
              little of where a flat Gaussian faces (its spin and sign are free), and the grid nothing of the floor.
 points  (9): position (xy centred, z from the floor), colour 2c - 1, normal.
@@ -38,9 +39,13 @@ class InputConfig:
 
     def __post_init__(self):
         if self.variant not in CHANNELS or self.voxel not in ("mean", "first") or not self.grid_size > 0:
-            raise InputError("encoder inputs", expected="variant splats | points, voxel mean | first, grid_size > 0 m", got=self)
+            raise InputError(
+                "encoder inputs", expected="variant splats | points, voxel mean | first, grid_size > 0 m", got=self
+            )
         if self.upright and self.variant != "splats":
-            raise InputError("encoder inputs", expected="upright for splats alone: points always have height and normal", got=self)
+            raise InputError(
+                "encoder inputs", expected="upright for splats alone: points always have height and normal", got=self
+            )
 
     @property
     def channels(self) -> int:
@@ -60,11 +65,12 @@ class Voxels:
         return len(self.grid)
 
 
-def voxelise(scene: GaussianScene, config: InputConfig, *, normals: Tensor | None = None) -> Voxels:
+def voxelize(scene: GaussianScene, config: InputConfig, *, normals: Tensor | None = None) -> Voxels:
     """One row per occupied voxel, sorted along the z-order curve; the same bits for any order of the Gaussians.
 
     normals: [N, 3], estimated by :func:`splat_normals` when None; splats that are not upright have no use for them.
-    Raises InputError for an empty scene, NaN, normals of another shape, or an extent no grid of this size can hold; warns where metres look like millimetres.
+    Raises InputError for an empty scene, NaN, normals of another shape, or an extent no grid of this size can hold;
+    warns where metres look like millimetres.
     """
     check_scene(scene, config.grid_size)
     if normals is not None and (tuple(normals.shape) != (len(scene), 3) or not bool(torch.isfinite(normals).all())):
@@ -110,7 +116,8 @@ def point_features(scene: GaussianScene, normals: Tensor) -> Tensor:
 def splat_normals(scene: GaussianScene) -> Tensor:
     """[N, 3] unit normals: the shortest axis of each Gaussian, turned towards the middle of the scene's bounding box.
 
-    Right for what surrounds the viewer of a room (walls, floor, ceiling) and for the near side of furniture; a guess elsewhere.
+    Right for what surrounds the viewer of a room (walls, floor, ceiling) and for the near side of furniture; a guess
+    elsewhere.
     """
     axis = scene.log_scales.argmin(dim=1)
     rotation = rotation_matrices(scene.unit_quats)
@@ -124,10 +131,16 @@ def rotation_matrices(quats: Tensor) -> Tensor:
     """[N, 4] unit wxyz -> [N, 3, 3], columns the rotated axes."""
     w, x, y, z = quats.unbind(dim=1)
     rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
     return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
@@ -137,15 +150,22 @@ def check_scene(scene: GaussianScene, grid_size: float) -> None:
     extent = (scene.means.amax(dim=0) - scene.means.amin(dim=0)).tolist()
     size = " x ".join(f"{x:.1f}" for x in extent)
     fits = max(extent) / grid_size < 2**MAX_DEPTH - 2
-    if fits and float(scene.scales.amax(dim=1).median()) >= 1.0:  # whatever the extent: a desk in millimetres is not a kilometre wide
-        warnings.warn(f"the scene measures {size} m and its Gaussians over a metre: are its units millimetres? Divide by 1000.", stacklevel=3)
+    if (
+        fits and float(scene.scales.amax(dim=1).median()) >= 1.0
+    ):  # whatever the extent: a desk in millimetres is not a kilometre wide
+        warnings.warn(
+            f"the scene measures {size} m and its Gaussians over a metre: are its units millimetres? Divide by 1000.",
+            stacklevel=3,
+        )
         return
     if fits and max(extent) <= TOO_WIDE:
         return
     raise InputError(
-        "encoder", expected=f"a scene within {TOO_WIDE:.0f} m at a grid of {grid_size} m", got=f"an extent of {size} m",
+        "encoder",
+        expected=f"a scene within {TOO_WIDE:.0f} m at a grid of {grid_size} m",
+        got=f"an extent of {size} m",
         fix="Drop stray Gaussians, convert the units to metres, or encode it in parts.",
-    )  # fmt: skip
+    )
 
 
 def _unit(rows: Tensor, config: InputConfig) -> Tensor:
@@ -159,7 +179,9 @@ def _unit(rows: Tensor, config: InputConfig) -> Tensor:
 
 def _content_key(scene: GaussianScene) -> Tensor:
     """[N] int64: a hash of each Gaussian's bits, equal only for equal Gaussians (but for one chance in 2^64 a pair)."""
-    columns = torch.cat([scene.means, scene.quats, scene.log_scales, scene.opacity_logits[:, None], scene.sh[:, 0]], dim=1)
+    columns = torch.cat(
+        [scene.means, scene.quats, scene.log_scales, scene.opacity_logits[:, None], scene.sh[:, 0]], dim=1
+    )
     bits = (columns.float().contiguous() + 0.0).view(torch.int32).long()
     key = torch.zeros(len(bits), dtype=torch.int64, device=bits.device)
     for column in bits.unbind(dim=1):

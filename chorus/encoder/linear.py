@@ -1,4 +1,5 @@
-"""Dense layers at their fastest where no gradient is kept: oneDNN's, bias and GELU in the same pass, in blocks that stay in cache."""
+"""Dense layers at their fastest where no gradient is kept: oneDNN's, bias and GELU in the same pass, in blocks that
+stay in cache."""
 
 from __future__ import annotations
 
@@ -14,11 +15,19 @@ BLOCK_BYTES = 2**23  # of the widest intermediate: fits the last cache, and the 
 def linear(x: Tensor, layer: nn.Module, *, gelu: bool = False) -> Tensor:
     """layer(x), then GELU where asked. x: [M, C].
 
-    The fused operator is the one torch.compile uses on CPU; on a layer that is not a plain nn.Linear, on other devices and types,
-    and where a gradient is kept, the layer itself runs.
+    The fused operator is the one torch.compile uses on CPU; on a layer that is not a plain nn.Linear, on other devices
+    and types, and where a gradient is kept, the layer itself runs.
     """
-    if type(layer) is nn.Linear and x.device.type == "cpu" and x.dtype == layer.weight.dtype == torch.float32 and not torch.is_grad_enabled() and _fused():
-        return torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "gelu" if gelu else "none", [], "none" if gelu else "")
+    if (
+        type(layer) is nn.Linear
+        and x.device.type == "cpu"
+        and x.dtype == layer.weight.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and _fused()
+    ):
+        return torch.ops.mkldnn._linear_pointwise(
+            x, layer.weight, layer.bias, "gelu" if gelu else "none", [], "none" if gelu else ""
+        )
     return F.gelu(layer(x)) if gelu else layer(x)
 
 

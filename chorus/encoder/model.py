@@ -1,8 +1,8 @@
 """The scene encoder: Point Transformer V3 as revised for Sonata (Wu et al. 2025), encoder only.
 
-Names and shapes of the parameters are those of the released checkpoints, and so are its outputs, to rounding. What differs is
-what the outputs may depend on: nothing is shuffled, and rows are put into z-order first, so that permuting the input permutes
-the output and changes no bit of it.
+Names and shapes of the parameters are those of the released checkpoints, and so are its outputs, to rounding. What
+differs is what the outputs may depend on: nothing is shuffled, and rows are put into z-order first, so that permuting
+the input permutes the output and changes no bit of it.
 """
 
 from __future__ import annotations
@@ -39,12 +39,20 @@ class EncoderConfig:
         for name in ("channels", "depths", "heads", "orders"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.depths) == len(self.heads) >= 1:
-            raise InputError("encoder config", expected="channels, depths and heads of one length", got=(self.channels, self.depths, self.heads))
+            raise InputError(
+                "encoder config",
+                expected="channels, depths and heads of one length",
+                got=(self.channels, self.depths, self.heads),
+            )
         if any(c % h for c, h in zip(self.channels, self.heads, strict=True)):
             raise InputError("encoder config", expected="channels divisible by heads", got=(self.channels, self.heads))
         unknown = [name for name in self.orders if name not in ORDERS]
         if unknown or not self.orders or self.window < 1:
-            raise InputError("encoder config", expected=f"orders among {', '.join(ORDERS)} and a window >= 1", got=(self.orders, self.window))
+            raise InputError(
+                "encoder config",
+                expected=f"orders among {', '.join(ORDERS)} and a window >= 1",
+                got=(self.orders, self.window),
+            )
 
     @property
     def width(self) -> int:
@@ -53,8 +61,12 @@ class EncoderConfig:
 
 
 PRESETS = {
-    "tiny": EncoderConfig(channels=(32, 48, 64, 96, 128), depths=(0, 1, 1, 2, 1), heads=(2, 3, 4, 6, 8), window=128, drop_path=0.0),
-    "small": EncoderConfig(channels=(32, 64, 128, 192, 256), depths=(2, 2, 2, 4, 2), heads=(2, 4, 8, 12, 16), window=512, drop_path=0.2),
+    "tiny": EncoderConfig(
+        channels=(32, 48, 64, 96, 128), depths=(0, 1, 1, 2, 1), heads=(2, 3, 4, 6, 8), window=128, drop_path=0.0
+    ),
+    "small": EncoderConfig(
+        channels=(32, 64, 128, 192, 256), depths=(2, 2, 2, 4, 2), heads=(2, 4, 8, 12, 16), window=512, drop_path=0.2
+    ),
     "base": EncoderConfig(),
 }
 
@@ -118,7 +130,9 @@ class Block(nn.Module):
         conv, dense, norm = self.cpe
         x = x + norm(linear(conv(x, level.table), dense))
         x = x + self.drop(self.attn(self.norm1(x), level.windows[curve]))
-        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.mlp[0].fc1.out_features))
+        return x + self.drop(
+            in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.mlp[0].fc1.out_features)
+        )
 
 
 class GridPooling(nn.Module):
@@ -139,7 +153,9 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
-        stem = nn.ModuleDict({"linear": nn.Linear(config.in_channels, config.channels[0]), "norm": nn.LayerNorm(config.channels[0])})
+        stem = nn.ModuleDict(
+            {"linear": nn.Linear(config.in_channels, config.channels[0]), "norm": nn.LayerNorm(config.channels[0])}
+        )
         self.embedding = nn.ModuleDict({"stem": stem})
         drop = [config.drop_path * i / max(1, sum(config.depths) - 1) for i in range(sum(config.depths))]
         self.enc = nn.ModuleDict()
@@ -153,7 +169,8 @@ class Encoder(nn.Module):
             self.enc[f"enc{s}"] = stage
 
     def prepare(self, grid: Tensor, offset: Tensor) -> Pyramid:
-        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept beside the weights."""
+        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept
+        beside the weights."""
         c = self.config
         pyramid = build_pyramid(grid.cpu(), offset.cpu(), depths=c.depths, window=c.window, orders=c.orders)
         device = next(self.parameters()).device
@@ -162,7 +179,11 @@ class Encoder(nn.Module):
     def forward(self, grid: Tensor, feat: Tensor, offset: Tensor) -> EncoderOutput:
         """grid: [N, 3] int cells >= 0, unique within a sample; feat: [N, in_channels]; offset: [B] cumulative rows."""
         if len(grid) == 0 or len(grid) != len(feat) or int(offset[-1]) != len(grid):
-            raise InputError("encoder", expected="N >= 1 rows in grid, feat and offset[-1]", got=f"{len(grid)}, {len(feat)}, {int(offset[-1])}")
+            raise InputError(
+                "encoder",
+                expected="N >= 1 rows in grid, feat and offset[-1]",
+                got=f"{len(grid)}, {len(feat)}, {int(offset[-1])}",
+            )
         return self.run(self.prepare(grid, offset), feat)
 
     def run(self, pyramid: Pyramid, feat: Tensor, *, rows: Tensor | None = None) -> EncoderOutput:
@@ -170,19 +191,28 @@ class Encoder(nn.Module):
         features = self.level_features(pyramid, feat)
         return EncoderOutput(upcast(features, pyramid.ancestors(rows)), *last_level(features, pyramid))
 
-    def level_features(self, pyramid: Pyramid, feat: Tensor, *, step: Callable[[float], None] | None = None) -> list[Tensor]:
-        """Features of each level [M_l, C_l], rows in the pyramid's order. Raises InputError for another number of inputs.
+    def level_features(
+        self, pyramid: Pyramid, feat: Tensor, *, step: Callable[[float], None] | None = None
+    ) -> list[Tensor]:
+        """Features of each level [M_l, C_l], rows in the pyramid's order. Raises InputError for another number of
+        inputs.
 
         step: called after each block with its share of the work; the shares sum to 1.
         """
         if feat.ndim != 2 or feat.shape[1] != self.config.in_channels:
             raise InputError(
-                "encoder", expected=f"features [N, {self.config.in_channels}]", got=list(feat.shape), fix="Use the checkpoint of this input variant."
+                "encoder",
+                expected=f"features [N, {self.config.in_channels}]",
+                got=list(feat.shape),
+                fix="Use the checkpoint of this input variant.",
             )
         stem = self.embedding["stem"]
         x = nn.functional.gelu(stem["norm"](stem["linear"](feat.index_select(0, pyramid.order))))
         features = []
-        costs = [len(level.grid) * c * (40 * c + 4 * self.config.window) for level, c in zip(pyramid.levels, self.config.channels, strict=True)]
+        costs = [
+            len(level.grid) * c * (40 * c + 4 * self.config.window)
+            for level, c in zip(pyramid.levels, self.config.channels, strict=True)
+        ]
         total = sum(cost * depth for cost, depth in zip(costs, self.config.depths, strict=True))
         for level, stage in zip(pyramid.levels, self.enc.values(), strict=True):
             if "down" in stage:

@@ -13,12 +13,14 @@ NEIGHBOURS = 16  # a normal is estimated from
 FLATNESS = 0.1  # thickness of a disc over its radius
 
 
-def scene_of_points(points: np.ndarray, colors: np.ndarray | None = None, normals: np.ndarray | None = None) -> GaussianScene:
+def scene_of_points(
+    points: np.ndarray, colors: np.ndarray | None = None, normals: np.ndarray | None = None
+) -> GaussianScene:
     """Each point an opaque disc as wide as the distance to its third neighbour, facing along its normal.
 
-    points: [P, 3] metres; colors: [P, 3] uint8, grey when None; normals: [P, 3], estimated when None: the direction of least spread of
-    the 16 nearest points (principal component analysis). A disc has no front; encoders turn normals towards the middle of the scene.
-    Raises InputError for fewer than 4 points or values that are not finite.
+    points: [P, 3] metres; colors: [P, 3] uint8, grey when None; normals: [P, 3], estimated when None: the direction of
+    least spread of the 16 nearest points (principal component analysis). A disc has no front; encoders turn normals
+    towards the middle of the scene. Raises InputError for fewer than 4 points or values that are not finite.
     """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 4 or not np.isfinite(points).all():
@@ -28,14 +30,20 @@ def scene_of_points(points: np.ndarray, colors: np.ndarray | None = None, normal
     radius = torch.from_numpy(np.maximum(distance[:, 3], 1e-4))[:, None]
     scales = torch.cat([radius, radius, radius * FLATNESS], dim=1)
     rgb = np.full(points.shape, 0.5) if colors is None else np.asarray(colors) / 255.0
-    arrays = (torch.from_numpy(points), _quats_to(torch.from_numpy(normals)), scales, torch.full((len(points),), 0.95), torch.from_numpy(rgb))
+    arrays = (
+        torch.from_numpy(points),
+        _quats_to(torch.from_numpy(normals)),
+        scales,
+        torch.full((len(points),), 0.95),
+        torch.from_numpy(rgb),
+    )
     return scene_from_colors(*(array.float() for array in arrays))
 
 
 def _spread_normals(groups: np.ndarray) -> np.ndarray:
     """[P, 3] least axes of groups of points [P, K, 3]."""
-    centred = groups - groups.mean(axis=1, keepdims=True)
-    return np.linalg.eigh(centred.transpose(0, 2, 1) @ centred)[1][:, :, 0]
+    centerd = groups - groups.mean(axis=1, keepdims=True)
+    return np.linalg.eigh(centerd.transpose(0, 2, 1) @ centerd)[1][:, :, 0]
 
 
 def _quats_to(normals: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Read released Chorus / Sonata checkpoints (.pth) into our safetensors and config.
 
-Their encoder has our parameter names behind prefixes such as ``module.`` and ``backbone.``; a teacher's projector is a sequence
-LayerNorm, Linear, GELU, Linear (0, 1, 3) under a name of its own. Sizes are read from the shapes.
+Their encoder has our parameter names behind prefixes such as ``module.`` and ``backbone.``; a teacher's projector is a
+sequence LayerNorm, Linear, GELU, Linear (0, 1, 3) under a name of its own. Sizes are read from the shapes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from chorus.io.pth import read_pth
 HEAD_SIZE = 16  # channels of an attention head in every released model
 _ENCODER = re.compile(r"(?:^|\.)((?:embedding\.stem|enc\.enc\d+)\..+)$")
 _PROJECTOR = re.compile(r"^(.*?)\.?([013])\.(weight|bias)$")
-_ROLES = {"lang": ("lang", "siglip", "text", "clip"), "dino": ("dino", "gen"), "object": ("pe", "object", "sam", "spatial")}
+_ROLES = {
+    "lang": ("lang", "siglip", "text", "clip"),
+    "dino": ("dino", "gen"),
+    "object": ("pe", "object", "sam", "spatial"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,24 @@ class Imported:
 
     def __str__(self) -> str:
         parts = (("matched", self.matched), ("missing", self.missing), ("unexpected", self.unexpected))
-        return "; ".join(f"{len(names)} {what}" + (f" (first {names[0]})" if names and what != "matched" else "") for what, names in parts)
+        return "; ".join(
+            f"{len(names)} {what}" + (f" (first {names[0]})" if names and what != "matched" else "")
+            for what, names in parts
+        )
 
 
-def import_checkpoint(path: Path, out: Path | None = None, *, roles: Mapping[str, str] | None = None, grid_size: float = 0.02, window: int = 1024) -> Imported:
+def import_checkpoint(
+    path: Path,
+    out: Path | None = None,
+    *,
+    roles: Mapping[str, str] | None = None,
+    grid_size: float = 0.02,
+    window: int = 1024,
+) -> Imported:
     """Read a released .pth and, with ``out``, write it as model.safetensors and config.json.
 
-    roles: projector name in the file -> role, where the name does not tell. Raises InputError for a file that is no checkpoint, or
-    whose encoder is incomplete.
+    roles: projector name in the file -> role, where the name does not tell. Raises InputError for a file that is no
+    checkpoint, or whose encoder is incomplete.
     """
     state = _tensors(Path(path))
     encoder = {match.group(1): tensor for name, tensor in state.items() if (match := _ENCODER.search(name))}
@@ -51,7 +65,10 @@ def import_checkpoint(path: Path, out: Path | None = None, *, roles: Mapping[str
     config = ModelConfig(
         encoder=_size(encoder, path, window),
         inputs=InputConfig(variant=_variant(encoder, path), grid_size=grid_size, voxel="first"),
-        heads={role: HeadConfig(channels=p["3.weight"].shape[0], width=p["3.weight"].shape[1], teacher=name) for role, name, p in _by_role(projectors, roles)},
+        heads={
+            role: HeadConfig(channels=p["3.weight"].shape[0], width=p["3.weight"].shape[1], teacher=name)
+            for role, name, p in _by_role(projectors, roles)
+        },
         notes={"imported": Path(path).name},
     )
     model = SceneModel(config)
@@ -64,7 +81,12 @@ def import_checkpoint(path: Path, out: Path | None = None, *, roles: Mapping[str
     used = {f"{name}.{part}" for _, name, p in _by_role(projectors, roles) for part in p}
     unexpected = tuple(sorted(name for name in state if not _ENCODER.search(name) and _strip(name) not in used))
     if any(name.startswith("encoder.") for name in missing):
-        raise InputError(path, expected="a whole encoder", got=f"{len(missing)} of {len(own)} tensors missing, first {missing[0]}", fix="Fetch the file again.")
+        raise InputError(
+            path,
+            expected="a whole encoder",
+            got=f"{len(missing)} of {len(own)} tensors missing, first {missing[0]}",
+            fix="Fetch the file again.",
+        )
     model.load_state_dict({name: given[name].float() for name in matched}, strict=False)
     if out is not None:
         save_model(model, out)
@@ -77,7 +99,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model", "student", "teacher"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    found = {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, dict) else {}
+    found = (
+        {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
     if not any(_ENCODER.search(name) for name in found):
         raise InputError(path, expected="the tensors of a scene encoder", got=f"{len(found)} others")
     return found
@@ -85,14 +111,22 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _size(encoder: dict[str, Tensor], path: Path, window: int) -> EncoderConfig:
     stages = 1 + max(int(re.match(r"enc\.enc(\d+)\.", name).group(1)) for name in encoder if name.startswith("enc."))
-    depths = [len({name.split(".")[2] for name in encoder if name.startswith(f"enc.enc{s}.block")}) for s in range(stages)]
+    depths = [
+        len({name.split(".")[2] for name in encoder if name.startswith(f"enc.enc{s}.block")}) for s in range(stages)
+    ]
     try:
-        channels = [encoder["embedding.stem.linear.weight"].shape[0]] + [encoder[f"enc.enc{s}.down.proj.weight"].shape[0] for s in range(1, stages)]
+        channels = [encoder["embedding.stem.linear.weight"].shape[0]] + [
+            encoder[f"enc.enc{s}.down.proj.weight"].shape[0] for s in range(1, stages)
+        ]
         in_channels = encoder["embedding.stem.linear.weight"].shape[1]
     except KeyError as error:
         raise InputError(path, expected="a whole encoder", got=f"no {error}", fix="Fetch the file again.") from error
     return EncoderConfig(
-        in_channels=in_channels, channels=tuple(channels), depths=tuple(depths), heads=tuple(max(1, c // HEAD_SIZE) for c in channels), window=window
+        in_channels=in_channels,
+        channels=tuple(channels),
+        depths=tuple(depths),
+        heads=tuple(max(1, c // HEAD_SIZE) for c in channels),
+        window=window,
     )
 
 
@@ -114,11 +148,15 @@ def _projectors(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     return {name: parts for name, parts in found.items() if len(parts) == 6 and parts["1.weight"].ndim == 2}
 
 
-def _by_role(projectors: dict[str, dict[str, Tensor]], roles: Mapping[str, str] | None) -> list[tuple[str, str, dict[str, Tensor]]]:
+def _by_role(
+    projectors: dict[str, dict[str, Tensor]], roles: Mapping[str, str] | None
+) -> list[tuple[str, str, dict[str, Tensor]]]:
     """(role, name in the file, tensors), a role once."""
     found = {}
     for name, projector in sorted(projectors.items()):
-        role = (roles or {}).get(name) or next((r for r, words in _ROLES.items() if any(word in name.lower() for word in words)), None)
+        role = (roles or {}).get(name) or next(
+            (r for r, words in _ROLES.items() if any(word in name.lower() for word in words)), None
+        )
         if role and role not in found:
             found[role] = (role, name, projector)
     return list(found.values())

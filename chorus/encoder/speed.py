@@ -1,7 +1,8 @@
 """GF/s of the encoder by part: ``python -m chorus.encoder.speed --preset base --size 100000``.
 
-Seconds are the profiler's own seconds of each operator, operations are counted from the shapes (a multiply and an add are two), and
-the share is of what torch's own matrix product (2048 x 2048, float32) reaches before and after in the same process.
+Seconds are the profiler's own seconds of each operator, operations are counted from the shapes (a multiply and an add
+are two), and the share is of what torch's own matrix product (2048 x 2048, float32) reaches before and after in the
+same process.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from chorus.encoder.benchmark import model_of, room_of
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.house import house
-from chorus.encoder.inputs import voxelise
+from chorus.encoder.inputs import voxelize
 from chorus.encoder.model import EncoderConfig
 
 OPERATORS = {
@@ -65,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = model_of(options.preset, ())
-    voxels = voxelise(house(options.size, room_of(options)), model.config.inputs)
+    voxels = voxelize(house(options.size, room_of(options)), model.config.inputs)
     start = time.perf_counter()
     pyramid = model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
     geometry = time.perf_counter() - start
@@ -78,11 +79,17 @@ def main() -> None:
     rate = max(before, product_rate())
     own = {event.key: event.self_cpu_time_total * 1e-6 for event in prof.key_averages()}
     counted = operations(pyramid, model.config.encoder)
-    print(f"{options.size:,} Gaussians, {len(voxels):,} voxels, {options.threads} thread(s), torch.mm {rate:.0f} GF/s, geometry {geometry:.2f} s\n")
+    print(
+        f"{options.size:,} Gaussians, {len(voxels):,} voxels, {options.threads} thread(s), torch.mm {rate:.0f} "
+        f"GF/s, geometry {geometry:.2f} s\n"
+    )
     print("| part | GFLOP | seconds | GF/s | share of torch.mm |\n|---|---|---|---|---|")
     parts = {part: sum(own.get(name, 0.0) for name in names) for part, names in OPERATORS.items()}
     for part, spent in parts.items():
-        print(f"| {part} | {counted[part] * 1e-9:.0f} | {spent:.2f} | {counted[part] * 1e-9 / spent:.0f} | {counted[part] * 1e-9 / spent / rate:.0%} |")
+        print(
+            f"| {part} | {counted[part] * 1e-9:.0f} | {spent:.2f} | {counted[part] * 1e-9 / spent:.0f} | "
+            f"{counted[part] * 1e-9 / spent / rate:.0%} |"
+        )
     total = sum(counted.values()) * 1e-9
     print(f"| norms, gathers, pooling, sums | | {seconds - sum(parts.values()):.2f} | | |")
     print(f"| all | {total:.0f} | {seconds:.2f} | {total / seconds:.0f} | {total / seconds / rate:.0%} |")

@@ -1,7 +1,7 @@
 """Scenes larger than the row budget, cut in space: tiles of whole coarse voxels with a halo around each.
 
-Tiles keep the scene's own grid, so that curves and coarse voxels are those of the whole; only what lies beyond the halo is
-unseen. Every coarse voxel belongs to one tile, and a row's features come from the tile that owns it.
+Tiles keep the scene's own grid, so that curves and coarse voxels are those of the whole; only what lies beyond the halo
+is unseen. Every coarse voxel belongs to one tile, and a row's features come from the tile that owns it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ class Tile(NamedTuple):
 
 
 def cut(grid: Tensor, *, max_rows: int, cell: int, halo: int) -> list[Tile]:
-    """Halve the grid [M, 3] along its longest side, at multiples of ``cell``, until each core has at most ``max_rows`` rows.
+    """Halve the grid [M, 3] along its longest side, at multiples of ``cell``, until each core has at most ``max_rows``
+    rows.
 
-    cell: voxels of the finest grid along a coarsest voxel; halo: voxels added around each core. A single coarse voxel is never cut.
+    cell: voxels of the finest grid along a coarsest voxel; halo: voxels added around each core. A single coarse voxel
+    is never cut.
     """
     blocks = torch.div(grid.long(), cell, rounding_mode="floor")
     cores = _halve(blocks, torch.arange(len(grid), device=grid.device), max_rows)
@@ -69,8 +71,11 @@ class Part(NamedTuple):
 
 
 @torch.no_grad()
-def encode_tiles(encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int, advance: Callable[[float], None] | None = None) -> Iterator[Part]:
-    """Encode the voxels of one scene tile by tile: one where there are at most ``max_rows``. Only the part handed out is in memory.
+def encode_tiles(
+    encoder: Encoder, voxels: Voxels, *, max_rows: int, halo: int, advance: Callable[[float], None] | None = None
+) -> Iterator[Part]:
+    """Encode the voxels of one scene tile by tile: one where there are at most ``max_rows``. Only the part handed out
+    is in memory.
 
     advance: called after each block of the network with how many voxels' worth of work it was; M in all.
     """

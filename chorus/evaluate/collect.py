@@ -11,7 +11,7 @@ from pathlib import Path
 from chorus.capture import Capture
 from chorus.errors import InputError, StoreError
 from chorus.evaluate import zero_shot
-from chorus.evaluate.encoded import Encoders, colour_field, lifted_field, thinned
+from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
 from chorus.evaluate.points import TruthPoints, truth_points
@@ -51,8 +51,9 @@ def collect(
 ) -> ReportInputs:
     """Everything a report is made from.
 
-    teachers: also judge the 2D teachers. encoder, adapted: model folders, the store's when None; the adapted one may be absent. seconds: stage -> wall time;
-    sheets: further pictures by caption. Raises ChorusError when a room has no labels or an artifact is absent.
+    teachers: also judge the 2D teachers. encoder, adapted: model folders, the store's when None; the adapted one may be
+    absent. seconds: stage -> wall time; sheets: further pictures by caption. Raises ChorusError when a room has no
+    labels or an artifact is absent.
     """
     started = time.perf_counter()
     encoder, adapted = encoder or store.model("encoder"), adapted or store.model("adapted")
@@ -66,7 +67,9 @@ def collect(
         held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
         trained_models=_models(store, [*rooms.probe_train, *rooms.adapted_on]),
-        adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation) if encoders.adapted else (),
+        adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation)
+        if encoders.adapted
+        else (),
         curves=_curves({"encoder": encoder, "adapted": adapted}),
         fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in rooms.every()},
         sheets=({TEACHER_SHEET: sheet} if sheet else {}) | _sheets(store, rooms.held_out) | dict(sheets or {}),
@@ -85,7 +88,12 @@ def label_set(store: Store, scenes: Sequence[str]) -> tuple[str, ...]:
     for scene in scenes:
         path = store.scene(scene, "capture") / "labels.json"
         if not path.exists():
-            raise StoreError(f"scene '{scene}'", expected="a labelled capture", got="one without labels", fix="Evaluate on rooms of homes.")
+            raise StoreError(
+                f"scene '{scene}'",
+                expected="a labelled capture",
+                got="one without labels",
+                fix="Evaluate on rooms of homes.",
+            )
         names |= dict.fromkeys(_json(path)["class_names"][1:])
     if not names:
         raise InputError("evaluation", expected="at least one labelled room", got="none")
@@ -96,8 +104,20 @@ def _held_out(store: Store, scene: str, names: tuple[str, ...], encoders: Encode
     """A room with every method's features, its capture and its Gaussians."""
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
     lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
-    fields = {"lifted": lifted, "colour_only": colour_field(gaussians), **encoders.fields(gaussians), **encoders.robustness(gaussians)}
-    return Room(name=scene, truth=_truth(capture, names, params), fields=fields, gaussians=gaussians, capture=capture, info=_info(capture))
+    fields = {
+        "lifted": lifted,
+        "color_only": color_field(gaussians),
+        **encoders.fields(gaussians),
+        **encoders.robustness(gaussians),
+    }
+    return Room(
+        name=scene,
+        truth=_truth(capture, names, params),
+        fields=fields,
+        gaussians=gaussians,
+        capture=capture,
+        info=_info(capture),
+    )
 
 
 def _probe(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
@@ -105,15 +125,23 @@ def _probe(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders,
     gaussians = read_scene(store.scene(scene, "gaussians"))
     labels = load_labels(store.scene(scene, "gaussians") / "labels.npz")
     positions = gaussians.means.numpy()
-    truth = TruthPoints(positions=positions, semantic=labels.semantic.astype(int), instance=labels.instance.astype(int)).renamed(labels.class_names, names)
+    truth = TruthPoints(
+        positions=positions, semantic=labels.semantic.astype(int), instance=labels.instance.astype(int)
+    ).renamed(labels.class_names, names)
     lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
-    fields = {"lifted": lifted, "colour_only": colour_field(gaussians), **encoders.fields(gaussians)}
-    return Room(name=scene, truth=truth, fields=thinned(fields, truth.semantic >= 0, rows=params.evaluate.probe_rows, seed=params.seed))
+    fields = {"lifted": lifted, "color_only": color_field(gaussians), **encoders.fields(gaussians)}
+    return Room(
+        name=scene,
+        truth=truth,
+        fields=thinned(fields, truth.semantic >= 0, rows=params.evaluate.probe_rows, seed=params.seed),
+    )
 
 
 def _adaptation(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
-    return Room(name=scene, truth=_truth(capture, names, params), fields=encoders.adaptation(gaussians), info=_info(capture))
+    return Room(
+        name=scene, truth=_truth(capture, names, params), fields=encoders.adaptation(gaussians), info=_info(capture)
+    )
 
 
 def _truth(capture: Capture, names: tuple[str, ...], params: Params) -> TruthPoints:
@@ -126,7 +154,11 @@ def _info(capture: Capture) -> dict:
 
 def _models(store: Store, scenes: Iterable[str]) -> frozenset[str]:
     """Names of the furniture models drawn in these rooms."""
-    return frozenset(name for scene in scenes for name in _json(store.scene(scene, "capture") / "cameras.json")["info"].get("models", {}))
+    return frozenset(
+        name
+        for scene in scenes
+        for name in _json(store.scene(scene, "capture") / "cameras.json")["info"].get("models", {})
+    )
 
 
 def _curves(models: Mapping[str, Path]) -> dict[str, Path]:
@@ -140,13 +172,16 @@ def _curves(models: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _sheets(store: Store, scenes: Iterable[str]) -> dict[str, Path]:
-    paths = {f"Fit of {scene}: truth, render, error": store.scene(scene, "gaussians") / "contact_sheet.png" for scene in list(scenes)[:3]}
+    paths = {
+        f"Fit of {scene}: truth, render, error": store.scene(scene, "gaussians") / "contact_sheet.png"
+        for scene in list(scenes)[:3]
+    }
     return {caption: path for caption, path in paths.items() if path.exists()}
 
 
 def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
     """Bytes of these scenes' targets, factorised and naive."""
-    total = {"factorised_bytes": 0, "naive_bytes": 0}
+    total = {"factorized_bytes": 0, "naive_bytes": 0}
     for scene in scenes:
         sizes = storage(store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
         total = {key: total[key] + int(sizes[key]) for key in total}
@@ -155,8 +190,16 @@ def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
 
 def _provenance(store: Store, rooms: Rooms) -> dict[str, str]:
     """Artifact -> content hash, of the models and the rooms the figures rest on."""
-    paths = {"models/encoder": store.model("encoder"), "models/adapted": store.model("adapted"), "teachers/embedded": store.embedded_teacher}
-    paths |= {f"{part} of {scene}": store.scene(scene, part) for scene in (*rooms.held_out, *rooms.adaptation) for part in ("capture", "gaussians", "targets")}
+    paths = {
+        "models/encoder": store.model("encoder"),
+        "models/adapted": store.model("adapted"),
+        "teachers/embedded": store.embedded_teacher,
+    }
+    paths |= {
+        f"{part} of {scene}": store.scene(scene, part)
+        for scene in (*rooms.held_out, *rooms.adaptation)
+        for part in ("capture", "gaussians", "targets")
+    }
     return {name: manifest_of(path)["hash"] for name, path in paths.items() if (path / "manifest.json").exists()}
 
 

@@ -35,7 +35,12 @@ class Encoders:
     def load(cls, encoder: Path, adapted: Path | None, *, seed: int) -> Encoders:
         """From model folders. Raises ChorusError when the encoder is absent or speaks no words."""
         if not Path(encoder).is_dir():
-            raise MissingError(encoder, expected="a trained encoder's folder", got="nothing there", fix="Materialize models/encoder first.")
+            raise MissingError(
+                encoder,
+                expected="a trained encoder's folder",
+                got="nothing there",
+                fix="Materialize models/encoder first.",
+            )
         student = chorus.load(encoder)
         if "lang" not in student.available:
             raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))
@@ -44,7 +49,9 @@ class Encoders:
             untrained = SceneEncoder(SceneModel(student.config))
         return cls(
             student=student,
-            points=chorus.load(encoder, variant="points") if model_folder(encoder, variant="points") != Path(encoder) else None,
+            points=chorus.load(encoder, variant="points")
+            if model_folder(encoder, variant="points") != Path(encoder)
+            else None,
             random=untrained,
             adapted=chorus.load(adapted) if adapted is not None else None,
             seed=seed,
@@ -60,7 +67,8 @@ class Encoders:
         return {"before": _field(self.student, scene), "after": _field(self.adapted, scene)}
 
     def robustness(self, scene: GaussianScene) -> dict[str, Field]:
-        """noisy: the student's features of the scene with its centres moved at random, at the places of the true centres."""
+        """noisy: the student's features of the scene with its centres moved at random, at the places of the true
+        centres."""
         moved = _field(self.student, retrieval.perturbed(scene, sigma=NOISE, seed=self.seed), words=False)
         return {"noisy": Field(positions=scene.means.numpy(), probe=moved.probe)}
 
@@ -77,7 +85,7 @@ def lifted_field(scene: GaussianScene, targets: Path, views: Path) -> Field:
     return Field(positions=scene.means.numpy(), lang=features, valid=lifted.valid("lang").numpy(), probe=features)
 
 
-def colour_field(scene: GaussianScene) -> Field:
+def color_field(scene: GaussianScene) -> Field:
     """Base colour and nothing else."""
     return Field(positions=scene.means.numpy(), probe=scene.rgb.numpy())
 
@@ -86,4 +94,6 @@ def thinned(fields: Mapping[str, Field], keep: np.ndarray, *, rows: int, seed: i
     """At most ``rows`` of the rows to keep [N] bool, the same of every method, with probe features only."""
     chosen = np.flatnonzero(keep)
     chosen = chosen[probe.sample(len(chosen), rows, seed=seed)]
-    return {method: Field(positions=field.positions[chosen], probe=field.probe[chosen]) for method, field in fields.items()}
+    return {
+        method: Field(positions=field.positions[chosen], probe=field.probe[chosen]) for method, field in fields.items()
+    }

@@ -18,17 +18,24 @@ EVERY = 4  # views; neighbouring ones say the same
 
 
 def teacher_scores(store: Store, scenes: Sequence[str], params: TeacherParams) -> tuple[dict, bytes]:
-    """The teachers' figures (shares as percent) on every 4th rendered view of these rooms, and their contact sheet as PNG bytes."""
+    """The teachers' figures (shares as percent) on every 4th rendered view of these rooms, and their contact sheet as
+    PNG bytes."""
     captures, renders = [], []
     for scene in scenes:
         capture = Capture.load(store.scene(scene, "capture"))
         picked = slice(0, len(capture), EVERY)
-        layers = {name: getattr(capture, name)[picked] for name in ("images", "depth", "semantic", "instance") if getattr(capture, name) is not None}
+        layers = {
+            name: getattr(capture, name)[picked]
+            for name in ("images", "depth", "semantic", "instance")
+            if getattr(capture, name) is not None
+        }
         captures.append(dataclasses.replace(capture, cameras=capture.cameras.select(picked), **layers))
         renders.append(load_teacher_views(store.scene(scene, "teacher_views")).renders()[picked])
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / "teachers.png"
-        scores = report_teachers(load_teachers(params, store), captures, withheld=params.withheld, renders=renders, picture=sheet)
+        scores = report_teachers(
+            load_teachers(params, store), captures, withheld=params.withheld, renders=renders, picture=sheet
+        )
         return percent(scores), sheet.read_bytes()
 
 

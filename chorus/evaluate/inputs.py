@@ -13,7 +13,7 @@ from chorus.evaluate.points import TruthPoints
 from chorus.scene import GaussianScene
 
 METHODS = ("student", "points", "lifted")  # those with language features; chance has none
-PROBED = ("student", "points", "lifted", "random", "colour_only")
+PROBED = ("student", "points", "lifted", "random", "color_only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +33,17 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """A labelled room. truth: class ids of ReportInputs.names. fields by method: student, points, lifted, random, colour_only,
-    before and after (adaptation), noisy (the student's of a perturbed scene)."""
+    """A labelled room. truth: class ids of ReportInputs.names. fields by method: student, points, lifted, random,
+    color_only, before and after (adaptation), noisy (the student's of a perturbed scene)."""
 
     name: str
     truth: TruthPoints
     fields: Mapping[str, Field]
     gaussians: GaussianScene | None = None  # for pictures
     capture: Capture | None = None  # for pictures
-    info: Mapping[str, object] = field(default_factory=dict)  # home, room, domain, split; models: how often which was drawn
+    info: Mapping[str, object] = field(
+        default_factory=dict
+    )  # home, room, domain, split; models: how often which was drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,10 @@ class ReportInputs:
     fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
     sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
-    storage: Mapping[str, int] = field(default_factory=dict)  # factorised_bytes, naive_bytes
+    storage: Mapping[str, int] = field(default_factory=dict)  # factorized_bytes, naive_bytes
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> wall time
-    started: float | None = None  # time.perf_counter() when this evaluation began; its own seconds count from there to the last chart
+    started: float | None = (
+        None  # time.perf_counter() when this evaluation began; its own seconds count from there to the last chart
+    )
     provenance: Mapping[str, str] = field(default_factory=dict)  # artifact -> content hash
     seed: int = 0

@@ -19,8 +19,11 @@ class Proposals(NamedTuple):
     score: np.ndarray  # [I] mean probability of the class
 
 
-def propose(positions: np.ndarray, probability: np.ndarray, things: np.ndarray, *, cell: float = 0.05, least: int = 50) -> Proposals:
-    """Objects of a room from class probabilities [P, C]; things: [C] bool, classes that come as objects (no wall, floor, ceiling)."""
+def propose(
+    positions: np.ndarray, probability: np.ndarray, things: np.ndarray, *, cell: float = 0.05, least: int = 50
+) -> Proposals:
+    """Objects of a room from class probabilities [P, C]; things: [C] bool, classes that come as objects (no wall,
+    floor, ceiling)."""
     labels = probability.argmax(axis=1)
     member = components(positions, np.where(things[labels], labels, -1), cell=cell, least=least)
     count = member.max() + 1
@@ -44,14 +47,17 @@ def overlaps(proposals: Proposals, semantic: np.ndarray, instance: np.ndarray) -
 
 
 def average_precision(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], label: int, threshold: float) -> float:
-    """AP of one class at one IoU threshold over all rooms, area under the precision envelope; NaN without a true instance.
+    """AP of one class at one IoU threshold over all rooms, area under the precision envelope; NaN without a true
+    instance.
 
     rooms: (proposals, IoU [I, J], true classes [J]); a proposal takes the best free instance, best score first.
     """
     total = sum(int((classes == label).sum()) for _, _, classes in rooms)
     if total == 0:
         return float("nan")
-    queue = [(-score, r, i) for r, (p, _, _) in enumerate(rooms) for i, score in enumerate(p.score) if p.label[i] == label]
+    queue = [
+        (-score, r, i) for r, (p, _, _) in enumerate(rooms) for i, score in enumerate(p.score) if p.label[i] == label
+    ]
     free = [classes == label for _, _, classes in rooms]
     hits = []
     for _, room, i in sorted(queue):

@@ -20,7 +20,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
 
     Truth enters in two places only: as what predictions are compared with, and as the probe's labels on training rooms.
     """
-    voting = Voting(params.neighbours)
+    voting = Voting(params.neighbors)
     matrices = {method: _matrices(inputs.held_out, method, inputs, voting) for method in METHODS}
     seen = [name for name in inputs.names if name not in inputs.withheld]
     report = {
@@ -41,7 +41,9 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
         "data": _data(inputs),
     }
     if params.instance_vote:
-        report["zero_shot_dishonest_instance_vote"] = {method: _dishonest(inputs, method, voting, seen) for method in METHODS}
+        report["zero_shot_dishonest_instance_vote"] = {
+            method: _dishonest(inputs, method, voting, seen) for method in METHODS
+        }
     return rounded(report)
 
 
@@ -59,14 +61,19 @@ def rounded(value: object) -> object:
 def _matrices(rooms: Iterable[Room], method: str, inputs: ReportInputs, voting: Voting) -> list[np.ndarray]:
     """One confusion matrix for each room that has the method's language features."""
     return [
-        metrics.confusion(room.truth.semantic, voting.zero_shot(room.fields[method], room, inputs.text), len(inputs.names))
+        metrics.confusion(
+            room.truth.semantic, voting.zero_shot(room.fields[method], room, inputs.text), len(inputs.names)
+        )
         for room in rooms
         if method in room.fields and room.fields[method].lang is not None
     ]
 
 
 def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
-    table = {method: metrics.summary(sum(rooms), inputs.names, only=only) if rooms else dict(ABSENT) for method, rooms in matrices.items()}
+    table = {
+        method: metrics.summary(sum(rooms), inputs.names, only=only) if rooms else dict(ABSENT)
+        for method, rooms in matrices.items()
+    }
     guesses = metrics.chance(_counts(inputs), seeds=params.chance_seeds, seed=inputs.seed)
     draws = [metrics.summary(matrix, inputs.names, only=only) for matrix in guesses]
     return table | {"chance": {key: float(np.mean([draw[key] for draw in draws])) for key in draws[0]}}
@@ -74,9 +81,13 @@ def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, onl
 
 def _intervals(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
     """How sure the f-mIoU of each method is, and the student's lead over points."""
-    table = {f"{method}_interval": _interval([rooms], inputs, params, only) for method, rooms in matrices.items() if rooms}
+    table = {
+        f"{method}_interval": _interval([rooms], inputs, params, only) for method, rooms in matrices.items() if rooms
+    }
     if matrices["student"] and matrices["points"]:
-        table["student_minus_points_interval"] = _interval([matrices["student"], matrices["points"]], inputs, params, only)
+        table["student_minus_points_interval"] = _interval(
+            [matrices["student"], matrices["points"]], inputs, params, only
+        )
     return table
 
 
@@ -87,7 +98,9 @@ def _ceiling(inputs: ReportInputs, voting: Voting, only: Collection[str]) -> dic
         field = room.fields["student"] if "student" in room.fields else next(iter(room.fields.values()))
         truth, _ = truth_of(field.positions, room.truth, reach=REACH)
         named = Field(positions=field.positions, valid=truth >= 0)
-        total = total + metrics.confusion(room.truth.semantic, voting.spread(truth, named, room, classes=len(inputs.names)), len(inputs.names))
+        total = total + metrics.confusion(
+            room.truth.semantic, voting.spread(truth, named, room, classes=len(inputs.names)), len(inputs.names)
+        )
     return metrics.summary(total, inputs.names, only=only)
 
 
@@ -126,13 +139,17 @@ def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collecti
         if field is None or field.lang is None:
             return dict(ABSENT)
         guess = voting.zero_shot(field, room, inputs.text)
-        total = total + metrics.confusion(room.truth.semantic, zero_shot.instance_vote(guess, room.truth.instance, classes), classes)
+        total = total + metrics.confusion(
+            room.truth.semantic, zero_shot.instance_vote(guess, room.truth.instance, classes), classes
+        )
     return metrics.summary(total, inputs.names, only=only)
 
 
 def _adaptation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
     sides = {side: _matrices(inputs.adaptation, side, inputs, voting) for side in ("before", "after")}
-    table = {side: metrics.summary(sum(rooms), inputs.names) if rooms else dict(ABSENT) for side, rooms in sides.items()}
+    table = {
+        side: metrics.summary(sum(rooms), inputs.names) if rooms else dict(ABSENT) for side, rooms in sides.items()
+    }
     if sides["before"] and len(sides["before"]) == len(sides["after"]):
         pair = [sides["after"], sides["before"]]
         table["gain"] = {
@@ -143,7 +160,9 @@ def _adaptation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) ->
 
 
 def _fit(inputs: ReportInputs) -> dict:
-    values = sorted(float(scene["psnr_heldout"]) for scene in inputs.fit.values() if scene.get("psnr_heldout") is not None)
+    values = sorted(
+        float(scene["psnr_heldout"]) for scene in inputs.fit.values() if scene.get("psnr_heldout") is not None
+    )
     median, worst = (float(np.median(values)), values[0]) if values else (float("nan"), float("nan"))
     return {"psnr_heldout_median": median, "psnr_heldout_worst": worst, "scenes": len(values)}
 
@@ -152,7 +171,10 @@ def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     """name -> count of points in the truth, and IoU of every method (NaN where the truth does not hold the class)."""
     sums = {method: metrics.iou(sum(rooms)) * 100 for method, rooms in matrices.items() if rooms}
     counts = _counts(inputs)
-    return {name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}} for i, name in enumerate(inputs.names)}
+    return {
+        name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}}
+        for i, name in enumerate(inputs.names)
+    }
 
 
 def _data(inputs: ReportInputs) -> dict:
@@ -171,7 +193,13 @@ def _data(inputs: ReportInputs) -> dict:
 
 
 def _models(inputs: ReportInputs) -> dict:
-    """How many furniture models the held-out rooms show, over how many items, and which of them rooms trained on show too."""
+    """How many furniture models the held-out rooms show, over how many items, and which of them rooms trained on show
+    too."""
     drawn = sum((Counter(room.info.get("models", {})) for room in inputs.held_out), Counter())
     shared = sorted(set(drawn) & inputs.trained_models)
-    return {"held_out": len(drawn), "items": drawn.total(), "shared": shared, "shared_items": sum(drawn[name] for name in shared)}
+    return {
+        "held_out": len(drawn),
+        "items": drawn.total(),
+        "shared": shared,
+        "shared_items": sum(drawn[name] for name in shared),
+    }

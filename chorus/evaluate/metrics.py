@@ -14,11 +14,14 @@ BACKGROUND = ("wall", "floor", "ceiling")  # left out of every f- figure: large,
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """[C, C + 1] counts: rows truth, columns prediction, the last column "no prediction".
 
-    truth, predicted: [P] class ids; truth outside 0..C-1 is left out, a prediction outside counts as none (and so as wrong).
+    truth, predicted: [P] class ids; truth outside 0..C-1 is left out, a prediction outside counts as none (and so as
+    wrong).
     """
     truth, predicted = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
     if truth.shape != predicted.shape:
-        raise InputError("confusion", expected=f"one prediction for each of {truth.shape[0]} points", got=predicted.shape[0])
+        raise InputError(
+            "confusion", expected=f"one prediction for each of {truth.shape[0]} points", got=predicted.shape[0]
+        )
     known = (truth >= 0) & (truth < classes)
     column = np.where((predicted >= 0) & (predicted < classes), predicted, classes)
     cells = truth[known] * (classes + 1) + column[known]
@@ -65,7 +68,9 @@ def _mean(values: np.ndarray) -> float:
     return 100.0 * float(values.mean()) if len(values) else float("nan")
 
 
-def bootstrap(statistic: Callable[[list[np.ndarray]], float], rooms: Sequence[Sequence[np.ndarray]], *, draws: int, seed: int) -> tuple[float, float]:
+def bootstrap(
+    statistic: Callable[[list[np.ndarray]], float], rooms: Sequence[Sequence[np.ndarray]], *, draws: int, seed: int
+) -> tuple[float, float]:
     """2.5 and 97.5 percentile of a statistic when rooms are drawn anew with replacement (Efron's bootstrap).
 
     rooms: for each compared method the matrices of the same R rooms, so that a difference is resampled in pairs;
@@ -82,9 +87,13 @@ def bootstrap(statistic: Callable[[list[np.ndarray]], float], rooms: Sequence[Se
 def chance(truth_counts: np.ndarray, *, seeds: int, seed: int) -> np.ndarray:
     """[S, C, C + 1] matrices of uniformly random guesses among C names, one for each seed.
 
-    truth_counts: [C] points of each class. A row of such a matrix is one multinomial draw, so no point is guessed one by one.
+    truth_counts: [C] points of each class. A row of such a matrix is one multinomial draw, so no point is guessed one
+    by one.
     """
     truth_counts = np.asarray(truth_counts, np.int64)
     classes = len(truth_counts)
-    draws = [np.random.default_rng([seed, s]).multinomial(truth_counts, np.full(classes, 1.0 / classes)) for s in range(seeds)]
+    draws = [
+        np.random.default_rng([seed, s]).multinomial(truth_counts, np.full(classes, 1.0 / classes))
+        for s in range(seeds)
+    ]
     return np.pad(np.stack(draws), ((0, 0), (0, 0), (0, 1)))

@@ -17,14 +17,21 @@ from chorus.evaluate.points import truth_of
 from chorus.evaluate.tasks import REACH
 from chorus.view import render
 
-FIXED = {"wall": (0.78, 0.76, 0.72), "floor": (0.55, 0.47, 0.38), "ceiling": (0.90, 0.90, 0.92), "window": (0.62, 0.82, 0.92), "door": (0.45, 0.30, 0.20)}
+FIXED = {
+    "wall": (0.78, 0.76, 0.72),
+    "floor": (0.55, 0.47, 0.38),
+    "ceiling": (0.90, 0.90, 0.92),
+    "window": (0.62, 0.82, 0.92),
+    "door": (0.45, 0.30, 0.20),
+}
 UNKNOWN = (0.25, 0.25, 0.25)
 GOLDEN = 0.618033988749895  # hues a golden angle apart; near ones lie 8, 13 or 21 names apart and so differ in depth
 DEPTHS = ((0.95, 0.95), (0.45, 1.0), (0.9, 0.5), (0.55, 0.75), (1.0, 0.75))  # saturation, value
 
 
 def palette(names: Sequence[str]) -> np.ndarray:
-    """[T + 1, 3] colours of names in 0..1: calm ones for the room's shell, spread hues for the rest; the last row is "unknown"."""
+    """[T + 1, 3] colours of names in 0..1: calm ones for the room's shell, spread hues for the rest; the last row is
+    "unknown"."""
     rows, free = [], 0
     for name in names:
         if name in FIXED:
@@ -35,55 +42,65 @@ def palette(names: Sequence[str]) -> np.ndarray:
     return np.array([*rows, UNKNOWN])
 
 
-def label_colours(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def label_colors(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """[N, 3] from class ids [N], -1 unknown."""
     return palette(names)[labels]
 
 
-def pca_colours(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+def pca_colors(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
     """[N, 3] the three main directions of features [N, C] as red, green and blue, each stretched to its middle 98 %."""
     features = np.asarray(features, np.float64)
     valid = np.ones(len(features), bool) if valid is None else valid
     if not valid.any():
         return np.tile(UNKNOWN, (len(features), 1))
-    centred = features - features[valid].mean(axis=0)
-    _, directions = np.linalg.eigh(centred[valid].T @ centred[valid])
+    centerd = features - features[valid].mean(axis=0)
+    _, directions = np.linalg.eigh(centerd[valid].T @ centerd[valid])
     directions = directions[:, ::-1][:, :3]
-    directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])])  # a sign of its own would be chance
-    scores = centred @ directions
+    directions = directions * np.sign(
+        directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])]
+    )  # a sign of its own would be chance
+    scores = centerd @ directions
     low, high = np.percentile(scores[valid], [1, 99], axis=0)
-    colours = ((scores - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
-    colours = np.pad(colours, ((0, 0), (0, 3 - colours.shape[1])))
-    return np.where(valid[:, None], colours, UNKNOWN)
+    colors = ((scores - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
+    colors = np.pad(colors, ((0, 0), (0, 3 - colors.shape[1])))
+    return np.where(valid[:, None], colors, UNKNOWN)
 
 
 def room_pictures(room: Room, inputs: ReportInputs) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """(caption, from above, from inside) of a room with Gaussians: colour, features, true and predicted labels."""
     scene = room.gaussians
-    centres = scene.means.detach().cpu().numpy()
-    truth, _ = truth_of(centres, room.truth, reach=2 * REACH)
+    centers = scene.means.detach().cpu().numpy()
+    truth, _ = truth_of(centers, room.truth, reach=2 * REACH)
     words, maps = [], []
     for method, caption in (("student", "student"), ("lifted", "lifted teacher")):
         field = room.fields.get(method)
         if field is not None and field.lang is not None and len(field.positions) == len(scene):
             labels = zero_shot.classify(field.lang, inputs.text, field.speaks)
-            words.append((f"{caption}: nearest word", label_colours(labels, inputs.names)))
-            maps.append((f"{caption}: features (PCA)", pca_colours(field.lang, field.speaks)))
-    layers = [("colour", scene.rgb.detach().cpu().numpy()), ("ground truth", label_colours(truth, inputs.names)), *words, *maps]
+            words.append((f"{caption}: nearest word", label_colors(labels, inputs.names)))
+            maps.append((f"{caption}: features (PCA)", pca_colors(field.lang, field.speaks)))
+    layers = [
+        ("color", scene.rgb.detach().cpu().numpy()),
+        ("ground truth", label_colors(truth, inputs.names)),
+        *words,
+        *maps,
+    ]
     inside = render.best_view(room.capture) if room.capture is not None else None
     return [(caption, *render.views(scene, rgb, inside=inside)) for caption, rgb in layers]
 
 
 def names_shown(room: Room, inputs: ReportInputs) -> list[tuple[str, str]]:
-    """(name, #rrggbb) of the classes to explain below a room's pictures: those in its truth or in a prediction of note."""
+    """(name, #rrggbb) of the classes to explain below a room's pictures: those in its truth or in a prediction of
+    note."""
     ids = set(np.unique(room.truth.semantic[room.truth.semantic >= 0]).tolist())
     for method in ("student", "lifted"):
         field = room.fields.get(method)
         if field is not None and field.lang is not None:
-            count = np.bincount(zero_shot.classify(field.lang, inputs.text, field.speaks) + 1, minlength=len(inputs.names) + 1)[1:]
+            count = np.bincount(
+                zero_shot.classify(field.lang, inputs.text, field.speaks) + 1, minlength=len(inputs.names) + 1
+            )[1:]
             ids |= set(np.flatnonzero(count > 0.01 * count.sum()).tolist())
-    colours = (palette(inputs.names) * 255 + 0.5).astype(int)
-    return [(inputs.names[i], "#{:02x}{:02x}{:02x}".format(*colours[i])) for i in sorted(ids)]
+    colors = (palette(inputs.names) * 255 + 0.5).astype(int)
+    return [(inputs.names[i], "#{:02x}{:02x}{:02x}".format(*colors[i])) for i in sorted(ids)]
 
 
 def png(picture: np.ndarray) -> bytes:
@@ -99,7 +116,8 @@ def inline(data: bytes) -> str:
 
 
 def thumbnail(source: Path | bytes, *, side: int = 1200) -> bytes:
-    """A PNG file or its bytes, scaled down to a longer side of ``side`` pixels, as PNG bytes (256 colours: contact sheets are big)."""
+    """A PNG file or its bytes, scaled down to a longer side of ``side`` pixels, as PNG bytes (256 colours: contact
+    sheets are big)."""
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
         image = image.convert("RGB")
         image.thumbnail((side, side))

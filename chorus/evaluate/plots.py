@@ -1,4 +1,5 @@
-"""Charts of the report. SVG takes the page's text colour, so it reads on light and dark; PNG copies lie beside the report."""
+"""Charts of the report. SVG takes the page's text colour, so it reads on light and dark; PNG copies lie beside the
+report."""
 
 from __future__ import annotations
 
@@ -22,7 +23,14 @@ def _pyplot():
     import matplotlib.pyplot as plt
 
     plt.rcParams.update(
-        {"svg.hashsalt": "chorus", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+        {
+            "svg.hashsalt": "chorus",
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
     )
     for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"):
         plt.rcParams[key] = INK
@@ -30,7 +38,8 @@ def _pyplot():
 
 
 def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[str, ...], withheld: tuple[str, ...]):
-    """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names starred."""
+    """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names
+    starred."""
     plt = _pyplot()
     names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"]) if row["count"]]
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.3 * len(names)))
@@ -56,18 +65,30 @@ def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
             rows = list(csv.reader(stream))
         head, body = rows[0], rows[1:]
         return {
-            name: tuple(map(list, zip(*[(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]], strict=True))) or ([], [])
+            name: tuple(
+                map(
+                    list, zip(*[(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]], strict=True)
+                )
+            )
+            or ([], [])
             for c, name in enumerate(head)
             if c > 0
         }
     except (OSError, IndexError, ValueError) as error:
-        raise InputError(path, expected="a CSV with a header and numbers", got=error, fix="Train the model again.") from error
+        raise InputError(
+            path, expected="a CSV with a header and numbers", got=error, fix="Train the model again."
+        ) from error
 
 
 def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
     """One small chart for each column of each model's curves but the learning rate; long noisy ones also smoothed."""
     plt = _pyplot()
-    charts = [(model, name, line) for model, table in tables.items() for name, line in table.items() if len(line[0]) > 1 and name != "lr"]
+    charts = [
+        (model, name, line)
+        for model, table in tables.items()
+        for name, line in table.items()
+        if len(line[0]) > 1 and name != "lr"
+    ]
     columns = min(3, max(1, len(charts)))
     rows = max(1, -(-len(charts) // columns))
     figure, grid = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.2 * rows), squeeze=False)
@@ -96,7 +117,9 @@ def smooth(values: list[float], weight: float = 0.9) -> list[float]:
 def svg(figure) -> str:
     """A figure as inline SVG, its ink the page's own text colour. Closes nothing."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
     text = stream.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)  # inside HTML the namespace is known

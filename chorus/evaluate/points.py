@@ -13,7 +13,8 @@ from chorus.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class TruthPoints:
-    """P labelled surface points. semantic: [P] int64 class ids of whoever made them, -1 unlabelled; instance: [P], 0 none."""
+    """P labelled surface points. semantic: [P] int64 class ids of whoever made them, -1 unlabelled; instance: [P], 0
+    none."""
 
     positions: np.ndarray  # [P, 3] float32, m, world
     semantic: np.ndarray  # [P]
@@ -34,11 +35,18 @@ def unproject(capture: Capture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises InputError when the capture has no depth or no labels.
     """
     if capture.depth is None or capture.semantic is None:
-        raise InputError("ground truth", expected="a capture with depth and semantic labels", got="one without", fix="Evaluate on labelled homes.")
+        raise InputError(
+            "ground truth",
+            expected="a capture with depth and semantic labels",
+            got="one without",
+            fix="Evaluate on labelled homes.",
+        )
     view, row, col = np.nonzero((capture.depth > 0) & (capture.semantic > 0))
     depth = capture.depth[view, row, col].astype(np.float64)
     K = capture.cameras.K[view]
-    camera = np.stack([(col + 0.5 - K[:, 0, 2]) / K[:, 0, 0] * depth, (row + 0.5 - K[:, 1, 2]) / K[:, 1, 1] * depth, depth], axis=1)
+    camera = np.stack(
+        [(col + 0.5 - K[:, 0, 2]) / K[:, 0, 0] * depth, (row + 0.5 - K[:, 1, 2]) / K[:, 1, 1] * depth, depth], axis=1
+    )
     pose = capture.cameras.world_from_cam[view]  # [M, 4, 4]
     world = np.einsum("mij,mj->mi", pose[:, :3, :3], camera) + pose[:, :3, 3]
     instance = capture.instance[view, row, col] if capture.instance is not None else np.zeros(len(view))

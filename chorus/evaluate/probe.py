@@ -37,18 +37,26 @@ class Probe:
 def train(features: np.ndarray, labels: np.ndarray, classes: int, *, steps: int, seed: int) -> Probe:
     """Fit a probe by ``steps`` steps of AdamW with cosine decay; the same numbers for the same seed.
 
-    features: [N, D]; labels: [N] class ids, rows outside 0..classes-1 are left out. A class weighs 1 / sqrt(its rows), so that
-    walls do not drown the rest. Raises InputError when no row has a label.
+    features: [N, D]; labels: [N] class ids, rows outside 0..classes-1 are left out. A class weighs 1 / sqrt(its rows),
+    so that walls do not drown the rest. Raises InputError when no row has a label.
     """
     keep = (labels >= 0) & (labels < classes)
     if not keep.any():
-        raise InputError("linear probe", expected="labelled training rows", got="none", fix="Probe with rooms whose capture has labels.")
+        raise InputError(
+            "linear probe",
+            expected="labelled training rows",
+            got="none",
+            fix="Probe with rooms whose capture has labels.",
+        )
     x = torch.as_tensor(np.asarray(features, np.float32)[keep])
     y = torch.as_tensor(np.asarray(labels, np.int64)[keep])
     mean, scale = x.mean(dim=0), x.std(dim=0, unbiased=False).clamp_min(1e-6)
     x = (x - mean) / scale
     balance = torch.bincount(y, minlength=classes).clamp_min(1).float().rsqrt()
-    weight, moments = x.new_zeros(x.shape[1] + 1, classes), x.new_zeros(2, x.shape[1] + 1, classes)  # the last row is the bias
+    weight, moments = (
+        x.new_zeros(x.shape[1] + 1, classes),
+        x.new_zeros(2, x.shape[1] + 1, classes),
+    )  # the last row is the bias
     x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
     generator = torch.Generator().manual_seed(seed)
     for step in range(steps):
@@ -67,7 +75,8 @@ def _gradient(x: Tensor, y: Tensor, weight: Tensor, balance: Tensor) -> Tensor:
 
 
 def _adamw(weight: Tensor, gradient: Tensor, moments: Tensor, *, step: int, rate: float) -> None:
-    """One step in place (Loshchilov and Hutter 2019); torch.optim would import its compiler, which costs seconds at every start."""
+    """One step in place (Loshchilov and Hutter 2019); torch.optim would import its compiler, which costs seconds at
+    every start."""
     moments[0].lerp_(gradient, 0.1)
     moments[1].lerp_(gradient.square(), 0.001)
     first, second = moments[0] / (1 - 0.9**step), moments[1] / (1 - 0.999**step)

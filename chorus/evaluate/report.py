@@ -23,14 +23,15 @@ TITLES = {
     "lifted": "lifted teacher",
     "chance": "chance",
     "random": "untrained encoder",
-    "colour_only": "colour only",
+    "color_only": "colour only",
 }
 
 
 def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> dict:
     """Write report.html, metrics.json and plots/*.png into an existing folder and return the metrics.
 
-    The same inputs give the same bytes, but for the seconds the evaluation itself took (none where ``inputs.started`` is None).
+    The same inputs give the same bytes, but for the seconds the evaluation itself took (none where ``inputs.started``
+    is None).
     """
     folder = Path(folder)
     report = measure(inputs, params)
@@ -40,17 +41,29 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
     if inputs.started is not None:
         report["seconds"]["evaluation"] = round(time.perf_counter() - inputs.started, 1)
     (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
-    page = _environment().from_string(TEMPLATE.read_text()).render(
-        report=report, charts=charts, rooms=rooms, limits=limits.sentences(report), titles=TITLES, methods=METHODS, probed=PROBED,
-        sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],
-        provenance=inputs.provenance,
-    )  # fmt: skip
+    page = (
+        _environment()
+        .from_string(TEMPLATE.read_text())
+        .render(
+            report=report,
+            charts=charts,
+            rooms=rooms,
+            limits=limits.sentences(report),
+            titles=TITLES,
+            methods=METHODS,
+            probed=PROBED,
+            sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],
+            provenance=inputs.provenance,
+        )
+    )
     (folder / "report.html").write_text(page)
     return report
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(figure=figure, interval=interval, size=size)
     return environment
 

@@ -17,7 +17,8 @@ def perturbed(scene: GaussianScene, *, sigma: float, seed: int) -> GaussianScene
 
 
 def pool(features: np.ndarray, instance: np.ndarray, *, least: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """Mean feature [I, C] and id [I] of every instance of at least ``least`` rows. features: [N, C]; instance: [N], 0 none."""
+    """Mean feature [I, C] and id [I] of every instance of at least ``least`` rows. features: [N, C]; instance: [N], 0
+    none."""
     ids, group, count = np.unique(instance, return_inverse=True, return_counts=True)
     sums = np.zeros((len(ids), features.shape[1]))
     np.add.at(sums, group, np.asarray(features, np.float64))
@@ -26,11 +27,12 @@ def pool(features: np.ndarray, instance: np.ndarray, *, least: int = 20) -> tupl
 
 
 def recall_at_1(clean: np.ndarray, noisy: np.ndarray) -> float:
-    """Percent of rows of ``noisy`` [I, C] whose nearest row of ``clean`` [I, C] (cosine, centred) is their own; NaN for fewer than 2."""
+    """Percent of rows of ``noisy`` [I, C] whose nearest row of ``clean`` [I, C] (cosine, centred) is their own; NaN for
+    fewer than 2."""
     if len(clean) < 2:
         return float("nan")
-    centre = clean.mean(axis=0)
-    a, b = noisy - centre, clean - centre
+    center = clean.mean(axis=0)
+    a, b = noisy - center, clean - center
     a = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
     b = b / np.maximum(np.linalg.norm(b, axis=1, keepdims=True), 1e-12)
     return 100.0 * float(((a @ b.T).argmax(axis=1) == np.arange(len(a))).mean())

@@ -15,8 +15,8 @@ ROWS = (
     ("linear probe f-mIoU", "linear_probe", "f_miou"),
     ("objects AP25", "instances", "ap25"),
 )
-COLUMNS = ("chance", "colour_only", "points", "student", "lifted")
-HEADS = {"colour_only": "colour", "points": "points", "student": "student", "lifted": "teacher"}
+COLUMNS = ("chance", "color_only", "points", "student", "lifted")
+HEADS = {"color_only": "color", "points": "points", "student": "student", "lifted": "teacher"}
 
 
 def read_metrics(folder: Path) -> dict:
@@ -35,10 +35,15 @@ def render_table(report: dict, page: Path | None = None) -> str:
     try:
         lines = [f"{'percent, held-out homes':28}" + "".join(f"{HEADS.get(column, column):>10}" for column in COLUMNS)]
         lines.append("-" * len(lines[0]))
-        lines += [f"{title:28}" + "".join(_cell(report[block].get(column, {}).get(key)) for column in COLUMNS) for title, block, key in ROWS]
+        lines += [
+            f"{title:28}" + "".join(_cell(report[block].get(column, {}).get(key)) for column in COLUMNS)
+            for title, block, key in ROWS
+        ]
         lines += ["", *_rest(report)]
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError("metrics.json", expected="the keys of an evaluation", got=f"no {error}", fix="Make the report again.") from error
+        raise InputError(
+            "metrics.json", expected="the keys of an evaluation", got=f"no {error}", fix="Make the report again."
+        ) from error
     return "\n".join([*lines, f"report                      {page}"] if page else lines)
 
 
@@ -52,14 +57,26 @@ def _rest(report: dict) -> list[str]:
     if adaptation["before"]["f_miou"] is not None:
         gain = adaptation.get("gain", {}).get("f_miou_interval", [None, None])
         sure = f"   gain 95 % [{gain[0]:+.1f}, {gain[1]:+.1f}]" if gain[0] is not None else ""
-        lines.append(f"adaptation f-mIoU           {adaptation['before']['f_miou']:.1f} -> {adaptation['after']['f_miou']:.1f}{sure}")
+        lines.append(
+            f"adaptation f-mIoU           {adaptation['before']['f_miou']:.1f} -> "
+            f"{adaptation['after']['f_miou']:.1f}{sure}"
+        )
     if report["fit"]["psnr_heldout_median"] is not None:
-        lines.append(f"Gaussians, held-out PSNR    {report['fit']['psnr_heldout_median']:.1f} dB median of {report['fit']['scenes']} scenes")
-    if storage.get("factorised_bytes"):
-        sizes = f"{storage['factorised_bytes'] / 1e6:.1f} MB factorised, {storage['naive_bytes'] / 1e6:.1f} MB as plain features"
+        lines.append(
+            f"Gaussians, held-out PSNR    {report['fit']['psnr_heldout_median']:.1f} dB median of "
+            f"{report['fit']['scenes']} scenes"
+        )
+    if storage.get("factorized_bytes"):
+        sizes = (
+            f"{storage['factorized_bytes'] / 1e6:.1f} MB factorised, {storage['naive_bytes'] / 1e6:.1f} MB "
+            f"as plain features"
+        )
         lines.append(f"lifted targets              {sizes}")
     if report["seconds"]:
-        lines.append("seconds                     " + ", ".join(f"{stage} {value:.0f}" for stage, value in report["seconds"].items() if value))
+        lines.append(
+            "seconds                     "
+            + ", ".join(f"{stage} {value:.0f}" for stage, value in report["seconds"].items() if value)
+        )
     return lines
 
 

@@ -1,4 +1,5 @@
-"""Splats voting for ground-truth points, with the neighbours of a room looked up once for all methods that share its places."""
+"""Splats voting for ground-truth points, with the neighbours of a room looked up once for all methods that share its
+places."""
 
 from __future__ import annotations
 
@@ -13,15 +14,20 @@ from chorus.evaluate.inputs import Field, Room
 class Voting:
     """Predictions at ground-truth points. neighbours: splats that vote for a point."""
 
-    def __init__(self, neighbours: int):
-        self.neighbours = neighbours
+    def __init__(self, neighbors: int):
+        self.neighbors = neighbors
         self._rows: dict[tuple[str, str], np.ndarray] = {}
 
     def rows(self, field: Field, room: Room) -> np.ndarray:
         """[P, k] rows of the field nearest to each ground-truth point of the room, those that speak, nearest first."""
-        key = room.name, hashlib.sha1(np.ascontiguousarray(field.positions)).hexdigest() + hashlib.sha1(field.speaks).hexdigest()
+        key = (
+            room.name,
+            hashlib.sha1(np.ascontiguousarray(field.positions)).hexdigest() + hashlib.sha1(field.speaks).hexdigest(),
+        )
         if key not in self._rows:
-            self._rows[key] = zero_shot.nearest(field.positions, room.truth.positions, field.speaks, neighbours=self.neighbours)
+            self._rows[key] = zero_shot.nearest(
+                field.positions, room.truth.positions, field.speaks, neighbors=self.neighbors
+            )
         return self._rows[key]
 
     def spread(self, labels: np.ndarray, field: Field, room: Room, *, classes: int) -> np.ndarray:

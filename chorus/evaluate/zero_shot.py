@@ -20,7 +20,9 @@ def prompts(names: Sequence[str]) -> list[str]:
 def similarity(features: np.ndarray, text: np.ndarray) -> np.ndarray:
     """[N, T] cosine of features [N, C] and text embeddings [T, C]."""
     if features.ndim != 2 or features.shape[1] != text.shape[1]:
-        raise InputError("zero-shot", expected=f"features [N, {text.shape[1]}] of the text's width", got=list(features.shape))
+        raise InputError(
+            "zero-shot", expected=f"features [N, {text.shape[1]}] of the text's width", got=list(features.shape)
+        )
     return _unit(features) @ _unit(text).T
 
 
@@ -34,18 +36,19 @@ def classify(features: np.ndarray, text: np.ndarray, valid: np.ndarray) -> np.nd
     return np.where(valid, similarity(features, text).argmax(axis=1), -1)
 
 
-def nearest(positions: np.ndarray, points: np.ndarray, valid: np.ndarray, *, neighbours: int) -> np.ndarray:
+def nearest(positions: np.ndarray, points: np.ndarray, valid: np.ndarray, *, neighbors: int) -> np.ndarray:
     """[P, k] rows of the nearest valid splats of each point, nearest first; k = min(neighbours, valid splats)."""
     rows = np.flatnonzero(valid)
     if len(rows) == 0:
         return np.zeros((len(points), 0), np.int64)
-    count = min(neighbours, len(rows))
+    count = min(neighbors, len(rows))
     _, index = cKDTree(positions[rows]).query(points, k=count)
     return rows[index.reshape(len(points), count)].astype(np.int32)
 
 
 def vote(labels: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
-    """[P] the class most of a point's neighbours carry; among equals the one whose voters are nearer; -1 without neighbours.
+    """[P] the class most of a point's neighbours carry; among equals the one whose voters are nearer; -1 without
+    neighbours.
 
     labels: [N] class ids of splats (every row named is valid); rows: [P, k] from :func:`nearest`.
     """

@@ -36,28 +36,38 @@ class FeatureWriter:
         self._seen = torch.zeros(shape[0], dtype=torch.bool)
 
     def write(self, rows: Tensor, features: Tensor) -> None:
-        """Put features [R, C], in half precision, at rows [R]. Raises InputError on NaN, infinity or what half cannot hold."""
+        """Put features [R, C], in half precision, at rows [R]. Raises InputError on NaN, infinity or what half cannot
+        hold."""
         if features.ndim != 2 or features.shape != (len(rows), self._shape[1]):
-            raise InputError(self._where, expected=f"features of shape {[len(rows), self._shape[1]]}", got=list(features.shape))
+            raise InputError(
+                self._where, expected=f"features of shape {[len(rows), self._shape[1]]}", got=list(features.shape)
+            )
         rows, order = rows.cpu().sort()
         half = features.detach().to("cpu", torch.float16)[order].contiguous()
         if not torch.isfinite(half).all():
             raise InputError(self._where, expected="finite features below 65504", got="NaN, infinity or larger values")
         width, data = half.shape[1] * half.element_size(), memoryview(half.numpy()).cast("B") if half.numel() else b""
         begins = [0, *(torch.nonzero(rows.diff() != 1)[:, 0] + 1).tolist(), len(rows)]  # of runs of consecutive rows
-        for begin, end, row in zip(begins[:-1], begins[1:], rows[begins[:-1]].tolist() if len(rows) else [0], strict=True):
+        for begin, end, row in zip(
+            begins[:-1], begins[1:], rows[begins[:-1]].tolist() if len(rows) else [0], strict=True
+        ):
             _write_at(self._descriptor, data[begin * width : end * width], self._start + row * width)
         self._seen[rows] = True
 
     def check_complete(self) -> None:
         """Raise InputError when a row was never written."""
         if not self._seen.all():
-            raise InputError(self._where, expected=f"features of all {self._shape[0]} rows", got=f"{int(self._seen.sum())} rows")
+            raise InputError(
+                self._where, expected=f"features of all {self._shape[0]} rows", got=f"{int(self._seen.sum())} rows"
+            )
 
 
 @contextmanager
-def open_features(path: Path, *, rows: int, channels: int, valid: Tensor | None = None, info: dict | None = None) -> Iterator[FeatureWriter]:
-    """A FeatureWriter for ``rows`` Gaussians; the file appears under its name when the block ends well and every row is written."""
+def open_features(
+    path: Path, *, rows: int, channels: int, valid: Tensor | None = None, info: dict | None = None
+) -> Iterator[FeatureWriter]:
+    """A FeatureWriter for ``rows`` Gaussians; the file appears under its name when the block ends well and every row is
+    written."""
     valid = torch.ones(rows, dtype=torch.bool) if valid is None else valid.cpu().bool().contiguous()
     size = rows * channels * 2
     entries = {

@@ -35,7 +35,11 @@ def read_ply(path: Path) -> GaussianScene:
         coefficients = torch.from_numpy(columns_of(table, rest)).reshape(len(table), 3, -1)  # [N, 3, K - 1]
         sh = torch.cat([sh, coefficients.transpose(1, 2)], dim=1)
     scene = GaussianScene(
-        means=fields["means"], quats=fields["quats"], log_scales=fields["log_scales"], opacity_logits=fields["opacity"][:, 0], sh=sh.contiguous()
+        means=fields["means"],
+        quats=fields["quats"],
+        log_scales=fields["log_scales"],
+        opacity_logits=fields["opacity"][:, 0],
+        sh=sh.contiguous(),
     )
     return scene.validate(path)
 
@@ -44,7 +48,15 @@ def write_ply(path: Path, scene: GaussianScene) -> None:
     """Write a scene as binary little-endian 3DGS .ply (normals zero, as the reference writes them)."""
     scene = scene.validate(path).detached().to("cpu")
     rest = scene.sh[:, 1:].transpose(1, 2).reshape(len(scene), -1)  # [N, 3 (K - 1)], channel by channel
-    blocks = [scene.means, torch.zeros_like(scene.means), scene.sh[:, 0], rest, scene.opacity_logits[:, None], scene.log_scales, scene.quats]
+    blocks = [
+        scene.means,
+        torch.zeros_like(scene.means),
+        scene.sh[:, 0],
+        rest,
+        scene.opacity_logits[:, None],
+        scene.log_scales,
+        scene.quats,
+    ]
     values = torch.cat([block.float() for block in blocks], dim=1).contiguous().numpy()  # [N, 17 + 3 (K - 1)]
     names = [*_CORE["means"], "nx", "ny", "nz", *_CORE["dc"], *(f"f_rest_{i}" for i in range(rest.shape[1]))]
     names += [*_CORE["opacity"], *_CORE["log_scales"], *_CORE["quats"]]
@@ -61,11 +73,18 @@ def _rest_names(path: Path, names: tuple[str, ...]) -> list[str]:
 def _check_columns(path: Path, table: np.ndarray, wanted: list[str]) -> None:
     present = table.dtype.names
     if "packed_position" in present:
-        raise InputError(path, expected="an uncompressed 3DGS .ply", got="a compressed one", fix="Export it uncompressed from the viewer that made it.")
+        raise InputError(
+            path,
+            expected="an uncompressed 3DGS .ply",
+            got="a compressed one",
+            fix="Export it uncompressed from the viewer that made it.",
+        )
     missing = [name for name in wanted if name not in present]
     if missing:
         kind = " (a point cloud?)" if {"x", "y", "z"} <= set(present) and "opacity" not in present else ""
         got = f"none named {', '.join(missing)}{kind}"
-        raise InputError(path, expected="the properties of a 3DGS .ply", got=got, fix="Export the scene from a 3DGS trainer.")
+        raise InputError(
+            path, expected="the properties of a 3DGS .ply", got=got, fix="Export the scene from a 3DGS trainer."
+        )
     if len(table) == 0:
         raise InputError(path, expected="at least one Gaussian", got="none")

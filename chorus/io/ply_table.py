@@ -1,4 +1,5 @@
-"""The PLY container: a text header that names columns, then ascii or binary rows. Knows nothing of what the columns mean."""
+"""The PLY container: a text header that names columns, then ascii or binary rows. Knows nothing of what the columns
+mean."""
 
 from __future__ import annotations
 
@@ -28,7 +29,16 @@ _TYPES = {
     "double": "f8",
     "float64": "f8",
 }
-_NAMES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
+_NAMES = {
+    "i1": "char",
+    "u1": "uchar",
+    "i2": "short",
+    "u2": "ushort",
+    "i4": "int",
+    "u4": "uint",
+    "f4": "float",
+    "f8": "double",
+}
 _ORDERS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER = 1 << 20  # bytes; a real header has a few kilobytes
 
@@ -64,10 +74,18 @@ def read_table(path: Path, element: str = "vertex") -> np.ndarray:
     for entry in header.elements:
         if entry.name == element:
             if entry.lists:
-                raise InputError(path, expected=f"element {element} without list properties", got=", ".join(entry.lists))
-            return _ascii_rows(path, lines[offset:], entry) if header.order == "=" else _binary_rows(path, body[offset:], entry, header.order)
+                raise InputError(
+                    path, expected=f"element {element} without list properties", got=", ".join(entry.lists)
+                )
+            return (
+                _ascii_rows(path, lines[offset:], entry)
+                if header.order == "="
+                else _binary_rows(path, body[offset:], entry, header.order)
+            )
         offset += entry.count if header.order == "=" else _fixed_size(path, entry, header.order)
-    raise InputError(path, expected=f"an element '{element}'", got=", ".join(e.name for e in header.elements) or "no element")
+    raise InputError(
+        path, expected=f"an element '{element}'", got=", ".join(e.name for e in header.elements) or "no element"
+    )
 
 
 def write_table(path: Path, table: np.ndarray, *, element: str = "vertex") -> None:
@@ -87,11 +105,15 @@ def columns_of(table: np.ndarray, names: list[str]) -> np.ndarray:
 
 def _parse_header(path: Path, content: bytes) -> _Header:
     if not content.startswith((b"ply\n", b"ply\r\n")):
-        raise InputError(path, expected="a PLY file (first line 'ply')", got=repr(content[:16]) if content else "an empty file")
+        raise InputError(
+            path, expected="a PLY file (first line 'ply')", got=repr(content[:16]) if content else "an empty file"
+        )
     end = content.find(b"end_header", 0, _MAX_HEADER)
     stop = content.find(b"\n", end) if end >= 0 else -1
     if stop < 0:
-        raise InputError(path, expected="a header that ends with 'end_header'", got="none", fix="The file is cut off: copy it again.")
+        raise InputError(
+            path, expected="a header that ends with 'end_header'", got="none", fix="The file is cut off: copy it again."
+        )
     order, elements = None, []
     for line in content[:end].decode("ascii", "replace").splitlines()[1:]:
         words = line.split()
@@ -130,7 +152,12 @@ def _row_type(path: Path, element: _Element, order: str) -> np.dtype:
 
 def _fixed_size(path: Path, element: _Element, order: str) -> int:
     if element.lists:
-        raise InputError(path, expected="the vertices before any element with lists", got=f"element {element.name} first", fix="Write vertices first.")
+        raise InputError(
+            path,
+            expected="the vertices before any element with lists",
+            got=f"element {element.name} first",
+            fix="Write vertices first.",
+        )
     return element.count * _row_type(path, element, order).itemsize
 
 
@@ -138,7 +165,12 @@ def _binary_rows(path: Path, body: memoryview, element: _Element, order: str) ->
     kind = _row_type(path, element, order)
     if len(body) < element.count * kind.itemsize:
         got = f"{len(body) // kind.itemsize} rows"
-        raise InputError(path, expected=f"{element.count} rows of {kind.itemsize} bytes", got=got, fix="The file is cut off: copy it again.")
+        raise InputError(
+            path,
+            expected=f"{element.count} rows of {kind.itemsize} bytes",
+            got=got,
+            fix="The file is cut off: copy it again.",
+        )
     rows = np.frombuffer(body, kind, count=element.count)
     return rows.astype(kind.newbyteorder("="))
 
@@ -149,7 +181,9 @@ def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray
     if len(rows) < element.count or any(len(row) != len(kind.names) for row in rows):
         good = sum(len(row) == len(kind.names) for row in rows)
         fix = "The file is cut off or damaged: copy it again."
-        raise InputError(path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix=fix)
+        raise InputError(
+            path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix=fix
+        )
     try:
         values = np.array(rows, dtype=np.float64).reshape(element.count, len(kind.names))
     except ValueError as error:

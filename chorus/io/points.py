@@ -31,8 +31,10 @@ def read_points(path: Path) -> PointCloud:
     points = _finite(path, columns_of(table, ["x", "y", "z"]), "positions")
     colors = None
     if {"red", "green", "blue"} <= names:
-        colors = _finite(path, columns_of(table, ["red", "green", "blue"]), "colours")
-        colors = colors * 255.0 if table.dtype["red"].kind == "f" and colors.max() <= 1.0 else colors  # floats in [0, 1]
+        colors = _finite(path, columns_of(table, ["red", "green", "blue"]), "colors")
+        colors = (
+            colors * 255.0 if table.dtype["red"].kind == "f" and colors.max() <= 1.0 else colors
+        )  # floats in [0, 1]
         colors = np.rint(np.clip(colors, 0.0, 255.0)).astype(np.uint8)
     normals = _finite(path, columns_of(table, ["nx", "ny", "nz"]), "normals") if {"nx", "ny", "nz"} <= names else None
     return PointCloud(points=points, colors=colors, normals=normals)
@@ -40,7 +42,11 @@ def read_points(path: Path) -> PointCloud:
 
 def write_points(path: Path, cloud: PointCloud) -> None:
     """Write a point cloud as binary .ply, with the colours and normals it has."""
-    blocks = [(("x", "y", "z"), "f4", cloud.points), (("nx", "ny", "nz"), "f4", cloud.normals), (("red", "green", "blue"), "u1", cloud.colors)]
+    blocks = [
+        (("x", "y", "z"), "f4", cloud.points),
+        (("nx", "ny", "nz"), "f4", cloud.normals),
+        (("red", "green", "blue"), "u1", cloud.colors),
+    ]
     blocks = [block for block in blocks if block[2] is not None]
     table = np.empty(len(cloud.points), [(name, kind) for names, kind, _ in blocks for name in names])
     for names, _, values in blocks:

@@ -1,4 +1,5 @@
-"""The .splat format of web viewers: 32 bytes a Gaussian - position, linear scale (float32), RGBA and rotation (bytes)."""
+"""The .splat format of web viewers: 32 bytes a Gaussian - position, linear scale (float32), RGBA and rotation
+(bytes)."""
 
 from __future__ import annotations
 
@@ -22,16 +23,27 @@ def read_splat(path: Path) -> GaussianScene:
     except OSError as error:
         raise InputError(path, expected="a readable .splat file", got=error.strerror or error) from error
     if len(content) == 0 or len(content) % _ROW.itemsize:
-        raise InputError(path, expected=f"a multiple of {_ROW.itemsize} bytes", got=len(content), fix="The file is cut off or no .splat: copy it again.")
+        raise InputError(
+            path,
+            expected=f"a multiple of {_ROW.itemsize} bytes",
+            got=len(content),
+            fix="The file is cut off or no .splat: copy it again.",
+        )
     rows = np.frombuffer(content, _ROW)
     if (rows["scale"] < 0).any():
-        raise InputError(path, expected="scales of at least 0", got=f"{int((rows['scale'] < 0).any(axis=1).sum())} negative ones")
+        raise InputError(
+            path, expected="scales of at least 0", got=f"{int((rows['scale'] < 0).any(axis=1).sum())} negative ones"
+        )
     rgba = torch.from_numpy(rows["rgba"].astype(np.float32) / 255.0)
     quats = torch.from_numpy(rows["rotation"].astype(np.float32) - 128.0) / 128.0
     degenerate = quats.norm(dim=1) < 1e-3
     quats[degenerate] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     return scene_from_colors(
-        torch.from_numpy(rows["position"].astype(np.float32)), quats, torch.from_numpy(rows["scale"].astype(np.float32)), rgba[:, 3], rgba[:, :3]
+        torch.from_numpy(rows["position"].astype(np.float32)),
+        quats,
+        torch.from_numpy(rows["scale"].astype(np.float32)),
+        rgba[:, 3],
+        rgba[:, :3],
     ).validate(path)
 
 

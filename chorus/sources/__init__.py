@@ -28,7 +28,11 @@ def ingest_folder(folder: Path, params: CaptureParams) -> Capture:
 
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(folder, expected="a folder of photos or RGB-D frames", got="no such folder" if not folder.exists() else "a file")
+        raise InputError(
+            folder,
+            expected="a folder of photos or RGB-D frames",
+            got="no such folder" if not folder.exists() else "a file",
+        )
     if not any(folder.iterdir()):
         raise InputError(folder, expected="a folder of photos or RGB-D frames", got="an empty folder")
     readers = {"photos": read_photos, "rgbd": read_rgbd}

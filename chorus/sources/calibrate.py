@@ -1,8 +1,8 @@
 """Self-calibration of RGB-D captures: the colour camera's pinhole and each frame's pose, from feature matches.
 
-Depth cameras are calibrated by their makers; the colour images beside them often only pretend to share that calibration, and
-tracked poses are a few pixels off. Matches between frames must obey the epipolar line of the true colour cameras, so minimising the
-Sampson distance (Hartley and Zisserman, 11.4.3) under priors finds both.
+Depth cameras are calibrated by their makers; the colour images beside them often only pretend to share that
+calibration, and tracked poses are a few pixels off. Matches between frames must obey the epipolar line of the true
+colour cameras, so minimising the Sampson distance (Hartley and Zisserman, 11.4.3) under priors finds both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _MATCHES = 12000  # at most, drawn evenly
 _MIN_MATCHES = 300
 _FAR = 8.0  # pixels beyond which a match is taken for wrong before anything is fitted
 _PIXEL = 0.5  # scale of the robust (Cauchy) loss
-_SHARED_PRIOR = np.array([0.15, 0.03, 0.03, 0.02, 0.02, 0.02, 0.03, 0.03, 0.03])  # ln f, centre / f, rotation (rad), offset (m)
+_SHARED_PRIOR = np.array(
+    [0.15, 0.03, 0.03, 0.02, 0.02, 0.02, 0.03, 0.03, 0.03]
+)  # ln f, centre / f, rotation (rad), offset (m)
 _FRAME_PRIOR = np.array([0.01, 0.01, 0.01, 0.015, 0.015, 0.015])  # rotation (rad), position (m) of one frame
 _GOOD = 0.4  # pixels of median residual with which the given calibration stands
 _MIN_GAIN = 0.15  # the median residual must fall by this share, or it stands too
@@ -65,7 +67,12 @@ def calibrate(images: np.ndarray, cameras: Cameras) -> Calibration:
         return Calibration(cameras, cameras, before, before)
     K, world_from_color = _cameras(cameras, shared, frames)
     depth_poses = np.linalg.inv(cameras.world_from_cam @ _rigid(frames))
-    color = Cameras(K=np.repeat(K[None], len(cameras), axis=0), cam_from_world=np.linalg.inv(world_from_color), width=cameras.width, height=cameras.height)
+    color = Cameras(
+        K=np.repeat(K[None], len(cameras), axis=0),
+        cam_from_world=np.linalg.inv(world_from_color),
+        width=cameras.width,
+        height=cameras.height,
+    )
     depth = Cameras(K=cameras.K, cam_from_world=depth_poses, width=cameras.width, height=cameras.height)
     return Calibration(color, depth, before, after)
 
@@ -81,7 +88,9 @@ def _matches(images: np.ndarray, cameras: Cameras) -> _Matches:
 def _rigid(values: np.ndarray) -> np.ndarray:
     """[..., 4, 4] of rotation vectors (rad) and offsets [..., 6]."""
     matrices = np.broadcast_to(np.eye(4), (*values.shape[:-1], 4, 4)).copy()
-    matrices[..., :3, :3] = Rotation.from_rotvec(values[..., :3].reshape(-1, 3)).as_matrix().reshape(*values.shape[:-1], 3, 3)
+    matrices[..., :3, :3] = (
+        Rotation.from_rotvec(values[..., :3].reshape(-1, 3)).as_matrix().reshape(*values.shape[:-1], 3, 3)
+    )
     matrices[..., :3, 3] = values[..., 3:]
     return matrices
 
@@ -100,7 +109,9 @@ def _residuals(cameras: Cameras, matches: _Matches, shared: np.ndarray, frames: 
     K, world_from_color = _cameras(cameras, shared, frames)
     b_from_a = np.linalg.inv(world_from_color)[matches.b] @ world_from_color[matches.a]
     inverse = np.linalg.inv(K)
-    ray_a, ray_b = ((np.concatenate([p, np.ones((len(p), 1))], axis=1)) @ inverse.T for p in (matches.pixels_a, matches.pixels_b))
+    ray_a, ray_b = (
+        (np.concatenate([p, np.ones((len(p), 1))], axis=1)) @ inverse.T for p in (matches.pixels_a, matches.pixels_b)
+    )
     rotation, offset = b_from_a[:, :3, :3], b_from_a[:, :3, 3]
     line_b = np.cross(offset, np.einsum("mij,mj->mi", rotation, ray_a))
     line_a = np.einsum("mji,mj->mi", rotation, np.cross(ray_b, offset))
@@ -129,7 +140,9 @@ def _fit_frames(cameras: Cameras, matches: _Matches, shared: np.ndarray, start: 
     prior = np.tile(_FRAME_PRIOR, views)
 
     def cost(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([_robust(_residuals(cameras, matches, shared, values.reshape(views, width))), values / prior])
+        return np.concatenate(
+            [_robust(_residuals(cameras, matches, shared, values.reshape(views, width))), values / prior]
+        )
 
     pattern = lil_matrix((len(matches.a) + views * width, views * width), dtype=np.int8)
     rows = np.arange(len(matches.a))
@@ -137,5 +150,7 @@ def _fit_frames(cameras: Cameras, matches: _Matches, shared: np.ndarray, start: 
         pattern[rows, matches.a * width + column] = 1
         pattern[rows, matches.b * width + column] = 1
     pattern[len(rows) + np.arange(views * width), np.arange(views * width)] = 1
-    found = least_squares(cost, start.ravel(), x_scale=prior, jac_sparsity=pattern.tocsr(), tr_solver="lsmr", max_nfev=12)
+    found = least_squares(
+        cost, start.ravel(), x_scale=prior, jac_sparsity=pattern.tocsr(), tr_solver="lsmr", max_nfev=12
+    )
     return found.x.reshape(views, width)

@@ -33,7 +33,8 @@ class _Frame:
 
 
 def read_photos(folder: Path, params: CaptureParams) -> Capture:
-    """A capture from a folder with transforms.json: distortion undone, scaled to ``photo_long_side``, z up, ``max_views`` at most.
+    """A capture from a folder with transforms.json: distortion undone, scaled to ``photo_long_side``, z up,
+    ``max_views`` at most.
 
     Photos named there that are absent or unreadable are skipped and counted in ``info["skipped"]``; when fewer than
     3 views or less than half remain, or poses are not rigid, raises InputError.
@@ -41,7 +42,14 @@ def read_photos(folder: Path, params: CaptureParams) -> Capture:
     folder = Path(folder)
     spec = _read_spec(folder / "transforms.json")
     frames, missing = _frames(folder, spec)
-    frames = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), params.max_views)).round().astype(int))] if frames else []
+    frames = (
+        [
+            frames[i]
+            for i in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), params.max_views)).round().astype(int))
+        ]
+        if frames
+        else []
+    )
     images, kept, unreadable = [], [], []
     for frame in frames:
         try:
@@ -53,13 +61,25 @@ def read_photos(folder: Path, params: CaptureParams) -> Capture:
     _check_enough(folder, kept, unreadable + missing)
     if len({image.shape for image, _ in images}) > 1:
         sizes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image, _ in images})
-        raise InputError(folder, expected="photos of one size", got=", ".join(sizes), fix="Keep the photos of one orientation in transforms.json.")
+        raise InputError(
+            folder,
+            expected="photos of one size",
+            got=", ".join(sizes),
+            fix="Keep the photos of one orientation in transforms.json.",
+        )
     height, width = images[0][0].shape[:2]
-    cameras = Cameras(K=np.stack([K for _, K in images]), cam_from_world=from_opengl(np.stack([f.pose for f in kept])), width=width, height=height)
+    cameras = Cameras(
+        K=np.stack([K for _, K in images]),
+        cam_from_world=from_opengl(np.stack([f.pose for f in kept])),
+        width=width,
+        height=height,
+    )
     pixels = np.stack([image for image, _ in images])
     points, colors = _points(folder, spec, pixels, cameras)
     info = {"source": "photos", "metric": False, "skipped": {name: count for name, count in skipped.items() if count}}
-    return upright(Capture(images=pixels, cameras=cameras, points=points, point_colors=colors, info=info)).validate(folder)
+    return upright(Capture(images=pixels, cameras=cameras, points=points, point_colors=colors, info=info)).validate(
+        folder
+    )
 
 
 def _read_spec(path: Path) -> dict:
@@ -68,7 +88,12 @@ def _read_spec(path: Path) -> dict:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(path, expected="a JSON file of camera poses", got=error) from error
     if not isinstance(spec, dict) or not isinstance(spec.get("frames"), list) or not spec["frames"]:
-        raise InputError(path, expected="a list 'frames' with file_path and transform_matrix", got="no poses", fix="Run structure from motion first.")
+        raise InputError(
+            path,
+            expected="a list 'frames' with file_path and transform_matrix",
+            got="no poses",
+            fix="Run structure from motion first.",
+        )
     return spec
 
 
@@ -94,8 +119,14 @@ def _frame(folder: Path, path: Path, spec: dict) -> _Frame:
         with Image.open(path) as image:
             size = (int(spec.get("w", image.width)), int(spec.get("h", image.height)))
         fx = spec.get("fl_x") or 0.5 * size[0] / np.tan(0.5 * spec["camera_angle_x"])
-        fy = spec.get("fl_y") or (0.5 * size[1] / np.tan(0.5 * spec["camera_angle_y"]) if "camera_angle_y" in spec and "fl_x" not in spec else fx)
-        K = np.array([[fx, 0, spec.get("cx", size[0] / 2)], [0, fy, spec.get("cy", size[1] / 2)], [0, 0, 1]], dtype=np.float64)
+        fy = spec.get("fl_y") or (
+            0.5 * size[1] / np.tan(0.5 * spec["camera_angle_y"])
+            if "camera_angle_y" in spec and "fl_x" not in spec
+            else fx
+        )
+        K = np.array(
+            [[fx, 0, spec.get("cx", size[0] / 2)], [0, fy, spec.get("cy", size[1] / 2)], [0, 0, 1]], dtype=np.float64
+        )
         fisheye = str(spec.get("camera_model", "")).upper() == "OPENCV_FISHEYE"
         names = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
         distortion = np.array([float(spec.get(name, 0.0)) for name in names])
@@ -106,20 +137,32 @@ def _frame(folder: Path, path: Path, spec: dict) -> _Frame:
     except OSError:  # an unreadable photo is counted by the caller when it is opened again
         return _Frame(path, np.array(spec.get("transform_matrix")), np.eye(3), np.zeros(4), False, (1, 1))
     if pose.shape != (4, 4) or not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=2e-2):
-        raise InputError(where, expected="a rigid 4x4 transform_matrix", got="NaN, scale or shear" if pose.shape == (4, 4) else list(pose.shape))
+        raise InputError(
+            where,
+            expected="a rigid 4x4 transform_matrix",
+            got="NaN, scale or shear" if pose.shape == (4, 4) else list(pose.shape),
+        )
     return _Frame(path, pose, K, distortion, fisheye, size)
 
 
 def _undistorted(frame: _Frame, long_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(image [H, W, 3] uint8, K [3, 3]) of the pinhole camera whose image holds only seen pixels, at most ``long_side``."""
+    """(image [H, W, 3] uint8, K [3, 3]) of the pinhole camera whose image holds only seen pixels, at most
+    ``long_side``."""
     image, K = _load_rgb(frame.path), frame.K.copy()
     height, width = image.shape[:2]
     if abs(width * frame.size[1] - height * frame.size[0]) > max(width, height):  # not the same picture at another size
-        raise InputError(frame.path, expected=f"an image like {frame.size[0]}x{frame.size[1]}", got=f"{width}x{height}", fix="Undo the rotation or crop.")
+        raise InputError(
+            frame.path,
+            expected=f"an image like {frame.size[0]}x{frame.size[1]}",
+            got=f"{width}x{height}",
+            fix="Undo the rotation or crop.",
+        )
     K[0] *= width / frame.size[0]
     K[1] *= height / frame.size[1]
     if frame.fisheye:
-        new_K = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, frame.distortion, (width, height), np.eye(3), balance=0.0)
+        new_K = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(
+            K, frame.distortion, (width, height), np.eye(3), balance=0.0
+        )
         image = cv2.fisheye.undistortImage(image, K, frame.distortion, Knew=new_K)
         K = new_K
     elif np.abs(frame.distortion).max() > 0:
@@ -156,7 +199,9 @@ def _check_enough(folder: Path, kept: list, lost: list[str]) -> None:
         raise InputError(folder, expected=expected, got=got, fix="Copy the photos beside transforms.json.")
 
 
-def _points(folder: Path, spec: dict, images: np.ndarray, cameras: Cameras) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _points(
+    folder: Path, spec: dict, images: np.ndarray, cameras: Cameras
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The sparse cloud the file names (nerfstudio's ply_file_path), or points triangulated from the photos."""
     named = folder / str(spec["ply_file_path"]) if spec.get("ply_file_path") else None
     if named is not None and named.is_file():

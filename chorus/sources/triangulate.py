@@ -30,8 +30,11 @@ def triangulate(images: np.ndarray, cameras: Cameras) -> tuple[np.ndarray | None
     return points[keep].astype(np.float32), np.concatenate(colors)[keep]
 
 
-def feature_matches(images: np.ndarray, cameras: Cameras, *, max_distance: float) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    """(view a, view b, pixels [M, 2] in a, pixels [M, 2] in b) of nearby views, within ``max_distance`` pixels of the epipolar line."""
+def feature_matches(
+    images: np.ndarray, cameras: Cameras, *, max_distance: float
+) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+    """(view a, view b, pixels [M, 2] in a, pixels [M, 2] in b) of nearby views, within ``max_distance`` pixels of the
+    epipolar line."""
     sift = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)
     features = [_detect(sift, image) for image in images]
     matches = []
@@ -60,7 +63,9 @@ def _pairs(cameras: Cameras) -> list[tuple[int, int]]:
     pairs = set()
     for a, row in enumerate(cost):
         order = [int(b) for b in np.argsort(row, kind="stable") if np.isfinite(row[b])]
-        chosen = order[: 3 * _NEIGHBOURS : 3] + order[:1]  # every third neighbour: a wider baseline for the same number of pairs
+        chosen = (
+            order[: 3 * _NEIGHBOURS : 3] + order[:1]
+        )  # every third neighbour: a wider baseline for the same number of pairs
         pairs |= {(min(a, b), max(a, b)) for b in chosen}
     return sorted(pairs)
 
@@ -89,10 +94,14 @@ def _epipolar_distance(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, p
     essential = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) @ b_from_a[:3, :3]
     fundamental = np.linalg.inv(cameras.K[b]).T @ essential @ np.linalg.inv(cameras.K[a])
     lines = _homogeneous(pixels_a) @ fundamental.T
-    return np.abs((lines * _homogeneous(pixels_b)).sum(axis=1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-12)
+    return np.abs((lines * _homogeneous(pixels_b)).sum(axis=1)) / np.maximum(
+        np.linalg.norm(lines[:, :2], axis=1), 1e-12
+    )
 
 
-def _triangulate_pair(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _triangulate_pair(
+    cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pixels_b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Points [M, 3] by the linear method (Hartley and Zisserman, 12.2) and [M] whether both views agree with them."""
     if len(pixels_a) == 0:
         return np.zeros((0, 3)), np.zeros(0, bool)
@@ -106,12 +115,15 @@ def _triangulate_pair(cameras: Cameras, a: int, b: int, pixels_a: np.ndarray, pi
         error = np.linalg.norm(seen[:, :2] / np.maximum(depth, 1e-9)[:, None] - pixels, axis=1)
         good &= (depth > 0) & (error < _MAX_REPROJECTION)
     rays = [points - cameras.positions[v] for v in (a, b)]
-    cosine = (rays[0] * rays[1]).sum(axis=1) / np.maximum(np.linalg.norm(rays[0], axis=1) * np.linalg.norm(rays[1], axis=1), 1e-12)
+    cosine = (rays[0] * rays[1]).sum(axis=1) / np.maximum(
+        np.linalg.norm(rays[0], axis=1) * np.linalg.norm(rays[1], axis=1), 1e-12
+    )
     return points, good & (cosine < np.cos(_MIN_ANGLE)) & (cosine > np.cos(_MAX_ANGLE))
 
 
 def _supported(points: np.ndarray, cameras: Cameras) -> np.ndarray:
-    """[P] bool: points with company, by the distance to their 8th neighbour beside the distance to the nearest camera."""
+    """[P] bool: points with company, by the distance to their 8th neighbour beside the distance to the nearest
+    camera."""
     spacing = cKDTree(points).query(points, k=min(9, len(points)))[0][:, -1]
     reach = cKDTree(cameras.positions).query(points)[0]
     relative = spacing / np.maximum(reach, 1e-9)

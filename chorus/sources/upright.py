@@ -17,8 +17,8 @@ _VIEW_DISTANCE = 2.0  # what the median distance from camera to scene becomes wh
 def upright(capture: Capture) -> Capture:
     """The same capture in a z-up world, by its cameras' up vectors and its level surfaces.
 
-    Where ``info["metric"]`` is False the scene is also scaled so that cameras look at it from a median 2 units; the factor
-    is kept in ``info["scale"]``. Raises InputError when the cameras' up vectors cancel out.
+    Where ``info["metric"]`` is False the scene is also scaled so that cameras look at it from a median 2 units; the
+    factor is kept in ``info["scale"]``. Raises InputError when the cameras' up vectors cancel out.
     """
     up = camera_up(capture.cameras)
     normals = _surface_normals(capture)
@@ -34,11 +34,14 @@ def upright(capture: Capture) -> Capture:
 
 
 def camera_up(cameras: Cameras) -> np.ndarray:
-    """[3] unit: the direction most cameras hold upwards (the mean of their -y axes, those rolled by over 45 degrees left out)."""
+    """[3] unit: the direction most cameras hold upwards (the mean of their -y axes, those rolled by over 45 degrees
+    left out)."""
     ups = -cameras.cam_from_world[:, 1, :3]  # [V, 3]
     mean = ups.mean(axis=0)
     if np.linalg.norm(mean) < 0.2:
-        raise InputError("gravity alignment", expected="cameras held mostly the same way up", got="up vectors that cancel out")
+        raise InputError(
+            "gravity alignment", expected="cameras held mostly the same way up", got="up vectors that cancel out"
+        )
     mean /= np.linalg.norm(mean)
     steady = ups @ mean > np.cos(np.radians(45.0))
     if steady.any():
@@ -47,8 +50,9 @@ def camera_up(cameras: Cameras) -> np.ndarray:
 
 
 def level_up(normals: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """[3] ``up`` refined by surface normals [M, 3]: the level ones (floor, tables) drag it along, the upright ones (walls) push
-    it into their plane. Each narrowing cone solves min sum_walls (n.u)^2 - sum_level (n.u)^2, a 3x3 eigenproblem."""
+    """[3] ``up`` refined by surface normals [M, 3]: the level ones (floor, tables) drag it along, the upright ones
+    (walls) push it into their plane. Each narrowing cone solves min sum_walls (n.u)^2 - sum_level (n.u)^2, a 3x3
+    eigenproblem."""
     for cone in _CONES:
         tilt = np.abs(normals @ up)  # cosine to up
         level, wall = normals[tilt > np.cos(cone)], normals[tilt < np.sin(cone)]
@@ -63,13 +67,17 @@ def level_up(normals: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def floor_height(heights: np.ndarray) -> float:
-    """The lowest level surface among heights [P]: the first 4 cm bin of the lower half that holds over 1 % of them and stands out
-    from those above it; the 1st percentile where none does."""
+    """The lowest level surface among heights [P]: the first 4 cm bin of the lower half that holds over 1 % of them and
+    stands out from those above it; the 1st percentile where none does."""
     low, high = np.percentile(heights, [0.2, 99.8])
     counts, edges = np.histogram(heights, np.arange(low - 0.04, high + 0.08, 0.04))
     for level in np.flatnonzero(edges[:-1] < 0.5 * (low + high)):
         above = counts[level + 2 : level + 8]
-        if counts[level] > 0.01 * len(heights) and counts[level] == counts[max(0, level - 2) : level + 3].max() and counts[level] > 1.5 * np.median(above):
+        if (
+            counts[level] > 0.01 * len(heights)
+            and counts[level] == counts[max(0, level - 2) : level + 3].max()
+            and counts[level] > 1.5 * np.median(above)
+        ):
             return float(np.median(heights[(heights >= edges[level]) & (heights <= edges[level + 1])]))
     return float(np.percentile(heights, 1))
 
@@ -99,12 +107,16 @@ def _surface_normals(capture: Capture) -> np.ndarray:
 
 
 def _scene_points(capture: Capture) -> np.ndarray:
-    """[P, 3] what the scene is made of, as far as known: points, else unprojected depth, else the cameras themselves."""
+    """[P, 3] what the scene is made of, as far as known: points, else unprojected depth, else the cameras
+    themselves."""
     if capture.points is not None and len(capture.points):
         return capture.points.astype(np.float64)
     if capture.depth is not None:
         step = max(1, capture.cameras.width // 80)
-        clouds = [unproject(capture.depth[v], capture.cameras, v, step)[capture.depth[v, ::step, ::step] > 0] for v in range(len(capture))]
+        clouds = [
+            unproject(capture.depth[v], capture.cameras, v, step)[capture.depth[v, ::step, ::step] > 0]
+            for v in range(len(capture))
+        ]
         if sum(map(len, clouds)):
             return np.concatenate(clouds)
     return capture.cameras.positions
@@ -130,7 +142,9 @@ def _moved(capture: Capture, turn: np.ndarray, scale: float) -> Capture:
     poses = capture.cameras.cam_from_world.copy()
     poses[:, :3, 3] *= scale
     cameras = replace(capture.cameras, cam_from_world=poses).moved(turn)
-    points = None if capture.points is None else (scale * capture.points @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)
+    points = (
+        None if capture.points is None else (scale * capture.points @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)
+    )
     depth = None if capture.depth is None else (capture.depth * scale).astype(np.float32)
     info = {**capture.info, "scale": round(scale, 6)}
     return replace(capture, cameras=cameras, points=points, depth=depth, info=info)

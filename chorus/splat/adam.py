@@ -9,7 +9,8 @@ _BETA1, _BETA2, _EPS = 0.9, 0.99, 1e-15  # a short second moment: a fit has hund
 
 
 class RowAdam:
-    """Adam (Kingma and Ba 2015) on tensors [N, ...] that share their rows: one learning rate a tensor, rows replaced or added at will."""
+    """Adam (Kingma and Ba 2015) on tensors [N, ...] that share their rows: one learning rate a tensor, rows replaced or
+    added at will."""
 
     def __init__(self, params: dict[str, Tensor], rates: dict[str, float]):
         self.params = {name: tensor.detach().clone().requires_grad_(True) for name, tensor in params.items()}
@@ -23,7 +24,8 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
-        """One update with every rate times ``factor``; gradients are cleared. Rows with a NaN gradient stay where they are."""
+        """One update with every rate times ``factor``; gradients are cleared. Rows with a NaN gradient stay where they
+        are."""
         self._steps += 1
         bias1, bias2 = 1 - _BETA1**self._steps, 1 - _BETA2**self._steps
         for name, tensor in self.params.items():

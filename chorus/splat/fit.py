@@ -27,7 +27,13 @@ _SSIM_WEIGHT, _DEPTH_WEIGHT = 0.2, 0.2
 _SCALE_WEIGHT = 0.01  # pull towards small Gaussians (Kheradmand et al. 2024), and away from needles
 _MAX_STRETCH = 8.0  # a disk's longer over its shorter radius, beyond which it is a needle
 _SMALLEST, _LARGEST = 0.2, 0.1  # standard deviations: of a pixel's footprint, of the scene's extent
-_RATES = {"means": 0.03, "quats": 0.01, "log_scales": 0.03, "opacity_logits": 0.07, "sh": 0.02}  # means: in units of the median spacing
+_RATES = {
+    "means": 0.03,
+    "quats": 0.01,
+    "log_scales": 0.03,
+    "opacity_logits": 0.07,
+    "sh": 0.02,
+}  # means: in units of the median spacing
 _LAST_RATE = 0.1  # of the first, cosine between
 _FIRST_SHARE = 0.8  # of the Gaussians are there from the start, the rest go where the error is
 _MIN_SEEN = 1.0  # pixels of rendering weight, below which a Gaussian is left out in the end
@@ -59,11 +65,14 @@ class Views:
         return self.images[view].float() / 255.0
 
 
-def fit_scene(capture: Capture, params: FitParams, *, seed: int, progress: Callable[[int, int], None] | None = None) -> FitResult:
+def fit_scene(
+    capture: Capture, params: FitParams, *, seed: int, progress: Callable[[int, int], None] | None = None
+) -> FitResult:
     """Fit Gaussians to every view but each 8th. progress(iteration, iterations) is called now and then.
 
-    Loss (Kerbl et al. 2023): 0.8 L1 + 0.2 (1 - SSIM), and the relative error of the rendered depth where depth is known. A gain and
-    a bias a view take up exposure. Same capture, params and seed give the same scene. Raises InputError when nothing can start it.
+    Loss (Kerbl et al. 2023): 0.8 L1 + 0.2 (1 - SSIM), and the relative error of the rendered depth where depth is
+    known. A gain and a bias a view take up exposure. Same capture, params and seed give the same scene. Raises
+    InputError when nothing can start it.
     """
     start = time.perf_counter()
     capture.validate("capture to fit")
@@ -78,12 +87,24 @@ def fit_scene(capture: Capture, params: FitParams, *, seed: int, progress: Calla
     adam, unit = _start(seeds)
     exposure = Exposure(len(capture), views.train)
     state = _State(views, adam, exposure, unit, _size_range(seeds), rng, {})
-    refine_at = set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int)) if iterations > 40 else set()
+    refine_at = (
+        set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int))
+        if iterations > 40
+        else set()
+    )
     for iteration, view in enumerate(_order(views.train, iterations, rng)):
         state.step(view, rate=_rate(iteration / iterations))
         if iteration in refine_at:
             left = len([at for at in refine_at if at >= iteration])
-            refine(capture, adam, state.renders, budget=budget, share=1.0 / left, footprint=float(np.median(seeds.footprint)), rng=rng)
+            refine(
+                capture,
+                adam,
+                state.renders,
+                budget=budget,
+                share=1.0 / left,
+                footprint=float(np.median(seeds.footprint)),
+                rng=rng,
+            )
         if progress is not None and iteration % 20 == 0:
             progress(iteration, iterations)
     scene = _drop_unseen(_scene(adam).detached().validate("fitted scene"), capture, views)
@@ -103,9 +124,12 @@ class _State:
     renders: dict  # view -> (absolute error [H, W], rendered depth [H, W]) of its last step
 
     def step(self, view: int, rate: float) -> None:
-        """One step of the Gaussians and of the view's exposure towards that view; what it rendered is kept for densification."""
+        """One step of the Gaussians and of the view's exposure towards that view; what it rendered is kept for
+        densification."""
         scene, image = _scene(self.adam), self.views.image(view)
-        background = torch.from_numpy(self.rng.random(3, np.float32))  # a new one each step, or dark surfaces would be fitted as holes
+        background = torch.from_numpy(
+            self.rng.random(3, np.float32)
+        )  # a new one each step, or dark surfaces would be fitted as holes
         camera = self.views.viewmats[view][None], self.views.Ks[view][None]
         out = rasterize(scene, *camera, width=image.shape[1], height=image.shape[0], background=background)
         shown = self.exposure.apply(out.colors[0], view)
@@ -143,7 +167,11 @@ def _shape_loss(scene: GaussianScene, unit: float) -> Tensor:
 def _views(capture: Capture) -> Views:
     viewmats, Ks = camera_tensors(capture.cameras)
     train = np.flatnonzero(~capture.held_out)
-    depth = None if capture.depth is None or not (capture.depth[train] > 0).any() else torch.from_numpy(np.ascontiguousarray(capture.depth))
+    depth = (
+        None
+        if capture.depth is None or not (capture.depth[train] > 0).any()
+        else torch.from_numpy(np.ascontiguousarray(capture.depth))
+    )
     return Views(torch.from_numpy(np.ascontiguousarray(capture.images)), depth, viewmats, Ks, train)
 
 
@@ -156,7 +184,8 @@ def _start(seeds: Seeds) -> tuple[RowAdam, float]:
 
 
 def _size_range(seeds: Seeds) -> tuple[float, float]:
-    """Log of the smallest (a fraction of a pixel) and largest (a fraction of the scene) standard deviation a Gaussian may have."""
+    """Log of the smallest (a fraction of a pixel) and largest (a fraction of the scene) standard deviation a Gaussian
+    may have."""
     extent = float(np.ptp(seeds.points, axis=0).max())
     smallest = _SMALLEST * float(np.median(seeds.footprint))
     return math.log(max(smallest, 1e-6)), math.log(max(_LARGEST * extent, 2 * smallest, 1e-5))
@@ -178,19 +207,29 @@ def _rate(progress: float) -> float:
 
 def _drop_unseen(scene: GaussianScene, capture: Capture, views: Views) -> GaussianScene:
     """The scene without the Gaussians that render less than ``_MIN_SEEN`` pixels in all fitted views together."""
-    seen = scene_weights(scene, capture.cameras.select(views.train), rows=1, columns=1, footprint="box").total > _MIN_SEEN
+    seen = (
+        scene_weights(scene, capture.cameras.select(views.train), rows=1, columns=1, footprint="box").total > _MIN_SEEN
+    )
     return scene.select(seen) if bool(seen.any()) else scene
 
 
-def _result(capture: Capture, views: Views, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float) -> FitResult:
+def _result(
+    capture: Capture, views: Views, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float
+) -> FitResult:
     train = measure(scene, capture, views.train[:: max(1, len(views.train) // 8)], exposure)
     held = np.flatnonzero(capture.held_out)
     held_out = measure(scene, capture, held, exposure) if len(held) else train
     metrics = {f"{name}_train": value for name, value in train.summary().items()}
     metrics |= {f"{name}_heldout": value for name, value in held_out.summary().items()} if len(held) else {}
-    metrics |= {"gaussians": len(scene), "iterations": iterations, "views_train": len(views.train), "views_heldout": len(held)}
+    metrics |= {
+        "gaussians": len(scene),
+        "iterations": iterations,
+        "views_train": len(views.train),
+        "views_heldout": len(held),
+    }
     metrics["exposure"] = (
-        "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_blind after those of the fitted views "
+        "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_blind "
+        "after those of the fitted views "
         "beside it, so that nothing of the view itself is used; psnr_raw without"
     )
     return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)

@@ -29,15 +29,22 @@ class GaussianLabels:
 
 
 def label_gaussians(scene: GaussianScene, capture: Capture) -> GaussianLabels | None:
-    """Labels by the largest sum of rendering weights (METHOD: lifting, with one-hot features); None for an unlabelled capture."""
+    """Labels by the largest sum of rendering weights (METHOD: lifting, with one-hot features); None for an unlabelled
+    capture."""
     if capture.semantic is None:
         return None
     instance = capture.instance if capture.instance is not None else np.zeros_like(capture.semantic, dtype=np.uint16)
     ids = np.unique(instance)
-    votes, instance_votes, total = torch.zeros(len(scene), len(capture.class_names)), torch.zeros(len(scene), len(ids)), torch.zeros(len(scene))
+    votes, instance_votes, total = (
+        torch.zeros(len(scene), len(capture.class_names)),
+        torch.zeros(len(scene), len(ids)),
+        torch.zeros(len(scene)),
+    )
     for view in range(len(capture)):
         maps = [layer[view, ::_STRIDE, ::_STRIDE].astype(np.int64) for layer in (capture.semantic, instance)]
-        weights = scene_weights(scene, capture.cameras.select([view]), rows=maps[0].shape[0], columns=maps[0].shape[1], footprint="box")
+        weights = scene_weights(
+            scene, capture.cameras.select([view]), rows=maps[0].shape[0], columns=maps[0].shape[1], footprint="box"
+        )
         votes += lift(weights, _one_hot(maps[0], votes.shape[1]))
         instance_votes += lift(weights, _one_hot(np.searchsorted(ids, maps[1]), len(ids)))
         total += weights.total
@@ -53,7 +60,13 @@ def label_gaussians(scene: GaussianScene, capture: Capture) -> GaussianLabels | 
 
 def save_labels(path: Path, labels: GaussianLabels) -> None:
     """Write labels as .npz; equal labels give equal bytes."""
-    np.savez_compressed(path, semantic=labels.semantic, instance=labels.instance, confidence=labels.confidence, class_names=np.array(labels.class_names))
+    np.savez_compressed(
+        path,
+        semantic=labels.semantic,
+        instance=labels.instance,
+        confidence=labels.confidence,
+        class_names=np.array(labels.class_names),
+    )
 
 
 def load_labels(path: Path) -> GaussianLabels:
@@ -61,9 +74,16 @@ def load_labels(path: Path) -> GaussianLabels:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             names = tuple(str(name) for name in arrays["class_names"])
-            return GaussianLabels(semantic=arrays["semantic"], instance=arrays["instance"], confidence=arrays["confidence"], class_names=names)
+            return GaussianLabels(
+                semantic=arrays["semantic"],
+                instance=arrays["instance"],
+                confidence=arrays["confidence"],
+                class_names=names,
+            )
     except (OSError, KeyError, ValueError, EOFError) as error:
-        raise InputError(path, expected="labels of a fitted scene (.npz)", got=error, fix="Fit the scene again.") from error
+        raise InputError(
+            path, expected="labels of a fitted scene (.npz)", got=error, fix="Fit the scene again."
+        ) from error
 
 
 def _one_hot(labels: np.ndarray, count: int) -> torch.Tensor:

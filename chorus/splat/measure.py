@@ -17,7 +17,8 @@ _EXPOSURE_RATE = 0.01
 
 
 class Exposure:
-    """A gain and a bias for each fitted view: shown = exp(gain) * rendered + bias. Their means over the views stay zero."""
+    """A gain and a bias for each fitted view: shown = exp(gain) * rendered + bias. Their means over the views stay
+    zero."""
 
     def __init__(self, count: int, train: np.ndarray):
         self.values = {int(view): torch.zeros(2, requires_grad=True) for view in train}
@@ -29,7 +30,8 @@ class Exposure:
         return colors * gain.exp() + bias
 
     def between(self, view: int) -> tuple[float, float]:
-        """Gain and bias of any view, a line between the fitted views before and after it: views follow each other in time."""
+        """Gain and bias of any view, a line between the fitted views before and after it: views follow each other in
+        time."""
         fitted = sorted(self.values)
         known = torch.stack([self.values[v] for v in fitted]).detach().numpy()
         gain, bias = (float(np.interp(view, fitted, known[:, k])) for k in (0, 1))
@@ -54,7 +56,9 @@ class Measured:
     truth: np.ndarray  # [M, H, W, 3] uint8
     shown: np.ndarray  # [M, H, W, 3] uint8, after the fitted gain and bias
     psnr: np.ndarray  # [M] dB
-    psnr_blind: np.ndarray  # [M] dB, after the gain and bias the fitted views beside it suggest: nothing of the view itself is used
+    psnr_blind: (
+        np.ndarray
+    )  # [M] dB, after the gain and bias the fitted views beside it suggest: nothing of the view itself is used
     psnr_raw: np.ndarray  # [M] dB, without gain and bias
     ssim: np.ndarray  # [M]
     depth_error: np.ndarray  # [M] m, median over pixels of known depth; NaN where none
@@ -84,14 +88,22 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure:
         columns["psnr_blind"].append(psnr((out.colors[0] * math.exp(gain) + bias).clamp(0, 1), truth))
         columns["psnr_raw"].append(psnr(raw, truth))
         columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
-        columns["depth_error"].append(_depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view]))
-    return Measured(views=np.asarray(views), truth=capture.images[views], **{name: np.array(values) for name, values in columns.items()})
+        columns["depth_error"].append(
+            _depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view])
+        )
+    return Measured(
+        views=np.asarray(views),
+        truth=capture.images[views],
+        **{name: np.array(values) for name, values in columns.items()},
+    )
 
 
 def match_exposure(colors: Tensor, truth: Tensor, *, covered: Tensor | None = None) -> Tensor:
-    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0, 1].
+    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0,
+    1].
 
-    covered: [H, W] bool, the pixels that take part in the fit (all when None, or when none is): holes say nothing of exposure.
+    covered: [H, W] bool, the pixels that take part in the fit (all when None, or when none is): holes say nothing of
+    exposure.
     """
     covered = torch.ones_like(colors[..., 0], dtype=torch.bool) if covered is None or not covered.any() else covered
     x, y = colors[covered].flatten(), truth[covered].flatten()

@@ -21,7 +21,10 @@ def contact_sheet(measured: Measured, *, rows: int = 4, width: int = 256) -> np.
     for index in chosen:
         truth, shown = measured.truth[index], measured.shown[index]
         tiles = [_scaled(tile, width) for tile in (truth, shown, error_image(truth, shown))]
-        caption = f"view {measured.views[index]}: truth | render, {measured.psnr[index]:.1f} dB, SSIM {measured.ssim[index]:.2f} | error x{_ERROR_GAIN:g}"
+        caption = (
+            f"view {measured.views[index]}: truth | render, {measured.psnr[index]:.1f} dB, SSIM "
+            f"{measured.ssim[index]:.2f} | error x{_ERROR_GAIN:g}"
+        )
         lines.append(_captioned(np.concatenate([_padded(tile) for tile in tiles], axis=1), caption))
     return np.concatenate(lines, axis=0)
 

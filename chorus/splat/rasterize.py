@@ -42,7 +42,9 @@ def render(scene: GaussianScene, cameras: Cameras, *, background: Tensor | None 
     return rasterize(scene, viewmats, Ks, width=cameras.width, height=cameras.height, background=background)
 
 
-def rasterize(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, *, width: int, height: int, background: Tensor | None = None) -> Rendered:
+def rasterize(
+    scene: GaussianScene, viewmats: Tensor, Ks: Tensor, *, width: int, height: int, background: Tensor | None = None
+) -> Rendered:
     """As :func:`render`, for viewmats [V, 4, 4] and Ks [V, 3, 3] on the scene's device."""
     backend = _gsplat if scene.means.is_cuda else _native
     backgrounds = None if background is None else background.to(scene.means).expand(len(Ks), 3)
@@ -55,7 +57,15 @@ def _native(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, heig
     import chorus_kernels
 
     colors, depth_sum, alpha, radii = chorus_kernels.rasterize(
-        *_drawn(scene), viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=NEAR, far_plane=FAR, backgrounds=backgrounds, **_harmonics(scene)
+        *_drawn(scene),
+        viewmats=viewmats,
+        Ks=Ks,
+        width=width,
+        height=height,
+        near_plane=NEAR,
+        far_plane=FAR,
+        backgrounds=backgrounds,
+        **_harmonics(scene),
     )
     return colors, depth_sum, alpha, radii
 
@@ -64,17 +74,29 @@ def _gsplat(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, heig
     try:
         from gsplat import rasterization
     except ImportError as error:
-        raise MissingError("rendering on a GPU", expected="gsplat", got="not installed", fix="pip install 'chorus-gs[gpu]'") from error
+        raise MissingError(
+            "rendering on a GPU", expected="gsplat", got="not installed", fix="pip install 'chorus-gs[gpu]'"
+        ) from error
     images, alpha, meta = rasterization(
-        *_drawn(scene), viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=NEAR, far_plane=FAR, backgrounds=backgrounds,
-        render_mode="RGB+D", packed=False, **_harmonics(scene),
-    )  # fmt: skip
+        *_drawn(scene),
+        viewmats=viewmats,
+        Ks=Ks,
+        width=width,
+        height=height,
+        near_plane=NEAR,
+        far_plane=FAR,
+        backgrounds=backgrounds,
+        render_mode="RGB+D",
+        packed=False,
+        **_harmonics(scene),
+    )
     radii = meta["radii"]
     return images[..., :3], images[..., 3], alpha[..., 0], radii.amax(dim=-1) if radii.ndim == 3 else radii
 
 
 def _drawn(scene: GaussianScene) -> tuple[Tensor, ...]:
-    """(means, quats, scales, opacities, colors) as the rasterisers take them: colours [N, 3], or harmonics [N, K, 3]."""
+    """(means, quats, scales, opacities, colors) as the rasterisers take them: colours [N, 3], or harmonics [N, K,
+    3]."""
     colors = scene.sh if scene.sh_degree else (scene.sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)
     return scene.means, torch.nn.functional.normalize(scene.quats, dim=-1), scene.scales, scene.opacities, colors
 

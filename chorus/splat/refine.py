@@ -17,11 +17,22 @@ _SHARPNESS = 1.5  # exponent of the error in the odds of a pixel
 
 
 @torch.no_grad()
-def refine(capture: Capture, adam: RowAdam, renders: dict, *, budget: int, share: float, footprint: float, rng: np.random.Generator) -> None:
-    """Drop faint and vanishing Gaussians, then add new ones at pixels of large error: ``share`` of the room left under ``budget``.
+def refine(
+    capture: Capture,
+    adam: RowAdam,
+    renders: dict,
+    *,
+    budget: int,
+    share: float,
+    footprint: float,
+    rng: np.random.Generator,
+) -> None:
+    """Drop faint and vanishing Gaussians, then add new ones at pixels of large error: ``share`` of the room left under
+    ``budget``.
 
-    renders: view -> (error [H, W], rendered depth [H, W]) of its last step. A new Gaussian lies at the known depth, else at the rendered
-    one, has the pixel's colour and the size of a few pixels. footprint: m, what a pixel typically covers.
+    renders: view -> (error [H, W], rendered depth [H, W]) of its last step. A new Gaussian lies at the known depth,
+    else at the rendered one, has the pixel's colour and the size of a few pixels. footprint: m, what a pixel typically
+    covers.
     """
     keep = (torch.sigmoid(adam.params["opacity_logits"]) > _MIN_OPACITY) & (_area(adam) > _MIN_AREA * footprint**2)
     if bool(keep.any()) and not bool(keep.all()):

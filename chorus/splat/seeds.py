@@ -34,25 +34,35 @@ class Seeds:
 
 def join(parts: list[Seeds]) -> Seeds:
     """One Seeds of several."""
-    return Seeds(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("points", "colors", "normals", "footprint")))
+    return Seeds(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("points", "colors", "normals", "footprint")
+        )
+    )
 
 
-def seeds_at(rows: np.ndarray, columns: np.ndarray, *, image: np.ndarray, depth: np.ndarray, cameras: Cameras, view: int) -> Seeds:
-    """Seeds at pixels [M] of one view: image [H, W, 3] in [0, 1], depth [H, W] m with 0 where unknown (such pixels are dropped).
+def seeds_at(
+    rows: np.ndarray, columns: np.ndarray, *, image: np.ndarray, depth: np.ndarray, cameras: Cameras, view: int
+) -> Seeds:
+    """Seeds at pixels [M] of one view: image [H, W, 3] in [0, 1], depth [H, W] m with 0 where unknown (such pixels are
+    dropped).
 
     Normals are those of the depth map's local plane, by differences to the nearer-in-depth neighbour on either axis.
     """
     known = depth[rows, columns] > 0
     rows, columns = rows[known], columns[known]
     K, pose = cameras.K[view], cameras.world_from_cam[view]
-    centre = _lift(rows, columns, depth, K)
+    center = _lift(rows, columns, depth, K)
     along = [_difference(rows, columns, depth, K, axis) for axis in (0, 1)]
     normals = np.cross(along[1], along[0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.where(length > 1e-12, normals / np.maximum(length, 1e-12), 0.0)
-    facing = np.sign((normals * centre).sum(axis=1, keepdims=True))
+    facing = np.sign((normals * center).sum(axis=1, keepdims=True))
     normals = normals * np.where(facing > 0, -1.0, 1.0)  # towards the camera
-    return Seeds(centre @ pose[:3, :3].T + pose[:3, 3], image[rows, columns], normals @ pose[:3, :3].T, centre[:, 2] / K[0, 0])
+    return Seeds(
+        center @ pose[:3, :3].T + pose[:3, 3], image[rows, columns], normals @ pose[:3, :3].T, center[:, 2] / K[0, 0]
+    )
 
 
 def _lift(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.ndarray) -> np.ndarray:
@@ -79,7 +89,9 @@ def seeds_of_points(points: np.ndarray, colors: np.ndarray | None, cameras: Came
     """Seeds of a point cloud [P, 3] with 8-bit colours [P, 3]; the footprint is the nearest camera's."""
     distance = cKDTree(cameras.positions).query(points)[0]
     colors = np.full(points.shape, 0.5) if colors is None else colors / 255.0
-    return Seeds(points.astype(np.float64), colors, np.zeros(points.shape), distance / float(np.median(cameras.K[:, 0, 0])))
+    return Seeds(
+        points.astype(np.float64), colors, np.zeros(points.shape), distance / float(np.median(cameras.K[:, 0, 0]))
+    )
 
 
 def thin(seeds: Seeds, count: int, rng: np.random.Generator) -> Seeds:
@@ -119,11 +131,12 @@ def to_gaussians(seeds: Seeds, *, radius: np.ndarray, sh_count: int = 1) -> dict
     }
 
 
-def spacing(points: np.ndarray, neighbours: int = 3, among: np.ndarray | None = None) -> np.ndarray:
-    """[M] m: the mean distance of each point to its nearest others (of ``among`` [P, 3], or of the points themselves)."""
+def spacing(points: np.ndarray, neighbors: int = 3, among: np.ndarray | None = None) -> np.ndarray:
+    """[M] m: the mean distance of each point to its nearest others (of ``among`` [P, 3], or of the points
+    themselves)."""
     skip = 1 if among is None else 0
     tree = cKDTree(points if among is None else among)
-    distance = np.atleast_2d(tree.query(points, k=min(neighbours + skip, tree.n))[0].reshape(len(points), -1))
+    distance = np.atleast_2d(tree.query(points, k=min(neighbors + skip, tree.n))[0].reshape(len(points), -1))
     return distance[:, skip:].mean(axis=1) if distance.shape[1] > skip else np.full(len(points), 0.01)
 
 

@@ -33,7 +33,9 @@ def _from_depth(capture: Capture, train: np.ndarray, count: int, rng: np.random.
             continue
         pick = rng.choice(len(rows), min(each, len(rows)), replace=False)
         rows, columns = rows[pick], columns[pick]
-        parts.append(seeds_at(rows, columns, image=image, depth=capture.depth[view], cameras=capture.cameras, view=view))
+        parts.append(
+            seeds_at(rows, columns, image=image, depth=capture.depth[view], cameras=capture.cameras, view=view)
+        )
         detail.append(gradient[rows, columns])
     seeds, weight = join(parts), np.concatenate(detail) + 1e-4
     even = thin(seeds, int((1 - _DETAIL_SHARE) * count), rng)
@@ -64,7 +66,11 @@ def _project(points: np.ndarray, capture: Capture, view: int) -> tuple[np.ndarra
     pose, K = capture.cameras.cam_from_world[view], capture.cameras.K[view]
     local = points @ pose[:3, :3].T + pose[:3, 3]
     pixels = (local @ K.T)[:, :2] / np.maximum(local[:, 2:], 1e-6)
-    inside = (local[:, 2] > 0.1) & (pixels >= 0).all(axis=1) & (pixels < [capture.cameras.width, capture.cameras.height]).all(axis=1)
+    inside = (
+        (local[:, 2] > 0.1)
+        & (pixels >= 0).all(axis=1)
+        & (pixels < [capture.cameras.width, capture.cameras.height]).all(axis=1)
+    )
     columns, rows = np.where(inside[:, None], pixels, 0).astype(int).T
     return inside, rows, columns
 

@@ -1,4 +1,5 @@
-"""The rendering weights W of a scene, summed onto columns of the views - feature patches, masks: made once for a use, in parts where they are many."""
+"""The rendering weights W of a scene, summed onto columns of the views - feature patches, masks: made once for a use,
+in parts where they are many."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ _SHORT = 1 << 16  # columns that 16 bits can number
 _AT_ONCE = 8_000_000  # Gaussians times views of one part: about 250 MB of weights
 
 
-def scene_weights(scene: GaussianScene, cameras: Cameras, *, rows: int, columns: int, footprint: str = "bilinear") -> PatchWeights:
+def scene_weights(
+    scene: GaussianScene, cameras: Cameras, *, rows: int, columns: int, footprint: str = "bilinear"
+) -> PatchWeights:
     """G [N, V * rows * columns] of a scene seen by ``cameras``, on a patch grid of rows x columns a view.
 
     footprint: how a patch map is thought to be upsampled to the image, "bilinear" or "box".
@@ -31,9 +34,19 @@ def scene_weights(scene: GaussianScene, cameras: Cameras, *, rows: int, columns:
     scene = scene.detached().to("cpu")
     viewmats, Ks = camera_tensors(cameras)
     return patch_weights(
-        scene.means, scene.unit_quats, scene.scales, scene.opacities, viewmats=viewmats, Ks=Ks, width=cameras.width, height=cameras.height,
-        patch_rows=rows, patch_cols=columns, footprint=footprint, near_plane=NEAR,
-    )  # fmt: skip
+        scene.means,
+        scene.unit_quats,
+        scene.scales,
+        scene.opacities,
+        viewmats=viewmats,
+        Ks=Ks,
+        width=cameras.width,
+        height=cameras.height,
+        patch_rows=rows,
+        patch_cols=columns,
+        footprint=footprint,
+        near_plane=NEAR,
+    )
 
 
 def view_parts(gaussians: int, views: int, *, at_once: int = _AT_ONCE) -> list[slice]:
@@ -46,11 +59,18 @@ def join_views(parts: list[PatchWeights]) -> PatchWeights:
     """Weights of one scene on the columns of several runs of views -> on all of them, side by side."""
     if len(parts) == 1:
         return parts[0]
-    whole = hstack([csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in parts], format="csr")
+    whole = hstack(
+        [csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in parts],
+        format="csr",
+    )
     return PatchWeights(
-        torch.from_numpy(whole.indptr).long(), torch.from_numpy(whole.indices).int(), torch.from_numpy(whole.data),
-        torch.stack([p.total for p in parts]).sum(dim=0), torch.cat([p.coverage for p in parts]), shape=whole.shape,
-    )  # fmt: skip
+        torch.from_numpy(whole.indptr).long(),
+        torch.from_numpy(whole.indices).int(),
+        torch.from_numpy(whole.data),
+        torch.stack([p.total for p in parts]).sum(dim=0),
+        torch.cat([p.coverage for p in parts]),
+        shape=whole.shape,
+    )
 
 
 def stored_bytes(weights: PatchWeights) -> int:
@@ -60,7 +80,8 @@ def stored_bytes(weights: PatchWeights) -> int:
 
 
 def save_weights(path: Path, weights: dict[str, PatchWeights]) -> None:
-    """Write weights by name: values in half precision (relative rounding 5e-4), columns in 16 bits where they fit; row and column sums exact."""
+    """Write weights by name: values in half precision (relative rounding 5e-4), columns in 16 bits where they fit; row
+    and column sums exact."""
     tensors = {f"{name}.{part}": tensor for name, matrix in weights.items() for part, tensor in _stored(matrix).items()}
     shapes = {name: list(matrix.shape) for name, matrix in weights.items()}
     with atomic_file(Path(path)) as temporary:
@@ -68,7 +89,8 @@ def save_weights(path: Path, weights: dict[str, PatchWeights]) -> None:
 
 
 def load_weights(path: Path, name: str) -> PatchWeights:
-    """Read one of what :func:`save_weights` wrote. Raises InputError when the file is absent or damaged, or does not hold it."""
+    """Read one of what :func:`save_weights` wrote. Raises InputError when the file is absent or damaged, or does not
+    hold it."""
     try:
         with safe_open(path, framework="pt") as stream:
             shape = tuple(json.loads((stream.metadata() or {})[_SHAPES])[name])
@@ -76,7 +98,9 @@ def load_weights(path: Path, name: str) -> PatchWeights:
         tensors |= {"indices": tensors["indices"].to(torch.int32), "values": tensors["values"].float()}
         return PatchWeights(**tensors, shape=shape)
     except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
-        raise InputError(path, expected=f"the weights '{name}' as safetensors", got=error, fix="Make the targets again.") from error
+        raise InputError(
+            path, expected=f"the weights '{name}' as safetensors", got=error, fix="Make the targets again."
+        ) from error
 
 
 def stored_names(path: Path) -> tuple[str, ...]:

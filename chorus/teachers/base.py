@@ -43,7 +43,8 @@ class LanguageTeacher(Teacher, Protocol):
 
 
 class MaskTeacher(Teacher, Protocol):
-    """A teacher that answers with one vector for every mask it finds, which is lifted exactly instead of patch by patch."""
+    """A teacher that answers with one vector for every mask it finds, which is lifted exactly instead of patch by
+    patch."""
 
     def pooled(self, images: Tensor) -> MaskTargets:
         """images [B, H, W, 3] in 0..1 -> label maps and vectors of all masks."""

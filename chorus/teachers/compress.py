@@ -1,10 +1,13 @@
-"""Patch features on disk: plain halves, or transform-coded integers: the same lifted targets in about a tenth of the bytes.
+"""Patch features on disk: plain halves, or transform-coded integers: the same lifted targets in about a tenth of the
+bytes.
 
-Coding is the textbook one for a stated error: principal axes, one rounding step for all of them (so that noise is spent evenly, Cover and
-Thomas, "Reverse water-filling"), and entropy coding of each axis' codes by deflate. Rounding is noise that differs from patch to patch and
-averages out over the views a Gaussian is seen in; lifted targets are therefore far closer than single patches.
+Coding is the textbook one for a stated error: principal axes, one rounding step for all of them (so that noise is spent
+evenly, Cover and Thomas, "Reverse water-filling"), and entropy coding of each axis' codes by deflate. Rounding is noise
+that differs from patch to patch and averages out over the views a Gaussian is seen in; lifted targets are therefore far
+closer than single patches.
 
-Reading is affine in the codes and lifting is a weighted mean, so codes may be lifted as they are and expanded afterwards.
+Reading is affine in the codes and lifting is a weighted mean, so codes may be lifted as they are and expanded
+afterwards.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Compressed:
         Huffman codes and runs only: codes of patches hold no longer repeats worth a search.
         """
         planes = self.codes.reshape(-1, self.codes.shape[-1]).T.contiguous().numpy()
-        return [_deflate(plane.astype("i1" if np.abs(plane).max(initial=0) < 128 else "<i2").tobytes()) for plane in planes]
+        return [
+            _deflate(plane.astype("i1" if np.abs(plane).max(initial=0) < 128 else "<i2").tobytes()) for plane in planes
+        ]
 
     def expand(self, codes: Tensor | None = None) -> Tensor:
         """[..., C] float32 from codes [..., K] (these ones by default), whole or averaged."""
@@ -52,7 +57,8 @@ class Compressed:
 
 
 def compress(features: Tensor, *, error: float) -> Compressed:
-    """Features [..., C] with a mean squared error of about ``error`` times their variance. Deterministic on one machine."""
+    """Features [..., C] with a mean squared error of about ``error`` times their variance. Deterministic on one
+    machine."""
     if not 0 < error < 1:
         raise ParamsError("teachers.storage_error", expected="a share of the variance between 0 and 1", got=error)
     channels = features.shape[-1]
@@ -61,12 +67,20 @@ def compress(features: Tensor, *, error: float) -> Compressed:
     step = _step(values, error)
     kept = max(1, int((values > step**2 / 6).sum()))  # weaker axes cost more bits than they save error
     basis = axes[:, :kept].T.half().contiguous()
-    codes = [((part.float() - mean.float()) @ basis.float().T / step).round().clamp(-_LARGEST, _LARGEST).to(torch.int16) for part in rows.split(_FIT_ROWS)]
-    return Compressed(codes=torch.cat(codes).reshape(*features.shape[:-1], kept), mean=mean.float(), basis=basis, step=step)
+    codes = [
+        ((part.float() - mean.float()) @ basis.float().T / step).round().clamp(-_LARGEST, _LARGEST).to(torch.int16)
+        for part in rows.split(_FIT_ROWS)
+    ]
+    return Compressed(
+        codes=torch.cat(codes).reshape(*features.shape[:-1], kept), mean=mean.float(), basis=basis, step=step
+    )
 
 
-def save_features(path: Path, features: Tensor, *, storage: str = "half", error: float = 0.02, teacher: str = "") -> None:
-    """Write patch features [V, h, w, C]. storage: half, or int8 with the mean squared ``error`` as a share of the variance."""
+def save_features(
+    path: Path, features: Tensor, *, storage: str = "half", error: float = 0.02, teacher: str = ""
+) -> None:
+    """Write patch features [V, h, w, C]. storage: half, or int8 with the mean squared ``error`` as a share of the
+    variance."""
     if storage == "half":
         save_file({"features": features.half().contiguous()}, path, metadata={"teacher": teacher})
         return
@@ -114,16 +128,18 @@ def features_shape(path: Path) -> tuple[int, ...]:
 
 
 def _principal_axes(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean [C], variances [C] (largest first) and axes [C, C] (columns, signs fixed) of rows [n, C]. Products in float32: axes are kept in half."""
+    """Mean [C], variances [C] (largest first) and axes [C, C] (columns, signs fixed) of rows [n, C]. Products in
+    float32: axes are kept in half."""
     mean = rows.mean(dim=0, dtype=torch.float64)
-    centred = rows.float() - mean.float()
-    values, axes = torch.linalg.eigh((centred.T @ centred).double() / len(centred))
+    centerd = rows.float() - mean.float()
+    values, axes = torch.linalg.eigh((centerd.T @ centerd).double() / len(centerd))
     values, axes = values.flip(0).clamp_min(0), axes.flip(1)
     return mean, values, axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
 
 
 def _step(values: Tensor, error: float) -> float:
-    """The rounding step whose noise (step^2 / 12 on axes that are kept, all variance of the others) is ``error`` of the whole; by bisection."""
+    """The rounding step whose noise (step^2 / 12 on axes that are kept, all variance of the others) is ``error`` of the
+    whole; by bisection."""
     widest = max(float(values[0]) ** 0.5, 1e-12)
     low, high = widest * 10 / _LARGEST, widest * 10  # ten standard deviations fit in a code
     for _ in range(60):

@@ -4,12 +4,12 @@ A Gaussian's target is the mean of the pixels it colours, by rendering weight w 
 
     f_i = sum_{p,u} w_i(p,u) F_{p,u} / sum_{p,u} w_i(p,u)
 
-Teachers emit patch maps P and upsampling is linear, F = B P, hence f = D^-1 (W^T B) P = D^-1 G P. G depends on the geometry and the patch
-grid only and is shared by all teachers of that grid. Of a teacher that answers by mask, G has a column a mask (``mask_lift.py``). The same G
-renders features back (``chorus_kernels.render_features``).
+Teachers emit patch maps P and upsampling is linear, F = B P, hence f = D^-1 (W^T B) P = D^-1 G P. G depends on the
+geometry and the patch grid only and is shared by all teachers of that grid. Of a teacher that answers by mask, G has a
+column a mask (``mask_lift.py``). The same G renders features back (``chorus_kernels.render_features``).
 
-G is stored beside the maps where it is small (``targets.weights_budget``). At hundreds of views it outgrows the arrays it replaces, and one
-pass of the rasteriser makes it again: then every use makes it, a run of views at a time.
+G is stored beside the maps where it is small (``targets.weights_budget``). At hundreds of views it outgrows the arrays
+it replaces, and one pass of the rasteriser makes it again: then every use makes it, a run of views at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from torch import Tensor
 from chorus.errors import InputError
 from chorus.params import TargetParams
 from chorus.scene import GaussianScene
-from chorus.splat.weights import join_views, load_weights, save_weights, scene_weights, stored_bytes, stored_names, view_parts
+from chorus.splat.weights import (
+    join_views,
+    load_weights,
+    save_weights,
+    scene_weights,
+    stored_bytes,
+    stored_names,
+    view_parts,
+)
 from chorus.teachers.base import Role
 from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.phi_s import PhiS
@@ -56,7 +64,8 @@ class SceneTargets:
         return join_views([part for _, part in self.parts(role)])
 
     def parts(self, role: Role) -> Iterator[Part]:
-        """G by runs of columns, in order; one where it is stored or fits in memory whole. Raises InputError where it must be made and no scene was given."""
+        """G by runs of columns, in order; one where it is stored or fits in memory whole. Raises InputError where it
+        must be made and no scene was given."""
         key = matrix_key(self.views, role)
         if key not in self._kept and key in stored_names(self.folder / WEIGHTS):
             self._kept[key] = load_weights(self.folder / WEIGHTS, key)
@@ -66,7 +75,9 @@ class SceneTargets:
         gaussians, width = len(self.valid(role)), len(self.coverage(role))
         if self.scene is None or len(self.scene) != gaussians:
             got = "none" if self.scene is None else f"one of {len(self.scene)}"
-            raise InputError(self.folder, expected=f"the scene of {gaussians} Gaussians", got=got, fix="Pass scene to load_targets.")
+            raise InputError(
+                self.folder, expected=f"the scene of {gaussians} Gaussians", got=got, fix="Pass scene to load_targets."
+            )
         for columns, part in weight_parts(self.scene, self.views, role):
             if part.shape[1] == width:
                 self._kept[key] = part
@@ -84,10 +95,13 @@ class SceneTargets:
         """[N, C] float32 in the teacher's own space: the weighted mean; zero where not valid."""
         return lifted(self.parts(role), self.maps(role), self.valid(role))
 
-    def standardised(self, role: Role) -> Tensor:
-        """[N, C] float32 after PHI-S; zero where not valid. Raises InputError when none was given to :func:`load_targets`."""
+    def standardized(self, role: Role) -> Tensor:
+        """[N, C] float32 after PHI-S; zero where not valid. Raises InputError when none was given to
+        :func:`load_targets`."""
         if role not in self.phi_s:
-            raise InputError(self.folder, expected=f"a fitted PHI-S for '{role}'", got="none", fix="Pass phi_s to load_targets.")
+            raise InputError(
+                self.folder, expected=f"a fitted PHI-S for '{role}'", got="none", fix="Pass phi_s to load_targets."
+            )
         return self.phi_s[role].apply(self.features(role)) * self.valid(role)[:, None]
 
     def valid(self, role: Role) -> Tensor:
@@ -99,14 +113,21 @@ class SceneTargets:
 
 
 def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path) -> dict:
-    """Write validity.safetensors ([N] bool a role), coverage.safetensors ([columns] a matrix) and, within the budget, weights.safetensors into ``out``.
+    """Write validity.safetensors ([N] bool a role), coverage.safetensors ([columns] a matrix) and, within the budget,
+    weights.safetensors into ``out``.
 
-    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Returns counts and :func:`storage`.
+    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Returns counts
+    and :func:`storage`.
     """
     views, out = load_teacher_views(views_folder), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     if not views.roles:
-        raise InputError(views_folder, expected="the features of at least one teacher", got="none", fix="Make the teacher views again.")
+        raise InputError(
+            views_folder,
+            expected="the features of at least one teacher",
+            got="none",
+            fix="Make the teacher views again.",
+        )
     roles = {matrix_key(views, role): role for role in views.roles}
     room = params.weights_budget * _naive_bytes(views, len(scene))
     kept, totals, coverage, entries = {}, {}, {}, {}
@@ -129,8 +150,11 @@ def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams,
     return {"gaussians": len(scene), "valid_share": shares, "entries": entries, "storage": storage(out, views_folder)}
 
 
-def load_targets(folder: Path, views_folder: Path, *, scene: GaussianScene | None = None, phi_s: dict[Role, PhiS] | None = None) -> SceneTargets:
-    """Targets as :func:`make_targets` wrote them, over the teacher views they were made from. scene: the Gaussians, to make G again where it is not stored."""
+def load_targets(
+    folder: Path, views_folder: Path, *, scene: GaussianScene | None = None, phi_s: dict[Role, PhiS] | None = None
+) -> SceneTargets:
+    """Targets as :func:`make_targets` wrote them, over the teacher views they were made from. scene: the Gaussians, to
+    make G again where it is not stored."""
     return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene, phi_s=phi_s or {})
 
 
@@ -140,7 +164,8 @@ def matrix_key(views: TeacherViews, role: Role) -> str:
 
 
 def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Iterator[Part]:
-    """G made by the rasteriser, as many views at a time as fit in memory: bilinear upsampling of patches (pixel edges aligned), or sums over masks."""
+    """G made by the rasteriser, as many views at a time as fit in memory: bilinear upsampling of patches (pixel edges
+    aligned), or sums over masks."""
     masks, starts = views.masks(role) if views.by_mask(role) else None, views.starts(role).tolist()
     for run in view_parts(len(scene), len(views.cameras)):
         cameras = views.cameras.select(run)
@@ -153,7 +178,8 @@ def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Itera
 
 
 def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
-    """G P over the total weights: maps [V, h, w, C] half or float -> [N, C] float32, zero where ``valid`` [N] is False."""
+    """G P over the total weights: maps [V, h, w, C] half or float -> [N, C] float32, zero where ``valid`` [N] is
+    False."""
     flat, sums, total = maps.flatten(0, 2).contiguous(), None, None
     for columns, weights in parts:
         part = lift(weights, flat[columns])
@@ -162,7 +188,8 @@ def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
 
 
 def fit_phi_s(scenes: list[SceneTargets], roles: tuple[Role, ...] | None = None) -> dict[Role, PhiS]:
-    """PHI-S of every role over the training scenes' patch or mask features, each weighted by its coverage: what sees nothing does not count."""
+    """PHI-S of every role over the training scenes' patch or mask features, each weighted by its coverage: what sees
+    nothing does not count."""
 
     def batches(role: Role):
         for targets in scenes:
@@ -172,12 +199,13 @@ def fit_phi_s(scenes: list[SceneTargets], roles: tuple[Role, ...] | None = None)
 
 
 def storage(folder: Path, views_folder: Path) -> dict:
-    """Bytes on disk of the factors (all here and the teachers' features), of what lies here alone, and of the naive N x C halves of the same teachers."""
+    """Bytes on disk of the factors (all here and the teachers' features), of what lies here alone, and of the naive N x
+    C halves of the same teachers."""
     views, folder = load_teacher_views(views_folder), Path(folder)
     features = sum((views.folder / f"{role}.safetensors").stat().st_size for role in views.roles)
     here = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     gaussians = len(read_tensor(folder / VALIDITY, views.roles[0], fix=_AGAIN))
-    return {"factorised_bytes": here + features, "weights_bytes": here, "naive_bytes": _naive_bytes(views, gaussians)}
+    return {"factorized_bytes": here + features, "weights_bytes": here, "naive_bytes": _naive_bytes(views, gaussians)}
 
 
 def _naive_bytes(views: TeacherViews, gaussians: int) -> int:

@@ -13,8 +13,9 @@ from chorus.teachers.base import Role, Teacher
 def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = None) -> dict[Role, Teacher]:
     """role -> teacher, of the family the params name.
 
-    store_or_folder: for the embedded family, the workspace or folder that holds the trained heads; a workspace without them, or None, means
-    the heads shipped with this package. Raises ParamsError for an unknown family, MissingError for absent weights or packages.
+    store_or_folder: for the embedded family, the workspace or folder that holds the trained heads; a workspace without
+    them, or None, means the heads shipped with this package. Raises ParamsError for an unknown family, MissingError for
+    absent weights or packages.
     """
     if params.family not in _FAMILIES:
         raise ParamsError("params: teachers.family", expected=f"one of {', '.join(_FAMILIES)}", got=repr(params.family))

@@ -1,4 +1,5 @@
-"""Lifting in mask space: the rendering weights summed to masks, one column each, in the same matrix the patch maps use."""
+"""Lifting in mask space: the rendering weights summed to masks, one column each, in the same matrix the patch maps
+use."""
 
 from __future__ import annotations
 
@@ -18,13 +19,15 @@ from chorus_kernels import PatchWeights
 def scene_mask_weights(scene: GaussianScene, cameras: Cameras, targets: MaskTargets) -> PatchWeights:
     """G [N, R] of R masks: column r collects the weight every Gaussian has in mask r's pixels.
 
-    Every pixel of a mask carries the mask's vector, so summing weights first and multiplying once *is* lifting the full-resolution
-    map (eq. 3 in ``lift.py``). Pixels without a mask have no target: they are left out of the sums and of ``total``. Memory: the result, and one
-    view's weights by pixel at a time.
+    Every pixel of a mask carries the mask's vector, so summing weights first and multiplying once *is* lifting the
+    full-resolution map (eq. 3 in ``lift.py``). Pixels without a mask have no target: they are left out of the sums and
+    of ``total``. Memory: the result, and one view's weights by pixel at a time.
     """
     height, width = cameras.height, cameras.width
     if targets.labels.shape != (len(cameras), height, width):
-        raise InputError("mask targets", expected=f"labels of shape {[len(cameras), height, width]}", got=list(targets.labels.shape))
+        raise InputError(
+            "mask targets", expected=f"labels of shape {[len(cameras), height, width]}", got=list(targets.labels.shape)
+        )
     parts, starts = [], targets.starts.tolist()
     for view, labels in enumerate(targets.labels):
         pixels = scene_weights(scene, cameras.select([view]), rows=height, columns=width, footprint="box")
@@ -33,11 +36,17 @@ def scene_mask_weights(scene: GaussianScene, cameras: Cameras, targets: MaskTarg
 
 
 def _sum_to_masks(pixels: PatchWeights, labels: Tensor, count: int) -> PatchWeights:
-    """One view's weights [N, H*W] and its labels [H, W] (mask plus one, 0 or less where none) -> weights [N, count], summed in double precision."""
+    """One view's weights [N, H*W] and its labels [H, W] (mask plus one, 0 or less where none) -> weights [N, count],
+    summed in double precision."""
     label = labels.reshape(-1).numpy()
     inside = label > 0
-    member = csr_matrix((np.ones(inside.sum()), label[inside] - 1, np.concatenate([[0], inside.cumsum()])), shape=(len(label), count))
-    sums = csr_matrix((pixels.values.double().numpy(), pixels.indices.numpy(), pixels.indptr.numpy()), shape=pixels.shape) @ member
+    member = csr_matrix(
+        (np.ones(inside.sum()), label[inside] - 1, np.concatenate([[0], inside.cumsum()])), shape=(len(label), count)
+    )
+    sums = (
+        csr_matrix((pixels.values.double().numpy(), pixels.indices.numpy(), pixels.indptr.numpy()), shape=pixels.shape)
+        @ member
+    )
     sums.sort_indices()
     total, coverage = (torch.from_numpy(np.asarray(sums.sum(axis=axis)).reshape(-1)).float() for axis in (1, 0))
     indptr, indices, values = (torch.from_numpy(array) for array in (sums.indptr, sums.indices, sums.data))

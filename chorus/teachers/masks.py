@@ -1,4 +1,5 @@
-"""Language targets by mask: one vector for each mask and a map that says which mask a pixel belongs to. Compact, and lifted exactly."""
+"""Language targets by mask: one vector for each mask and a map that says which mask a pixel belongs to. Compact, and
+lifted exactly."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class ImageEmbedder(Protocol):
 class MaskTargets:
     """V views, R masks in all.
 
-    labels: [V, H, W] int32, row of ``vectors`` plus one, 0 where no mask lies (such pixels have no target); vectors: [R, C] half, L2-normalised.
+    labels: [V, H, W] int32, row of ``vectors`` plus one, 0 where no mask lies (such pixels have no target); vectors:
+    [R, C] half, L2-normalised.
     """
 
     labels: Tensor
@@ -47,8 +49,8 @@ class MaskTargets:
         return [max(0, high - max([0, *highest[:i]])) for i, high in enumerate(highest)]
 
     def save(self, path: Path, *, teacher: str = "") -> None:
-        """Vectors as half-precision ``features`` [1, 1, R, C], so that they read like a patch map of R columns; labels counted anew in every view
-        and deflated (a few hundredths of their size)."""
+        """Vectors as half-precision ``features`` [1, 1, R, C], so that they read like a patch map of R columns; labels
+        counted anew in every view and deflated (a few hundredths of their size)."""
         counts, before = self.counts, 0
         local = torch.zeros_like(self.labels, dtype=torch.int32)
         for i, count in enumerate(counts):
@@ -70,8 +72,14 @@ class MaskTargets:
         try:
             with safe_open(path, "pt") as file:
                 _, *shape = json.loads((file.metadata() or {})["mask_labels"])
-                vectors, stream, counts = file.get_tensor("features")[0, 0], file.get_tensor("labels"), file.get_tensor("counts")
-            local = torch.from_numpy(np.frombuffer(zlib.decompress(stream.numpy().tobytes()), "<u2").reshape(shape).astype(np.int32))
+                vectors, stream, counts = (
+                    file.get_tensor("features")[0, 0],
+                    file.get_tensor("labels"),
+                    file.get_tensor("counts"),
+                )
+            local = torch.from_numpy(
+                np.frombuffer(zlib.decompress(stream.numpy().tobytes()), "<u2").reshape(shape).astype(np.int32)
+            )
         except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
             raise InputError(path, expected="mask targets", got=error, fix="Make the teacher views again.") from error
         before = (counts.cumsum(0) - counts)[:, None, None]
@@ -119,7 +127,8 @@ def has_masks(path: Path) -> bool:
 
 
 def label_map(masks: PackedMasks) -> tuple[np.ndarray, np.ndarray]:
-    """A pixel belongs to the smallest mask that covers it. Returns labels [H, W] int32 (0 none, k+1 for the k-th visible mask) and those masks' indices."""
+    """A pixel belongs to the smallest mask that covers it. Returns labels [H, W] int32 (0 none, k+1 for the k-th
+    visible mask) and those masks' indices."""
     height = masks.words.shape[1]
     owner = np.zeros((height, masks.width), np.int32)
     for i in np.argsort(-masks.areas, kind="stable"):
@@ -131,10 +140,14 @@ def label_map(masks: PackedMasks) -> tuple[np.ndarray, np.ndarray]:
     return renumber[owner], visible - 1
 
 
-def pool_masks(teacher: ImageEmbedder, image: Tensor, masks: PackedMasks, *, size: tuple[int, int], batch: int = 32) -> Tensor:
-    """[M, C] one L2-normalised vector for each mask of image [H, W, 3] (after Chorus, arXiv 2512.17817: image, box crop and masked crop, mixed by agreement).
+def pool_masks(
+    teacher: ImageEmbedder, image: Tensor, masks: PackedMasks, *, size: tuple[int, int], batch: int = 32
+) -> Tensor:
+    """[M, C] one L2-normalised vector for each mask of image [H, W, 3] (after Chorus, arXiv 2512.17817: image, box crop
+    and masked crop, mixed by agreement).
 
-    Crops are squashed to ``size`` (h, w), the one the tower reads, and made on the image's device; the vectors come back on the CPU.
+    Crops are squashed to ``size`` (h, w), the one the tower reads, and made on the image's device; the vectors come
+    back on the CPU.
     """
     if len(masks) == 0:
         return torch.zeros(0, teacher.dim)
@@ -150,7 +163,8 @@ def pool_masks(teacher: ImageEmbedder, image: Tensor, masks: PackedMasks, *, siz
 def mix(full: Tensor, boxed: Tensor, masked: Tensor) -> Tensor:
     """[M, C] from unit vectors f_g [C], f_l [M, C] and f_m [M, C].
 
-    d = cos(f_l, f_m); F_l = norm(d f_m + (1-d) f_l); w = softmax over the masks of cos(F_l, f_g); F = norm(w f_g + (1-w) d f_m + (1-w)(1-d) f_l).
+    d = cos(f_l, f_m); F_l = norm(d f_m + (1-d) f_l); w = softmax over the masks of cos(F_l, f_g); F = norm(w f_g +
+    (1-w) d f_m + (1-w)(1-d) f_l).
     """
     agree = (boxed * masked).sum(dim=1, keepdim=True)
     local = F.normalize(agree * masked + (1 - agree) * boxed, dim=1)

@@ -15,12 +15,17 @@ from chorus.scene import GaussianScene, scene_from_colors
 from chorus.teachers.compress import compress
 from chorus.teachers.nms import mask_nms, pack
 
-PAPER = {"lang (SigLIP2)": (32 * 32, 1152), "dino (DINOv3)": (30 * 40, 1024), "object (PE-Spatial)": (34 * 46, 1024)}  # patches of a 640 x 480 view, channels
+PAPER = {
+    "lang (SigLIP2)": (32 * 32, 1152),
+    "dino (DINOv3)": (30 * 40, 1024),
+    "object (PE-Spatial)": (34 * 46, 1024),
+}  # patches of a 640 x 480 view, channels
 VIEWS, GAUSSIANS = 300, 965_000
 
 
 def nms(counts: tuple[int, ...] = (500, 1000, 3000), loop_up_to: int = 500) -> None:
-    """Mask suppression at IoU 0.7 on 480 x 640 images: packed and vectorised, against a loop over pairs. CPU seconds, best of three.
+    """Mask suppression at IoU 0.7 on 480 x 640 images: packed and vectorised, against a loop over pairs. CPU seconds,
+    best of three.
 
     loop_up_to: the loop is timed up to so many masks; beyond, its time is scaled with the square of their number.
     """
@@ -37,15 +42,20 @@ def nms(counts: tuple[int, ...] = (500, 1000, 3000), loop_up_to: int = 500) -> N
             slow = time.process_time() - begin
             per_pair = slow / count**2
         note = "" if count <= loop_up_to else " (scaled)"
-        print(f"{count:6d} {len(mask_nms(packed, scores, 0.7)):6d} {packing:8.2f} {suppress:11.3f} {per_pair * count**2:18.1f}{note}")
+        print(
+            f"{count:6d} {len(mask_nms(packed, scores, 0.7)):6d} {packing:8.2f} {suppress:11.3f} "
+            f"{per_pair * count**2:18.1f}{note}"
+        )
 
 
 def storage(capture: Path, gaussians: int = 40_000) -> None:
-    """Size against error of stored patch features, on the 1280-channel map of an ImageNet network over the capture's images, lifted with the real weights.
+    """Size against error of stored patch features, on the 1280-channel map of an ImageNet network over the capture's
+    images, lifted with the real weights.
 
-    capture: a folder with depth; its pixels become the Gaussians. Sizes are the bits a value measured here, times the values of the paper's three
-    teachers at 300 views of 640 x 480 and all else that is kept (bases, coverage, validity), as a share of three N x C half arrays for 965 000
-    Gaussians. The rendering weights are made again at each use (:func:`weights`).
+    capture: a folder with depth; its pixels become the Gaussians. Sizes are the bits a value measured here, times the
+    values of the paper's three teachers at 300 views of 640 x 480 and all else that is kept (bases, coverage,
+    validity), as a share of three N x C half arrays for 965 000 Gaussians. The rendering weights are made again at each
+    use (:func:`weights`).
     """
     from chorus.splat.weights import scene_weights
     from chorus_kernels import lift
@@ -59,8 +69,14 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     flat, total = maps.flatten(0, 2), weights.total[seen][:, None]
     exact = lift(weights, flat)[seen] / total
     naive = GAUSSIANS * sum(c for _, c in PAPER.values()) * 2
-    print(f"{len(views)} views, {rows} x {cols} patches of {channels} channels, {int(seen.sum())} Gaussians; naive {naive / 1e9:.2f} GB")
-    print(f"{'stored as':>16} {'MB':>6} {'of naive':>9} {'patch cosine: mean, 1 %':>24} {'lifted: mean, 1 %':>18} {'centred, lifted: mean, 1 %':>27}")
+    print(
+        f"{len(views)} views, {rows} x {cols} patches of {channels} channels, {int(seen.sum())} Gaussians; "
+        f"naive {naive / 1e9:.2f} GB"
+    )
+    print(
+        f"{'stored as':>16} {'MB':>6} {'of naive':>9} {'patch cosine: mean, 1 %':>24} {'lifted: mean, 1 %':>18} "
+        f"{'centerd, lifted: mean, 1 %':>27}"
+    )
     values = VIEWS * sum(p * c for p, c in PAPER.values())
     beside = GAUSSIANS * len(PAPER) + 4 * VIEWS * sum(p for p, _ in PAPER.values())  # validity and coverage
     mean = flat.mean(dim=0)
@@ -72,14 +88,19 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
         lifted = lift(weights, back.half())[seen] / total
         size = values * bits / 8 + axes + beside
         columns = [_cosines(back, flat), _cosines(lifted, exact), _cosines(lifted - mean, exact - mean)]
-        print(f"{label:>16} {size / 1e6:6.0f} {size / naive:9.1%} " + " ".join(f"{m:12.5f} {low:9.5f}" for m, low in columns))
+        print(
+            f"{label:>16} {size / 1e6:6.0f} {size / naive:9.1%} "
+            + " ".join(f"{m:12.5f} {low:9.5f}" for m, low in columns)
+        )
 
 
 def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_000), views: int = 2) -> None:
-    """The rendering weights G: how large they are, and what it costs to make them again instead of reading them. CPU seconds, one thread.
+    """The rendering weights G: how large they are, and what it costs to make them again instead of reading them. CPU
+    seconds, one thread.
 
-    capture: a folder with depth; its pixels become the Gaussians. First the capture's own image size on a grid of 8-pixel patches, then 640 x 480 on the
-    grids of the paper's three teachers. Entries, sizes and seconds are a view's, means over the first ``views`` views.
+    capture: a folder with depth; its pixels become the Gaussians. First the capture's own image size on a grid of
+    8-pixel patches, then 640 x 480 on the grids of the paper's three teachers. Entries, sizes and seconds are a view's,
+    means over the first ``views`` views.
     """
     import tempfile
 
@@ -89,13 +110,22 @@ def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_00
     capture_views = Capture.load(capture)
     few = capture_views.cameras.select(slice(0, views))
     cases = [(few, (few.height // 8, few.width // 8), 600)]
-    cases += [(few.resized(640, 480), grid, channels) for grid, channels in (((32, 32), 1152), ((30, 40), 1024), ((34, 46), 1024))]
-    print(f"{'Gaussians':>9} {'image':>9} {'grid':>6} {'entries a Gaussian':>19} {'MB':>6} {'make s':>7} {'read s':>7} {'lift s':>7}  a view")
+    cases += [
+        (few.resized(640, 480), grid, channels)
+        for grid, channels in (((32, 32), 1152), ((30, 40), 1024), ((34, 46), 1024))
+    ]
+    print(
+        f"{'Gaussians':>9} {'image':>9} {'grid':>6} {'entries a Gaussian':>19} {'MB':>6} {'make s':>7} "
+        f"{'read s':>7} {'lift s':>7}  a view"
+    )
     for count in gaussians:
         scene = _scene_of_depth(capture_views, count)
         for cameras, (rows, columns), channels in cases:
             made: list = []
-            making = _best(lambda c=cameras, r=rows, k=columns, s=scene, m=made: m.append(scene_weights(s, c, rows=r, columns=k)), repeats=2)
+            making = _best(
+                lambda c=cameras, r=rows, k=columns, s=scene, m=made: m.append(scene_weights(s, c, rows=r, columns=k)),
+                repeats=2,
+            )
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "weights.safetensors"
                 save_weights(path, {"g": made[-1]})
@@ -112,11 +142,14 @@ def _blobs(count: int, height: int = 480, width: int = 640) -> np.ndarray:
     """[M, H, W] ellipses, four near-copies of each: what a grid of points finds before suppression."""
     rng = np.random.default_rng(0)
     kinds = max(1, count // 4)
-    centre, radius = rng.random((kinds, 2)) * (height, width), np.maximum(rng.random((kinds, 2)) ** 2 * 0.25 * (height, width), 3.0)
+    center, radius = (
+        rng.random((kinds, 2)) * (height, width),
+        np.maximum(rng.random((kinds, 2)) ** 2 * 0.25 * (height, width), 3.0),
+    )
     y, x = np.ogrid[:height, :width]
     masks = np.zeros((count, height, width), bool)
     for i in range(count):
-        c, r = centre[i % kinds] + rng.normal(size=2), radius[i % kinds] * (1 + 0.05 * rng.normal(size=2))
+        c, r = center[i % kinds] + rng.normal(size=2), radius[i % kinds] * (1 + 0.05 * rng.normal(size=2))
         masks[i] = ((y - c[0]) / r[0]) ** 2 + ((x - c[1]) / r[1]) ** 2 < 1
     return masks
 
@@ -154,11 +187,18 @@ def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
     means = torch.from_numpy(np.einsum("nij,nj->ni", pose[:, :3, :3], local) + pose[:, :3, 3]).float()
     size = torch.from_numpy(1.5 * views.depth[v, y, x] / cameras.K[v, 0, 0]).float()  # about three pixels across
     quats = torch.tensor([1.0, 0, 0, 0]).expand(len(means), 4)
-    return scene_from_colors(means, quats, size[:, None].expand(-1, 3), torch.full((len(means),), 0.9), torch.from_numpy(views.images[v, y, x] / 255.0).float())
+    return scene_from_colors(
+        means,
+        quats,
+        size[:, None].expand(-1, 3),
+        torch.full((len(means),), 0.9),
+        torch.from_numpy(views.images[v, y, x] / 255.0).float(),
+    )
 
 
 def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
-    """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they are deep."""
+    """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they
+    are deep."""
     from chorus.teachers.embedded.trunk import weights_file
     from chorus.teachers.foundation.pixels import HALF_MEAN, HALF_STD, to_pixels, whole_patches
 
@@ -166,7 +206,9 @@ def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
-    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))  # the same arrays in the same order
+    network.load_state_dict(
+        dict(zip(network.state_dict(), weights.values(), strict=True))
+    )  # the same arrays in the same order
     size = whole_patches(*views.images.shape[1:3], patch=32, long_side=long_side)
     maps = []
     for image in views.images:

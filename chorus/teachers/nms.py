@@ -1,4 +1,5 @@
-"""Greedy non-maximum suppression of thousands of masks (or boxes): one vectorised step for each mask that stays, none for those that go."""
+"""Greedy non-maximum suppression of thousands of masks (or boxes): one vectorised step for each mask that stays, none
+for those that go."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _WORD = 64
 class PackedMasks:
     """M binary masks of one image size, 64 pixels of a row in a word, with their boxes and areas.
 
-    words: [M, H, ceil(W/64)] uint64; boxes: [M, 4] x1 y1 x2 y2, half open, pixels (zeros for an empty mask); areas: [M] pixels.
+    words: [M, H, ceil(W/64)] uint64; boxes: [M, 4] x1 y1 x2 y2, half open, pixels (zeros for an empty mask); areas: [M]
+    pixels.
     """
 
     words: np.ndarray
@@ -41,25 +43,39 @@ def pack(masks: np.ndarray) -> PackedMasks:
     words = np.zeros((count, height, -(-width // _WORD) * 8), np.uint8)
     words[:, :, : packed.shape[-1]] = packed
     words = words.view(np.uint64)
-    rows, columns = words.any(axis=2), np.unpackbits(np.bitwise_or.reduce(words, axis=1).view(np.uint8), axis=-1, count=width).astype(bool)
+    rows, columns = (
+        words.any(axis=2),
+        np.unpackbits(np.bitwise_or.reduce(words, axis=1).view(np.uint8), axis=-1, count=width).astype(bool),
+    )
     boxes = np.concatenate([_extent(columns), _extent(rows)], axis=1)[:, [0, 2, 1, 3]]
-    return PackedMasks(words=words, boxes=boxes, areas=np.bitwise_count(words).sum(axis=(1, 2), dtype=np.int64), width=width)
+    return PackedMasks(
+        words=words, boxes=boxes, areas=np.bitwise_count(words).sum(axis=(1, 2), dtype=np.int64), width=width
+    )
 
 
 def concatenate(parts: list[PackedMasks]) -> PackedMasks:
     """Masks of one image, packed batch by batch."""
-    return PackedMasks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in ("words", "boxes", "areas")}, width=parts[0].width)
+    return PackedMasks(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ("words", "boxes", "areas")},
+        width=parts[0].width,
+    )
 
 
 def mask_nms(masks: PackedMasks, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices kept, best first: a mask goes when its intersection over union with a better mask that stayed is above ``threshold``.
+    """Indices kept, best first: a mask goes when its intersection over union with a better mask that stayed is above
+    ``threshold``.
 
-    scores [M]. Exact: only pairs whose boxes and areas allow such an overlap are looked at, and only inside the better mask's box.
+    scores [M]. Exact: only pairs whose boxes and areas allow such an overlap are looked at, and only inside the better
+    mask's box.
     """
 
     def overlaps(best: int, rest: np.ndarray) -> np.ndarray:
-        bound = np.minimum(_box_intersections(masks.boxes, best, rest), np.minimum(masks.areas[best], masks.areas[rest]))
-        near = bound > threshold * (masks.areas[best] + masks.areas[rest] - bound)  # the union is at least this small: IoU grows with the intersection
+        bound = np.minimum(
+            _box_intersections(masks.boxes, best, rest), np.minimum(masks.areas[best], masks.areas[rest])
+        )
+        near = bound > threshold * (
+            masks.areas[best] + masks.areas[rest] - bound
+        )  # the union is at least this small: IoU grows with the intersection
         x1, y1, x2, y2 = masks.boxes[best]
         columns = slice(x1 // _WORD, -(-x2 // _WORD))
         shared = masks.words[rest[near], y1:y2, columns] & masks.words[best, y1:y2, columns]

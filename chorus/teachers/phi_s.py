@@ -1,4 +1,5 @@
-"""PHI-S: standardise each teacher so that equal loss weights work (Ranzinger et al. 2024, "PHI-S: Distribution Balancing ...").
+"""PHI-S: standardise each teacher so that equal loss weights work (Ranzinger et al. 2024, "PHI-S: Distribution
+Balancing ...").
 
 With mean mu, covariance U diag(l) U^T, a Hadamard matrix H scaled so that H H^T = I, and phi = sqrt(mean l):
 
@@ -35,14 +36,17 @@ class PhiS:
     def fit(cls, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> PhiS:
         """From features [n, C] or (features [n, C], weights [n]), read once, one batch at a time.
 
-        Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or infinity.
+        Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or
+        infinity.
         """
         total, mean, scatter = 0.0, None, None
         for batch in batches:
             features, weights = batch if isinstance(batch, tuple) else (batch, torch.ones(len(batch)))
             x, w = features.double(), weights.double()
             if not torch.isfinite(x).all():
-                raise InputError("PHI-S", expected="finite features", got="NaN or infinity", fix="Make the teacher views again.")
+                raise InputError(
+                    "PHI-S", expected="finite features", got="NaN or infinity", fix="Make the teacher views again."
+                )
             batch_total = float(w.sum())
             if batch_total <= 0:
                 continue
@@ -50,9 +54,11 @@ class PhiS:
                 mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
             # Chan, Golub and LeVeque 1983: merge the moments of two sets.
             batch_mean = (w @ x) / batch_total
-            centred = x - batch_mean
+            centerd = x - batch_mean
             delta = batch_mean - mean
-            scatter += centred.T @ (centred * w[:, None]) + torch.outer(delta, delta) * (total * batch_total / (total + batch_total))
+            scatter += centerd.T @ (centerd * w[:, None]) + torch.outer(delta, delta) * (
+                total * batch_total / (total + batch_total)
+            )
             total += batch_total
             mean = mean + delta * (batch_total / total)
         if mean is None:
@@ -62,7 +68,9 @@ class PhiS:
     @classmethod
     def _from_moments(cls, mean: Tensor, covariance: Tensor) -> PhiS:
         values, axes = torch.linalg.eigh(covariance)  # columns: axes
-        axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()  # an eigenvector's sign is arbitrary: fix it
+        axes = (
+            axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+        )  # an eigenvector's sign is arbitrary: fix it
         mixing, kind = mixing_matrix(len(mean))
         scale = float(values.clamp_min(0).mean().sqrt())
         if scale <= 0:
@@ -98,7 +106,8 @@ class PhiS:
 
 
 def mixing_matrix(order: int) -> tuple[Tensor, str]:
-    """[C, C] float64 orthogonal H with its kind: a scaled Hadamard matrix where known, else a fixed random orthogonal one.
+    """[C, C] float64 orthogonal H with its kind: a scaled Hadamard matrix where known, else a fixed random orthogonal
+    one.
 
     With a random H the channels' variances are near 1 rather than exactly 1.
     """
@@ -138,9 +147,12 @@ def _paley(order: int) -> Tensor | None:
 
 
 def _conference(p: int, k: int, *, skew: bool) -> Tensor:
-    """[q + 1, q + 1] for q = p^k with zero diagonal, +-1 elsewhere and C C^T = q I: the quadratic characters of a - b in GF(q), bordered by ones."""
+    """[q + 1, q + 1] for q = p^k with zero diagonal, +-1 elsewhere and C C^T = q I: the quadratic characters of a - b
+    in GF(q), bordered by ones."""
     q, places = p**k, p ** torch.arange(k)
-    digits = torch.arange(q)[:, None] // places % p  # element n is the polynomial whose coefficients are the digits of n to base p
+    digits = (
+        torch.arange(q)[:, None] // places % p
+    )  # element n is the polynomial whose coefficients are the digits of n to base p
     difference = ((digits[:, None] - digits[None]) % p * places).sum(dim=-1)
     matrix = torch.zeros(q + 1, q + 1, dtype=torch.float64)
     matrix[1:, 1:] = _quadratic_characters(p, k)[difference]
@@ -150,7 +162,8 @@ def _conference(p: int, k: int, *, skew: bool) -> Tensor:
 
 
 def _quadratic_characters(p: int, k: int) -> Tensor:
-    """[q] of GF(q), q = p^k odd: 1 for squares, -1 for the others, 0 for zero. Squares are the even powers of a primitive element."""
+    """[q] of GF(q), q = p^k odd: 1 for squares, -1 for the others, 0 for zero. Squares are the even powers of a
+    primitive element."""
     for rule in itertools.product(range(p), repeat=k):
         powers = _powers_of_x(rule, p) if rule[0] else []
         if len(powers) == p**k - 1:  # x reaches every element but zero: the ring is a field and x primitive
@@ -161,7 +174,8 @@ def _quadratic_characters(p: int, k: int) -> Tensor:
 
 
 def _powers_of_x(rule: tuple[int, ...], p: int) -> list[int]:
-    """1, x, x^2, ... until 1 comes again, as numbers to base p, where x^k = rule[0] + rule[1] x + ... and rule[0] is not 0 (so x has an inverse)."""
+    """1, x, x^2, ... until 1 comes again, as numbers to base p, where x^k = rule[0] + rule[1] x + ... and rule[0] is
+    not 0 (so x has an inverse)."""
     one = (1, *(0 for _ in rule[1:]))
     element, found = one, []
     while not found or element != one:

@@ -14,26 +14,33 @@ from torch import Tensor
 _HEADER = 18  # pixels
 
 
-def principal_colours(maps: Tensor) -> Tensor:
-    """[V, h, w, C] -> [V, h, w, 3] in 0..1: the first three principal components over all views, 2nd to 98th percentile."""
+def principal_colors(maps: Tensor) -> Tensor:
+    """[V, h, w, C] -> [V, h, w, 3] in 0..1: the first three principal components over all views, 2nd to 98th
+    percentile."""
     flat = maps.reshape(-1, maps.shape[-1]).double()
-    centred = flat - flat.mean(dim=0)
-    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -3:].flip(1)  # [C, 3]
+    centerd = flat - flat.mean(dim=0)
+    axes = torch.linalg.eigh(centerd.T @ centerd).eigenvectors[:, -3:].flip(1)  # [C, 3]
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
-    values = (centred @ axes).numpy()
+    values = (centerd @ axes).numpy()
     low, high = np.percentile(values, [2, 98], axis=0)
-    colours = ((values - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
-    return torch.from_numpy(colours).float().reshape(*maps.shape[:-1], 3)
+    colors = ((values - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
+    return torch.from_numpy(colors).float().reshape(*maps.shape[:-1], 3)
 
 
-def class_colours(count: int) -> np.ndarray:
+def class_colors(count: int) -> np.ndarray:
     """[count, 3] uint8: 0 black, then hues a golden angle apart in three depths."""
-    colours = [colorsys.hsv_to_rgb(i * 0.381966 % 1, (0.85, 0.55, 0.7)[i % 3], (0.95, 0.9, 0.6)[i % 3]) for i in range(1, count)]
-    return np.array([(0, 0, 0), *colours]).__mul__(255).astype(np.uint8)
+    colors = [
+        colorsys.hsv_to_rgb(i * 0.381966 % 1, (0.85, 0.55, 0.7)[i % 3], (0.95, 0.9, 0.6)[i % 3])
+        for i in range(1, count)
+    ]
+    return np.array([(0, 0, 0), *colors]).__mul__(255).astype(np.uint8)
 
 
-def contact_sheet(columns: dict[str, np.ndarray | Tensor], path: Path, *, legend: dict[str, np.ndarray] | None = None) -> None:
-    """Write a PNG: a row a view, a column a title. columns: uint8 [V, H, W, 3] or float maps [V, h, w, 3], stretched to the first column's size.
+def contact_sheet(
+    columns: dict[str, np.ndarray | Tensor], path: Path, *, legend: dict[str, np.ndarray] | None = None
+) -> None:
+    """Write a PNG: a row a view, a column a title. columns: uint8 [V, H, W, 3] or float maps [V, h, w, 3], stretched to
+    the first column's size.
 
     legend: name -> colour [3], printed below.
     """
@@ -46,10 +53,10 @@ def contact_sheet(columns: dict[str, np.ndarray | Tensor], path: Path, *, legend
         draw.text((column * (width + 2) + 4, 3), title, fill="black")
         for row, view in enumerate(_as_bytes(views, height, width)):
             sheet.paste(Image.fromarray(view), (column * (width + 2), _HEADER + row * (height + 2)))
-    for number, (name, colour) in enumerate((legend or {}).items()):
+    for number, (name, color) in enumerate((legend or {}).items()):
         x = number % (len(columns) * 2) * (width // 2 + 1)
         y = _HEADER + rows * (height + 2) + number // (len(columns) * 2) * _HEADER
-        draw.rectangle((x + 2, y + 3, x + 14, y + 15), fill=tuple(int(c) for c in colour))
+        draw.rectangle((x + 2, y + 3, x + 14, y + 15), fill=tuple(int(c) for c in color))
         draw.text((x + 18, y + 3), name, fill="black")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)

@@ -1,8 +1,9 @@
 """Lets a CPU build of torch live beside PyPI's torchvision, which is built for CUDA.
 
-Beside a CPU torch the binary part of that torchvision cannot load, and its Python part then dies on import because the operator
-``torchvision::nms`` was never defined; timm, open_clip and transformers all import torchvision. Call :func:`make_torchvision_importable`
-before the first of them. It does nothing where the binary part loads.
+Beside a CPU torch the binary part of that torchvision cannot load, and its Python part then dies on import because the
+operator
+``torchvision::nms`` was never defined; timm, open_clip and transformers all import torchvision. Call
+:func:`make_torchvision_importable` before the first of them. It does nothing where the binary part loads.
 ``torchvision.ops`` goes on refusing what else that part holds; :func:`nms` here serves instead.
 """
 
@@ -22,8 +23,8 @@ _library: torch.library.Library | None = None  # the definitions live as long as
 def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression, as torchvision.ops.nms defines it.
 
-    dets [N, 4] boxes x1 y1 x2 y2; scores [N]. Returns the indices kept [M], best first: a box goes when its intersection over union
-    with a better box that stayed is above ``iou_threshold``.
+    dets [N, 4] boxes x1 y1 x2 y2; scores [N]. Returns the indices kept [M], best first: a box goes when its
+    intersection over union with a better box that stayed is above ``iou_threshold``.
     """
     order = scores.argsort(descending=True, stable=True)
     boxes = dets[order]
@@ -41,7 +42,8 @@ def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 @cache
 def make_torchvision_importable() -> bool:
-    """Define nms and qnms when torchvision is installed but its binary part does not load. True when they had to be defined."""
+    """Define nms and qnms when torchvision is installed but its binary part does not load. True when they had to be
+    defined."""
     global _library
     if "torchvision" in sys.modules or _binary_part_loads():
         return False

@@ -86,10 +86,11 @@ def make_teacher_views(
 ) -> dict:
     """Render every camera from the Gaussians, show the renders to every teacher, and write the folder ``out``.
 
-    cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher sees renders only,
-    so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch features are kept (``compress.py``); batch:
-    views at once. Writes renders/*.png, cameras.json and a <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their
-    vectors of a teacher that answers by mask. Returns counts and the mean coverage.
+    cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher
+    sees renders only, so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch
+    features are kept (``compress.py``); batch: views at once. Writes renders/*.png, cameras.json and a
+    <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their vectors of a teacher that answers by
+    mask. Returns counts and the mean coverage.
     """
     out = Path(out)
     (out / "renders").mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,9 @@ def load_teacher_views(folder: Path) -> TeacherViews:
             height=spec["height"],
         )
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(path, expected="the cameras of teacher views", got=error, fix="Make the teacher views again.") from error
+        raise InputError(
+            path, expected="the cameras of teacher views", got=error, fix="Make the teacher views again."
+        ) from error
     return TeacherViews(folder=Path(folder), cameras=cameras)
 
 
@@ -165,7 +168,8 @@ def _read_image(path: Path) -> np.ndarray:
 
 
 def read_tensor(path: Path, name: str, *, fix: str) -> Tensor:
-    """One tensor of a safetensors file. Raises InputError, ending with ``fix``, when the file is absent, damaged or lacks it."""
+    """One tensor of a safetensors file. Raises InputError, ending with ``fix``, when the file is absent, damaged or
+    lacks it."""
     try:
         with safe_open(path, "pt") as file:
             return file.get_tensor(name)

@@ -48,7 +48,10 @@ def table(answer: Answer, *, unit: str = "m") -> str:
     """The objects of an answer as lines of text."""
     if not answer.objects:
         return f'"{answer.words}": nothing answers (best score {answer.score.max():.2f})'
-    lines = [f'"{answer.words}"', f"  {'score':>5}  {'position (' + unit + ')':^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}"]
+    lines = [
+        f'"{answer.words}"',
+        f"  {'score':>5}  {'position (' + unit + ')':^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}",
+    ]
     for found in answer.objects:
         where = "  ".join(f"{x:6.2f}" for x in found.position)
         size = " x ".join(f"{x:4.2f}" for x in found.extent)
@@ -64,19 +67,27 @@ def save(answer: Answer, folder: Path, *, name: str, capture: Capture | None = N
     slug = "".join(c if c.isalnum() else "-" for c in answer.words.lower()).strip("-")
     if not slug:
         raise InputError("query", expected="letters or digits in the words", got=repr(answer.words))
-    colours = query.heat(answer.scene, answer.score)
+    colors = query.heat(answer.scene, answer.score)
     ply, png = (Path(folder) / f"{name}-{slug}{suffix}" for suffix in (".ply", ".png"))
     inside = None
     if capture is not None:
         places = answer.scene.means[answer.objects[0].rows].numpy() if answer.objects else None
         inside = render.best_view(capture) if places is None else render.view_of(capture, places)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    write_scene(ply, render.recoloured(answer.scene, colours))
-    save_views(png, answer.scene, colours, inside=inside)
+    write_scene(ply, render.recolored(answer.scene, colors))
+    save_views(png, answer.scene, colors, inside=inside)
     return [ply, png]
 
 
-def save_views(path: Path, scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 640, height: int = 480) -> None:
+def save_views(
+    path: Path,
+    scene: GaussianScene,
+    rgb: np.ndarray,
+    *,
+    inside: Cameras | None = None,
+    width: int = 640,
+    height: int = 480,
+) -> None:
     """A PNG: from above with the ceiling off, and from inside, side by side on white. rgb: [N, 3] in 0..1."""
     pair = [_on_white(picture) for picture in render.views(scene, rgb, inside=inside, width=width, height=height)]
     gap = np.full((height, 8, 3), 255, np.uint8)
@@ -86,5 +97,5 @@ def save_views(path: Path, scene: GaussianScene, rgb: np.ndarray, *, inside: Cam
 
 def _on_white(picture: np.ndarray) -> np.ndarray:
     """[H, W, 4] -> [H, W, 3] uint8."""
-    colour, alpha = picture[..., :3].astype(np.float32), picture[..., 3:].astype(np.float32) / 255.0
-    return (colour * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)
+    color, alpha = picture[..., :3].astype(np.float32), picture[..., 3:].astype(np.float32) / 255.0
+    return (color * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)

@@ -36,9 +36,9 @@ def components(positions: np.ndarray, labels: np.ndarray, *, cell: float, least:
     return group
 
 
-def spacing(positions: np.ndarray, *, neighbour: int = 4) -> float:
+def spacing(positions: np.ndarray, *, neighbor: int = 4) -> float:
     """The median distance of a place to its fourth neighbour, in the units of the positions [N, 3]."""
     step = max(1, len(positions) // SPACING_SAMPLE)
-    count = min(neighbour + 1, len(positions))
+    count = min(neighbor + 1, len(positions))
     distance, _ = cKDTree(positions).query(positions[::step], k=count)
     return float(max(np.median(distance.reshape(-1, count)[:, -1]), 1e-6))

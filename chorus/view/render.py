@@ -17,15 +17,17 @@ EYE_HEIGHT = 0.6  # of the room's height
 def render(scene: GaussianScene, rgb: np.ndarray, cameras: Cameras) -> np.ndarray:
     """[V, H, W, 4] uint8 pictures, transparent where no Gaussian is. rgb: [N, 3] in 0..1."""
     with torch.no_grad():
-        out = rasterize.render(recoloured(scene, rgb), cameras)
-    colour, alpha = out.colors.cpu().numpy(), out.alpha.cpu().numpy()[..., None]
-    straight = colour / np.maximum(alpha, 1e-6)  # composited on black
+        out = rasterize.render(recolored(scene, rgb), cameras)
+    color, alpha = out.colors.cpu().numpy(), out.alpha.cpu().numpy()[..., None]
+    straight = color / np.maximum(alpha, 1e-6)  # composited on black
     return (np.concatenate([straight, alpha], axis=-1).clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def recoloured(scene: GaussianScene, rgb: np.ndarray) -> GaussianScene:
+def recolored(scene: GaussianScene, rgb: np.ndarray) -> GaussianScene:
     """The scene with flat colours rgb [N, 3] in 0..1 in place of its spherical harmonics."""
-    return scene_from_colors(scene.means, scene.quats, scene.scales, scene.opacities, scene.means.new_tensor(np.asarray(rgb)))
+    return scene_from_colors(
+        scene.means, scene.quats, scene.scales, scene.opacities, scene.means.new_tensor(np.asarray(rgb))
+    )
 
 
 def bounds(scene: GaussianScene) -> tuple[np.ndarray, np.ndarray]:
@@ -48,12 +50,12 @@ def without_ceiling(scene: GaussianScene) -> np.ndarray:
 def top_camera(scene: GaussianScene, *, width: int = 480, height: int = 360) -> Cameras:
     """A camera looking straight down on the room, its longer side across the picture, from three times its size."""
     low, high = bounds(scene)
-    size, centre = high - low, (low + high) / 2
+    size, center = high - low, (low + high) / 2
     along_y = size[1] > size[0]
     across, down = (size[1], size[0]) if along_y else (size[0], size[1])
     distance = 3.0 * max(across, down)
-    eye = np.array([centre[0], centre[1], high[2] + distance])
-    pose = look_at(eye, np.array([centre[0], centre[1], low[2]]), up=(-1.0, 0.0, 0.0) if along_y else (0.0, 1.0, 0.0))
+    eye = np.array([center[0], center[1], high[2] + distance])
+    pose = look_at(eye, np.array([center[0], center[1], low[2]]), up=(-1.0, 0.0, 0.0) if along_y else (0.0, 1.0, 0.0))
     focal = 0.92 * min(width * distance / across, height * distance / down)
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
     return Cameras(K=K[None], cam_from_world=pose[None], width=width, height=height)
@@ -62,16 +64,16 @@ def top_camera(scene: GaussianScene, *, width: int = 480, height: int = 360) -> 
 def inside_camera(scene: GaussianScene, *, width: int = 480, height: int = 360) -> Cameras:
     """A camera at eye height near the emptiest corner, looking across the room (for scenes without a capture)."""
     low, high = bounds(scene)
-    centre = (low + high) / 2
+    center = (low + high) / 2
     z = low[2] + EYE_HEIGHT * (high - low)[2]
     steps = np.linspace(0.12, 0.88, 7)
     eyes = np.array([[*(low[:2] + (high - low)[:2] * (a, b)), z] for a in steps for b in steps])
     means = scene.means.detach().cpu().numpy()
     solid = means[scene.opacities.detach().cpu().numpy() > SOLID]
     clear = np.array([np.linalg.norm(solid - eye, axis=1).min() for eye in eyes]) if len(solid) else np.ones(len(eyes))
-    room = np.linalg.norm(eyes - centre, axis=1)
+    room = np.linalg.norm(eyes - center, axis=1)
     eye = eyes[np.argmax(room * (clear > min(0.35, 0.8 * clear.max())))]
-    target = np.array([*centre[:2], low[2] + 0.4 * (high - low)[2]])
+    target = np.array([*center[:2], low[2] + 0.4 * (high - low)[2]])
     if np.linalg.norm(target - eye) < 1e-6:
         target = target + [0.1, 0.0, 0.0]
     focal = 0.6 * width
@@ -90,7 +92,8 @@ def best_view(capture: Capture) -> Cameras:
 
 
 def view_of(capture: Capture, places: np.ndarray) -> Cameras:
-    """The captured view that shows most of places [M, 3] m, near its middle, and not behind what the depth (where known) saw."""
+    """The captured view that shows most of places [M, 3] m, near its middle, and not behind what the depth (where
+    known) saw."""
     homogeneous = np.concatenate([places, np.ones((len(places), 1))], axis=1)
     cameras, shown = capture.cameras, []
     for view in range(len(cameras)):
@@ -106,8 +109,11 @@ def view_of(capture: Capture, places: np.ndarray) -> Cameras:
     return cameras.select(slice(pick, pick + 1))
 
 
-def views(scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 480, height: int = 360) -> tuple[np.ndarray, np.ndarray]:
-    """(from above without the ceiling, from inside), each [H, W, 4] uint8. inside: one camera, chosen by itself when None."""
+def views(
+    scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 480, height: int = 360
+) -> tuple[np.ndarray, np.ndarray]:
+    """(from above without the ceiling, from inside), each [H, W, 4] uint8. inside: one camera, chosen by itself when
+    None."""
     low = torch.as_tensor(without_ceiling(scene))
     above = render(scene.select(low), np.asarray(rgb)[low.numpy()], top_camera(scene, width=width, height=height))[0]
     camera = inside_camera(scene, width=width, height=height) if inside is None else inside.resized(width, height)

@@ -31,23 +31,37 @@ def instruction_sets() -> Iterator[Row]:
     script = ISA_SCRIPT.format(folder=os.path.dirname(os.path.abspath(__file__)))
     times = {}
     for isa in {"avx512": ["avx512", "avx2", "sse42"], "avx2": ["avx2", "sse42"]}.get(best, []):
-        done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "CHORUS_ISA": isa}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "CHORUS_ISA": isa},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         times[isa] = float(done.stdout)
     for isa, at_least in (("avx2", 0.5), ("sse42", 0.25)):
         if isa in times and best == "avx512":
-            yield Row("rasterize", f"20k at 256x256, forward, {isa} build", f"{best} build", times[isa], times[best], at_least)
+            yield Row(
+                "rasterize", f"20k at 256x256, forward, {isa} build", f"{best} build", times[isa], times[best], at_least
+            )
 
 
 def threads() -> Iterator[Row]:
-    """Wall time of two threads; means something only on an otherwise idle machine. A matrix product says what the machine can give."""
+    """Wall time of two threads; means something only on an otherwise idle machine. A matrix product says what the
+    machine can give."""
     scene, view, square = room(100000), camera(512), torch.randn(1500, 1500, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         one, two = _one_and_two(lambda: ck.rasterize(*scene, **view), rounds=400)
         alone, together = _one_and_two(lambda: square @ square, rounds=10)
     yield Row(
-        "rasterize", "100k at 512x512, forward, two threads (wall)", "one thread", two, one, 1.8,
+        "rasterize",
+        "100k at 512x512, forward, two threads (wall)",
+        "one thread",
+        two,
+        one,
+        1.8,
         note=f"torch matrix product {alone / together:.2f}x",
-    )  # fmt: skip
+    )
 
 
 def _one_and_two(run: Callable[[], object], *, rounds: int) -> list[float]:

@@ -23,7 +23,11 @@ def lifting() -> Iterator[Row]:
     image = patches.view(1, grid, grid, channels).permute(0, 3, 1, 2)
 
     def full() -> Tensor:
-        up = functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1).contiguous()
+        up = (
+            functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
+            .permute(0, 2, 3, 1)
+            .contiguous()
+        )
         colors = torch.zeros(n, channels, requires_grad=True)
         ck.rasterize(*scene[:4], colors, **view).colors.backward(up)
         return colors.grad
@@ -48,7 +52,9 @@ def _lift_error(scene, options, weights, patches) -> str:
     """Against float64, over all pixels: the dense definition of G, then the product."""
     exact = [x.double() for x in scene[:4]]
     size = options["width"]
-    up = reference.upsampling(options["patch_rows"], options["patch_cols"], height=size, width=size, footprint="bilinear", dtype=torch.float64)
+    up = reference.upsampling(
+        options["patch_rows"], options["patch_cols"], height=size, width=size, footprint="bilinear", dtype=torch.float64
+    )
     viewmat, K = options["viewmats"][0].double(), options["Ks"][0].double()
     g = torch.zeros(len(scene[0]), up.shape[1], dtype=torch.float64)
     for chunk in torch.arange(size * size).split(512):
@@ -59,7 +65,8 @@ def _lift_error(scene, options, weights, patches) -> str:
 
 
 def render_and_distill() -> Iterator[Row]:
-    """A step of adaptation: the student's features rendered at patch resolution and the gradient back, G made before."""
+    """A step of adaptation: the student's features rendered at patch resolution and the gradient back, G made
+    before."""
     n, size, grid, channels = 10000, 224, 16, 768
     scene, view = room(n), camera(size)
     weights = ck.patch_weights(*scene[:4], **view, patch_rows=grid, patch_cols=grid)

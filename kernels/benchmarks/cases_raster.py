@@ -11,7 +11,8 @@ from torch import Tensor
 import chorus_kernels as ck
 from chorus_kernels import reference
 
-# Operations a blend: offset and exponent 7, power of two 12, alpha and transmittance 5, four channels 8; backward does these again, then
+# Operations a blend: offset and exponent 7, power of two 12, alpha and transmittance 5, four channels 8; backward does
+# these again, then
 # the pixel's gradient 15, the shape's moments 16, the channels' 4, and the sums over pixels 10.
 FORWARD_FLOPS, STEP_FLOPS = 32, 32 + 32 - 8 + 45
 TILES = (16, 32, 64)  # the peer gets the best of these
@@ -23,8 +24,11 @@ def best_tile(scene: tuple[Tensor, ...], view: dict) -> int:
         return min(TILES, key=lambda tile: milliseconds(lambda: tile_loop(*scene, **view, tile=tile), repeats=1))
 
 
-def rasterizing(n: int, side: int, *, ratios: tuple[float, float], limits: tuple[float, float], repeats: int) -> Iterator[Row]:
-    """Colours, depth and alpha of the reference scene; ratios and limits (ms) of forward, and of forward and backward."""
+def rasterizing(
+    n: int, side: int, *, ratios: tuple[float, float], limits: tuple[float, float], repeats: int
+) -> Iterator[Row]:
+    """Colours, depth and alpha of the reference scene; ratios and limits (ms) of forward, and of forward and
+    backward."""
     scene, view = room(n), camera(side)
     tile = best_tile(scene, view)
     against = f"torch tile loop ({tile} px)"
@@ -34,7 +38,17 @@ def rasterizing(n: int, side: int, *, ratios: tuple[float, float], limits: tuple
     with torch.no_grad():
         ours = milliseconds(lambda: ck.rasterize(*scene, **view), repeats=9)
         peer = milliseconds(lambda: tile_loop(*scene, **view, tile=tile), repeats=repeats)
-    yield Row("rasterize", f"{case}, forward", against, ours, peer, ratios[0], limits[0], flops=FORWARD_FLOPS * blends, moved=moved)
+    yield Row(
+        "rasterize",
+        f"{case}, forward",
+        against,
+        ours,
+        peer,
+        ratios[0],
+        limits[0],
+        flops=FORWARD_FLOPS * blends,
+        moved=moved,
+    )
 
     def step(render) -> None:
         out = render(*leaves(*scene))
@@ -42,7 +56,17 @@ def rasterizing(n: int, side: int, *, ratios: tuple[float, float], limits: tuple
 
     ours = milliseconds(lambda: step(lambda *s: ck.rasterize(*s, **view)), repeats=9)
     peer = milliseconds(lambda: step(lambda *s: tile_loop(*s, **view, tile=tile)), repeats=repeats)
-    yield Row("rasterize", f"{case}, forward+backward", against, ours, peer, ratios[1], limits[1], flops=STEP_FLOPS * blends, moved=3 * moved)
+    yield Row(
+        "rasterize",
+        f"{case}, forward+backward",
+        against,
+        ours,
+        peer,
+        ratios[1],
+        limits[1],
+        flops=STEP_FLOPS * blends,
+        moved=3 * moved,
+    )
 
 
 def features(channels: int, at_least: float, repeats: int) -> Iterator[Row]:
@@ -61,7 +85,16 @@ def features(channels: int, at_least: float, repeats: int) -> Iterator[Row]:
     blends = ck.patch_weights(*scene[:4], **view, patch_rows=256, patch_cols=256, footprint="box").values.numel()
     case = f"C={channels}, 20k at 256x256, forward+backward of features"
     moved = 2 * size(colors) + 2 * 4 * channels * 256**2
-    yield Row("rasterize", case, f"torch tile loop ({tile} px)", ours, peer, at_least, flops=4 * blends * channels, moved=moved)
+    yield Row(
+        "rasterize",
+        case,
+        f"torch tile loop ({tile} px)",
+        ours,
+        peer,
+        at_least,
+        flops=4 * blends * channels,
+        moved=moved,
+    )
 
 
 def similarity() -> Iterator[Row]:
@@ -69,5 +102,7 @@ def similarity() -> Iterator[Row]:
     a, b = torch.rand(1, 192, 256, 3), torch.rand(1, 192, 256, 3)
     kernel = torch.exp(-((torch.arange(11) - 5.0) ** 2) / 4.5)
     ours = milliseconds(lambda: ck.ssim(a.clone().requires_grad_(), b).backward(), repeats=9)
-    peer = milliseconds(lambda: reference.ssim(a.clone().requires_grad_(), b, kernel / kernel.sum()).backward(), repeats=3)
+    peer = milliseconds(
+        lambda: reference.ssim(a.clone().requires_grad_(), b, kernel / kernel.sum()).backward(), repeats=3
+    )
     yield Row("ssim", "256x192, forward+backward", "torch convolutions", ours, peer)

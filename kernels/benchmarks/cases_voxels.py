@@ -1,4 +1,4 @@
-"""Rows of the encoder's ops: sparse convolution, neighbours, curves."""
+"""Rows of the encoder's ops: sparse convolution, neighbors, curves."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,10 @@ from chorus_kernels import reference
 
 
 def voxels(n: int = 50000) -> Iterator[Row]:
-    """Submanifold convolution and the neighbour table, on voxels of surfaces in the encoder's order."""
+    """Submanifold convolution and the neighbor table, on voxels of surfaces in the encoder's order."""
     grid = surface_voxels(n)
     batch = torch.zeros(len(grid), dtype=torch.int64)
-    table = ck.neighbours(grid, batch)
+    table = ck.neighbors(grid, batch)
     pairs = int((table >= 0).sum())
     for c in (32, 64):
         feat, weight, outer = torch.randn(len(grid), c), torch.randn(c, 3, 3, 3, c), torch.randn(len(grid), c)
@@ -25,12 +25,30 @@ def voxels(n: int = 50000) -> Iterator[Row]:
 
         ours = milliseconds(lambda: step(ck.submanifold_conv), repeats=5)
         peer = milliseconds(lambda: step(reference.submanifold_conv), repeats=3)
-        case, note = f"{n // 1000}k voxels {c}->{c}, forward+backward", f"{pairs / len(grid):.1f} neighbours"
+        case, note = f"{n // 1000}k voxels {c}->{c}, forward+backward", f"{pairs / len(grid):.1f} neighbors"
         moved = 3 * size(feat, weight, table)
-        yield Row("submanifold_conv", case, "torch gather-GEMM-scatter", ours, peer, 4, note=note, flops=6 * pairs * c * c, moved=moved)
-    ours = milliseconds(lambda: ck.neighbours(grid, batch), repeats=9)
-    peer = milliseconds(lambda: reference.neighbours(grid, batch), repeats=3)
-    yield Row("neighbours", f"{n // 1000}k voxels", "torch sort and searchsorted", ours, peer, 9, moved=size(grid, batch, table))
+        yield Row(
+            "submanifold_conv",
+            case,
+            "torch gather-GEMM-scatter",
+            ours,
+            peer,
+            4,
+            note=note,
+            flops=6 * pairs * c * c,
+            moved=moved,
+        )
+    ours = milliseconds(lambda: ck.neighbors(grid, batch), repeats=9)
+    peer = milliseconds(lambda: reference.neighbors(grid, batch), repeats=3)
+    yield Row(
+        "neighbors",
+        f"{n // 1000}k voxels",
+        "torch sort and searchsorted",
+        ours,
+        peer,
+        9,
+        moved=size(grid, batch, table),
+    )
 
 
 def curves(n: int = 1_000_000) -> Iterator[Row]:

@@ -27,7 +27,9 @@ def fitting() -> Iterator[Row]:
         fit_scene(_capture(), params, seed=0, progress=lambda *_, told=told: told.append(time.process_time()))
         best = min(best, 1e3 * (told[1] - told[0]) / STEPS)
     note = f"{1e3 / best:.0f} iterations a second"
-    yield Row("fit", f"10k at {SIDE}x{SIDE}, one iteration", f"{WANTED} iterations a second", best, 1e3 / WANTED, 1, note=note)
+    yield Row(
+        "fit", f"10k at {SIDE}x{SIDE}, one iteration", f"{WANTED} iterations a second", best, 1e3 / WANTED, 1, note=note
+    )
 
 
 def _capture():

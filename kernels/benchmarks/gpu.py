@@ -1,4 +1,5 @@
-"""gsplat and spconv on the work of the CPU rows, when CUDA is present. `ratio`: their speed over ours on one CPU core."""
+"""gsplat and spconv on the work of the CPU rows, when CUDA is present. `ratio`: their speed over ours on one CPU
+core."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ import chorus_kernels as ck
 def why_not() -> str | None:
     """What is missing for these rows, in one line; None when nothing is."""
     if not torch.cuda.is_available():
-        return f"--gpu: no CUDA device is visible to torch {torch.__version__}; the rows of gsplat and spconv are left out"
+        return (
+            f"--gpu: no CUDA device is visible to torch {torch.__version__}; the rows of gsplat and spconv are left out"
+        )
     for module in ("gsplat", "spconv"):
         try:
             __import__(module)
@@ -42,7 +45,9 @@ def gpu_rows() -> Iterator[Row]:
     yield from _compare("rasterize", "100k at 512x512, forward+backward", "gsplat", _rasterizing(100_000, 512))
     yield from _compare("patch_weights + lift", "10k, 224x224, 16x16 patches, C=768", "gsplat's backward", _lifting())
     for channels in (32, 64):
-        yield from _compare("submanifold_conv", f"50k voxels {channels}->{channels}, forward+backward", "spconv", _convolving(channels))
+        yield from _compare(
+            "submanifold_conv", f"50k voxels {channels}->{channels}, forward+backward", "spconv", _convolving(channels)
+        )
 
 
 def _compare(op: str, case: str, peer: str, make: Callable[[str], Callable[[], object]]) -> Iterator[Row]:
@@ -80,8 +85,11 @@ def _lifting() -> Callable[[str], Callable[[], object]]:
 def _convolving(channels: int) -> Callable[[str], Callable[[], object]]:
     def make(device: str) -> Callable[[], object]:
         grid = surface_voxels(50_000).to(device)
-        table = ck.neighbours(grid, torch.zeros(len(grid), dtype=torch.int64, device=device))
-        feat, weight = torch.randn(len(grid), channels, device=device), torch.randn(channels, 3, 3, 3, channels, device=device)
+        table = ck.neighbors(grid, torch.zeros(len(grid), dtype=torch.int64, device=device))
+        feat, weight = (
+            torch.randn(len(grid), channels, device=device),
+            torch.randn(channels, 3, 3, 3, channels, device=device),
+        )
         return lambda: ck.submanifold_conv(*leaves(feat, weight), table).backward(feat)
 
     return make

@@ -1,7 +1,9 @@
-"""The whole benchmark: python kernels/benchmarks/run.py [--only PATTERN] [--quick] [--json FILE] [--markdown FILE] [--gpu].
+"""The whole benchmark: python kernels/benchmarks/run.py [--only PATTERN] [--quick] [--json FILE] [--markdown FILE]
+[--gpu].
 
-Every row is measured on one thread, as CPU time, next to its peer in the same process; only ratios carry over to other machines. A group has
-a process of its own: what earlier ones leave in the allocator decides whether large results cost fresh pages, and peers twice their time.
+Every row is measured on one thread, as CPU time, next to its peer in the same process; only ratios carry over to other
+machines. A group has a process of its own: what earlier ones leave in the allocator decides whether large results cost
+fresh pages, and peers twice their time.
 """
 
 import argparse
@@ -31,7 +33,10 @@ def machine() -> tuple[str, float]:
         a @ a
         best = min(best, time.process_time() - start)
     isa, peak = dispatch.native().isa, dispatch.native().fma_peak()
-    return f"{isa}, FMA peak {peak / 1e9:.0f} GF/s on one core, torch matrix product {2 * 1024**3 / best / 1e9:.0f} GF/s", peak
+    return (
+        f"{isa}, FMA peak {peak / 1e9:.0f} GF/s on one core, torch matrix product {2 * 1024**3 / best / 1e9:.0f} GF/s",
+        peak,
+    )
 
 
 def cells(row: Row, peak: float) -> tuple[str, ...]:
@@ -39,7 +44,11 @@ def cells(row: Row, peak: float) -> tuple[str, ...]:
     bounds = ((row.at_least, "x"), (row.at_most, " ms"))
     wanted = [f"{bound:g}{unit}" for bound, unit in bounds if bound is not None]
     mark = "SHORT" if row.short else ""
-    times = (f"{row.milliseconds:.2f}", f"{row.peer_milliseconds:.1f}", f"{row.ratio:.2f}x" if row.ratio < 10 else f"{row.ratio:.0f}x")
+    times = (
+        f"{row.milliseconds:.2f}",
+        f"{row.peer_milliseconds:.1f}",
+        f"{row.ratio:.2f}x" if row.ratio < 10 else f"{row.ratio:.0f}x",
+    )
     return row.op, row.case, row.against, *times, ", ".join(wanted), mark, row.rates(peak), row.note
 
 
@@ -78,10 +87,21 @@ def put_into(file: Path, table: str) -> None:
 def main() -> int:
     """Measures, prints as it goes, and writes what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="groups whose name holds this; may be given again")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="groups whose name holds this; may be given again",
+    )
     parser.add_argument("--quick", action="store_true", help="leave out the rows whose peers take minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help=f"write a table there, between {START} and {END} if the file has them")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help=f"write a table there, between {START} and {END} if the file has them",
+    )
     parser.add_argument("--gpu", action="store_true", help="gsplat and spconv on the same work, where CUDA is present")
     parser.add_argument("--group", help=argparse.SUPPRESS)  # measure it here, a line of JSON for each row
     arguments = parser.parse_args()

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 ROOM = torch.tensor([6.0, 6.0, 3.0])  # metres
-BALLS = torch.tensor([[1.5, 4.0, 0.8, 0.6], [3.0, 4.5, 1.2, 0.8], [4.5, 4.0, 0.8, 0.6], [3.0, 3.5, 0.6, 0.4]])  # centre, radius
+BALLS = torch.tensor(
+    [[1.5, 4.0, 0.8, 0.6], [3.0, 4.5, 1.2, 0.8], [4.5, 4.0, 0.8, 0.6], [3.0, 3.5, 0.6, 0.4]]
+)  # centre, radius
 DISK = 1.22  # disk radius over spacing: about 53 blends a pixel
 
 
@@ -22,7 +24,12 @@ def room(n: int, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tens
     outward = functional.normalize(torch.randn(len(ball), 3, generator=g), dim=1)
     on_balls = BALLS[ball, :3] + BALLS[ball, 3:] * outward
     ball_area = 4 * math.pi * float(BALLS[:, 3].square().sum())
-    spacing = torch.cat([torch.full((n // 2,), math.sqrt(wall_area / (n // 2))), torch.full((len(ball),), math.sqrt(ball_area / len(ball)))])
+    spacing = torch.cat(
+        [
+            torch.full((n // 2,), math.sqrt(wall_area / (n // 2))),
+            torch.full((len(ball),), math.sqrt(ball_area / len(ball))),
+        ]
+    )
     scales = DISK * spacing[:, None] * torch.tensor([1.0, 1.0, 0.1]) * torch.exp(0.1 * torch.randn(n, 3, generator=g))
     opacities = torch.sigmoid(0.5 + 1.5 * torch.randn(n, generator=g))
     quats = _facing(torch.cat([wall_normals, outward]))
@@ -43,7 +50,9 @@ def _facing(normals: Tensor) -> Tensor:
     """Quaternions that turn z to the normals."""
     z = torch.tensor([0.0, 0.0, 1.0]).expand_as(normals)
     q = torch.cat([1 + normals[:, 2:], torch.linalg.cross(z, normals)], 1)
-    return functional.normalize(torch.where(q.norm(dim=1, keepdim=True) < 1e-6, torch.tensor([0.0, 1.0, 0.0, 0.0]), q), dim=1)
+    return functional.normalize(
+        torch.where(q.norm(dim=1, keepdim=True) < 1e-6, torch.tensor([0.0, 1.0, 0.0, 0.0]), q), dim=1
+    )
 
 
 def camera(size: int) -> dict:

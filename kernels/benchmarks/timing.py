@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from torch import Tensor
 
 
-def milliseconds(run: Callable[[], object], *, repeats: int = 5, clock: Callable[[], float] = time.process_time) -> float:
+def milliseconds(
+    run: Callable[[], object], *, repeats: int = 5, clock: Callable[[], float] = time.process_time
+) -> float:
     """Least time of a call, after one call to warm up unless only one is asked for."""
     if repeats > 1:
         run()
@@ -21,11 +23,16 @@ def milliseconds(run: Callable[[], object], *, repeats: int = 5, clock: Callable
     return 1e3 * best
 
 
-def in_turns(*runs: Callable[[], object], rounds: int, repeats: int = 3, clock: Callable[[], float] = time.process_time) -> list[float]:
-    """Least time of each, measured one after another, round by round: what else a host does comes and goes within seconds."""
+def in_turns(
+    *runs: Callable[[], object], rounds: int, repeats: int = 3, clock: Callable[[], float] = time.process_time
+) -> list[float]:
+    """Least time of each, measured one after another, round by round: what else a host does comes and goes within
+    seconds."""
     best = [float("inf")] * len(runs)
     for _ in range(rounds):
-        best = [min(least, milliseconds(run, repeats=repeats, clock=clock)) for least, run in zip(best, runs, strict=True)]
+        best = [
+            min(least, milliseconds(run, repeats=repeats, clock=clock)) for least, run in zip(best, runs, strict=True)
+        ]
     return best
 
 
@@ -61,7 +68,9 @@ class Row:
 
     @property
     def short(self) -> bool:
-        return (self.at_least is not None and self.ratio < self.at_least) or (self.at_most is not None and self.milliseconds > self.at_most)
+        return (self.at_least is not None and self.ratio < self.at_least) or (
+            self.at_most is not None and self.milliseconds > self.at_most
+        )
 
     def rates(self, peak: float) -> str:
         """GF/s with their share of the peak (operations a second), and GB/s."""

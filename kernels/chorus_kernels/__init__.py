@@ -1,7 +1,7 @@
 """Native ops for Gaussian-splat scenes on the CPU, each with a torch twin in `chorus_kernels.reference`.
 
-Tensors in, tensors out, differentiable where it makes sense. `CHORUS_KERNELS=reference` runs the twins instead of the native
-build; nothing falls back silently.
+Tensors in, tensors out, differentiable where it makes sense. `CHORUS_KERNELS=reference` runs the twins instead of the
+native build; nothing falls back silently.
 """
 
 from chorus_kernels.conv import submanifold_conv
@@ -10,14 +10,14 @@ from chorus_kernels.raster import Rasterized, rasterize
 from chorus_kernels.segments import segment_reduce
 from chorus_kernels.sparse import spmm, spmm_t
 from chorus_kernels.ssim import ssim
-from chorus_kernels.voxels import curve_codes, neighbours
+from chorus_kernels.voxels import curve_codes, neighbors
 
 __all__ = [
     "PatchWeights",
     "Rasterized",
     "curve_codes",
     "lift",
-    "neighbours",
+    "neighbors",
     "patch_weights",
     "rasterize",
     "render_features",

@@ -9,17 +9,31 @@ Size = int | str | None
 CPU = torch.device("cpu")
 
 
-def tensor(op: str, name: str, value: object, shape: Sequence[Size], *, dtypes: Sequence[torch.dtype] = (torch.float32,), device: torch.device = CPU) -> Tensor:
-    """Checks type, dtype, device, contiguity and shape; sizes given as text or None match anything. Returns the tensor."""
+def tensor(
+    op: str,
+    name: str,
+    value: object,
+    shape: Sequence[Size],
+    *,
+    dtypes: Sequence[torch.dtype] = (torch.float32,),
+    device: torch.device = CPU,
+) -> Tensor:
+    """Checks type, dtype, device, contiguity and shape; sizes given as text or None match anything. Returns the
+    tensor."""
     if not isinstance(value, Tensor):
         raise ValueError(f"{op}: {name} must be a torch.Tensor, got {type(value).__name__}")
     if value.dtype not in dtypes:
         allowed = " or ".join(str(d).removeprefix("torch.") for d in dtypes)
         raise ValueError(f"{op}: {name} must be {allowed}, got {str(value.dtype).removeprefix('torch.')}")
     if value.device != device:
-        raise ValueError(f"{op}: {name} must be on {'the CPU' if device == CPU else device}, got {value.device}; move it with .to({str(device)!r})")
+        raise ValueError(
+            f"{op}: {name} must be on {'the CPU' if device == CPU else device}, got {value.device}; move it "
+            f"with .to({str(device)!r})"
+        )
     actual = tuple(value.shape)
-    if len(actual) != len(shape) or any(isinstance(want, int) and want != got for want, got in zip(shape, actual, strict=True)):
+    if len(actual) != len(shape) or any(
+        isinstance(want, int) and want != got for want, got in zip(shape, actual, strict=True)
+    ):
         wanted = ", ".join("*" if want is None else str(want) for want in shape)
         raise ValueError(f"{op}: {name} must have shape [{wanted}], got {list(actual)}")
     if not value.is_contiguous():

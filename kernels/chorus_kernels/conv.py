@@ -1,4 +1,4 @@
-"""Submanifold 3 x 3 x 3 convolution over a neighbour table."""
+"""Submanifold 3 x 3 x 3 convolution over a neighbor table."""
 
 import torch
 from torch import Tensor
@@ -11,13 +11,14 @@ from chorus_kernels import checks, dispatch
 def submanifold_conv(
     feat: Tensor,  # [N, Cin]
     weight: Tensor,  # [Cout, 3, 3, 3, Cin]
-    table: Tensor,  # [27, N] int32, from neighbours()
+    table: Tensor,  # [27, N] int32, from neighbors()
     bias: Tensor | None = None,  # [Cout]
 ) -> Tensor:  # [N, Cout]
     """out[i] = bias + sum over (kx, ky, kz) of weight[:, kx, ky, kz] @ feat[row at grid[i] + (kx, ky, kz) - 1].
 
-    Cross-correlation, the convention of spconv's SubMConv3d. Absent neighbours count as zero. Differentiable in feat, weight and
-    bias; the table must be symmetric (table[k, i] = j exactly when table[26 - k, j] = i), as `neighbours` makes it.
+    Cross-correlation, the convention of spconv's SubMConv3d. Absent neighbors count as zero. Differentiable in feat,
+    weight and bias; the table must be symmetric (table[k, i] = j exactly when table[26 - k, j] = i), as `neighbors`
+    makes it.
     """
     op = "submanifold_conv"
     if isinstance(feat, Tensor) and feat.is_cuda:
@@ -55,7 +56,7 @@ class _Conv(torch.autograd.Function):
         grad = grad.contiguous()
         g_feat = g_weight = g_bias = None
         if ctx.needs_input_grad[0]:
-            # j is i's neighbour at k when i is j's at 26 - k: the same convolution with the offsets mirrored.
+            # j is i's neighbor at k when i is j's at 26 - k: the same convolution with the offsets mirrored.
             mirrored = weight.reshape(weight.shape[0], 27, -1).flip(1).permute(1, 0, 2)
             g_feat = _multiply(grad, mirrored, table, None)
         if ctx.needs_input_grad[1]:

@@ -1,6 +1,7 @@
 """The convolution and the pooling on CUDA: spconv where it is installed (extra `gpu`), plain torch where it is not.
 
-Both take the neighbour table the CPU builds. The torch path has no scatter, so it gives the same bits every time; spconv's order of sums is its own.
+Both take the neighbor table the CPU builds. The torch path has no scatter, so it gives the same bits every time;
+spconv's order of sums is its own.
 """
 
 import functools
@@ -15,7 +16,8 @@ CENTRE = 13  # offset (1, 1, 1) of 27
 def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor | None) -> Tensor:
     """See `chorus_kernels.submanifold_conv`; shapes are the caller's to keep.
 
-    Under autocast the torch path computes in autocast's type; spconv computes in float32, which has kernels on every card.
+    Under autocast the torch path computes in autocast's type; spconv computes in float32, which has kernels on every
+    card.
     """
     device = feat.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else feat.dtype
@@ -38,15 +40,19 @@ def spconv_functional():
 
 
 def with_spconv(feat: Tensor, weight: Tensor, table: Tensor) -> Tensor:
-    """spconv's gather, product and scatter over pairs read off the table; its weights have our layout [Cout, 3, 3, 3, Cin]."""
+    """spconv's gather, product and scatter over pairs read off the table; its weights have our layout [Cout, 3, 3, 3,
+    Cin]."""
     from spconv.core import ConvAlgo
 
     rows, counts = pairs_of(table)
-    return spconv_functional().indice_subm_conv(feat.contiguous(), weight.contiguous(), rows, counts, feat.shape[0], ConvAlgo.Native)
+    return spconv_functional().indice_subm_conv(
+        feat.contiguous(), weight.contiguous(), rows, counts, feat.shape[0], ConvAlgo.Native
+    )
 
 
 def pairs_of(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Table [27, N] to spconv's pairs: rows [2, 27, N] int32 (read, written; -1 behind the last) and how many for each offset [27] int32.
+    """Table [27, N] to spconv's pairs: rows [2, 27, N] int32 (read, written; -1 behind the last) and how many for each
+    offset [27] int32.
 
     spconv takes the count of an offset past the centre from its mirror image; in a symmetric table they are equal.
     """
@@ -61,7 +67,7 @@ def pairs_of(table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Gathered(torch.autograd.Function):
-    """Sum over offsets of gathered rows times that offset's matrix; absent neighbours read a row of zeros."""
+    """Sum over offsets of gathered rows times that offset's matrix; absent neighbors read a row of zeros."""
 
     @staticmethod
     def forward(ctx, feat, weight, table):

@@ -1,6 +1,8 @@
-"""Rasterising, blending weights and neighbours on CUDA, through gsplat and spconv (extra `gpu`); `conv_cuda` has the convolution.
+"""Rasterising, blending weights and neighbors on CUDA, through gsplat and spconv (extra `gpu`); `conv_cuda` has the
+convolution.
 
-Same arguments, conventions and results as on the CPU. gsplat sums gradients with atomics, so bits may differ between runs.
+Same arguments, conventions and results as on the CPU. gsplat sums gradients with atomics, so bits may differ between
+runs.
 """
 
 from typing import TYPE_CHECKING
@@ -18,17 +20,45 @@ if TYPE_CHECKING:
 
 
 def rasterize(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int,
-    height: int, near_plane: float, far_plane: float, backgrounds: Tensor | None, sh_degree: int | None, eps2d: float,
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    *,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near_plane: float,
+    far_plane: float,
+    backgrounds: Tensor | None,
+    sh_degree: int | None,
+    eps2d: float,
     absgrad: Tensor | None,
-) -> "Rasterized":  # fmt: skip
+) -> "Rasterized":
     """See `chorus_kernels.rasterize`. gsplat checks shapes itself."""
     from chorus_kernels.raster import Rasterized
 
     image, alphas, meta = _gsplat("rasterize")(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, far_plane=far_plane, eps2d=eps2d,
-        sh_degree=sh_degree, packed=False, backgrounds=backgrounds, render_mode="RGB+D", absgrad=absgrad is not None,
-    )  # fmt: skip
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane=near_plane,
+        far_plane=far_plane,
+        eps2d=eps2d,
+        sh_degree=sh_degree,
+        packed=False,
+        backgrounds=backgrounds,
+        render_mode="RGB+D",
+        absgrad=absgrad is not None,
+    )
     mean2d = meta["means2d"]
     if absgrad is not None and mean2d.requires_grad:
         mean2d.register_hook(lambda _: _add(absgrad, mean2d.absgrad))
@@ -45,7 +75,9 @@ def _gsplat(op: str):
     try:
         from gsplat import rasterization
     except ImportError as error:
-        raise ImportError(f"{op}: tensors on CUDA need gsplat ({error}); install the extra `gpu`, or pass CPU tensors") from error
+        raise ImportError(
+            f"{op}: tensors on CUDA need gsplat ({error}); install the extra `gpu`, or pass CPU tensors"
+        ) from error
     return rasterization
 
 
@@ -53,23 +85,54 @@ COLUMNS = 64  # patches whose weights are read from one backward pass
 
 
 def patch_weights(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int, height: int,
-    patch_rows: int, patch_cols: int, footprint: str, near_plane: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    *,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    patch_rows: int,
+    patch_cols: int,
+    footprint: str,
+    near_plane: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """indptr, indices, values, total, coverage of `chorus_kernels.patch_weights`, from gsplat's backward.
 
-    The image is W X, so the gradient of zero features X under B (patches of value one, upsampled) is W^T B: G itself, COLUMNS at a time.
+    The image is W X, so the gradient of zero features X under B (patches of value one, upsampled) is W^T B: G itself,
+    COLUMNS at a time.
     """
     rasterization, n, patches = _gsplat("patch_weights"), len(means), patch_rows * patch_cols
     keys, values = [], []
     for v in range(len(viewmats)):
         for first in range(0, patches, COLUMNS):
-            up = _upsampled(first, min(first + COLUMNS, patches), patch_rows, patch_cols, height=height, width=width, footprint=footprint, like=means)
+            up = _upsampled(
+                first,
+                min(first + COLUMNS, patches),
+                patch_rows,
+                patch_cols,
+                height=height,
+                width=width,
+                footprint=footprint,
+                like=means,
+            )
             zero = means.new_zeros(n, up.shape[-1], requires_grad=True)
             with torch.enable_grad():
                 image = rasterization(
-                    means, quats, scales, opacities, zero, viewmats[v : v + 1], Ks[v : v + 1], width, height, near_plane=near_plane, packed=False,
-                )[0]  # fmt: skip
+                    means,
+                    quats,
+                    scales,
+                    opacities,
+                    zero,
+                    viewmats[v : v + 1],
+                    Ks[v : v + 1],
+                    width,
+                    height,
+                    near_plane=near_plane,
+                    packed=False,
+                )[0]
             (dense,) = torch.autograd.grad(image, zero, up[None])
             row, column = dense.nonzero(as_tuple=True)
             keys.append(row * (len(viewmats) * patches) + v * patches + first + column)
@@ -77,12 +140,18 @@ def patch_weights(
     return _assembled(keys, values, n, len(viewmats) * patches, like=means)
 
 
-def _upsampled(first: int, end: int, rows: int, cols: int, *, height: int, width: int, footprint: str, like: Tensor) -> Tensor:
+def _upsampled(
+    first: int, end: int, rows: int, cols: int, *, height: int, width: int, footprint: str, like: Tensor
+) -> Tensor:
     """Columns first..end of B as images [H, W, end - first]."""
     one_hot = like.new_zeros(end - first, 1, rows * cols)
     one_hot[torch.arange(end - first), 0, torch.arange(first, end)] = 1
     mode = {"mode": "bilinear", "align_corners": False} if footprint == "bilinear" else {"mode": "nearest"}
-    return functional.interpolate(one_hot.view(-1, 1, rows, cols), size=(height, width), **mode)[:, 0].permute(1, 2, 0).contiguous()
+    return (
+        functional.interpolate(one_hot.view(-1, 1, rows, cols), size=(height, width), **mode)[:, 0]
+        .permute(1, 2, 0)
+        .contiguous()
+    )
 
 
 def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *, like: Tensor) -> tuple[Tensor, ...]:
@@ -94,7 +163,13 @@ def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *
     counts = torch.bincount(row, minlength=n)
     total = like.new_zeros(n, dtype=torch.float64).index_add_(0, row, value.double())
     coverage = like.new_zeros(columns, dtype=torch.float64).index_add_(0, column, value.double())
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), column.to(torch.int32), value, total.float(), coverage.float()
+    return (
+        torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
+        column.to(torch.int32),
+        value,
+        total.float(),
+        coverage.float(),
+    )
 
 
 def multiply(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
@@ -126,23 +201,26 @@ def _product(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor)
     return torch.sparse_csr_tensor(indptr, indices.long(), values, size=size, check_invariants=False) @ dense.float()
 
 
-def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
-    """`chorus_kernels.neighbours`: spconv's hash table, or the torch twin where spconv is not installed."""
+def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
+    """`chorus_kernels.neighbors`: spconv's hash table, or the torch twin where spconv is not installed."""
     if spconv_functional() is None or not len(grid):
-        return reference.neighbours(grid, batch)
+        return reference.neighbors(grid, batch)
     from spconv.core import ConvAlgo
     from spconv.pytorch import ops
 
     rows = torch.cat([batch[:, None], grid - grid.min(0).values], 1).to(torch.int32).contiguous()
     if len(torch.unique(rows, dim=0)) < len(rows):
-        raise ValueError("neighbours: voxels must be unique; pool them first")
+        raise ValueError("neighbors: voxels must be unique; pool them first")
     shape = (rows[:, 1:].max(0).values + 1).tolist()
-    _, pairs, counts = ops.get_indice_pairs(rows, int(rows[:, 0].max()) + 1, shape, ConvAlgo.Native, [3] * 3, [1] * 3, [1] * 3, [1] * 3, [0] * 3, True)
+    _, pairs, counts = ops.get_indice_pairs(
+        rows, int(rows[:, 0].max()) + 1, shape, ConvAlgo.Native, [3] * 3, [1] * 3, [1] * 3, [1] * 3, [0] * 3, True
+    )
     return _table(pairs, counts.tolist(), len(grid))
 
 
 def _table(pairs: Tensor, counts: list[int], n: int) -> Tensor:
-    """Table [27, n] of spconv's pairs [2, 27, n] (input row, output row). Of its offsets the first 13 are read; the others mirror them."""
+    """Table [27, n] of spconv's pairs [2, 27, n] (input row, output row). Of its offsets the first 13 are read; the
+    others mirror them."""
     table = torch.full((27, n), -1, dtype=torch.int32, device=pairs.device)
     table[13] = torch.arange(n, dtype=torch.int32, device=pairs.device)
     for k in range(13):

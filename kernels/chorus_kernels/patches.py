@@ -63,10 +63,10 @@ def patch_weights(
 ) -> PatchWeights:
     """Sums every pixel's blending weights onto the patches it is interpolated from, view by view.
 
-    `footprint` is what upsampling B means: "bilinear" as torch.nn.functional.interpolate(mode="bilinear", align_corners=False),
-    "box" as mode="nearest". Weights are those of `rasterize`. Zero entries are not stored. Memory: the result plus, for one view,
-    one float per (splat, 16-pixel tile, patch under the tile). No gradient: the geometry is taken as fixed. On CUDA tensors the
-    weights are read from gsplat's backward (extra `gpu`).
+    `footprint` is what upsampling B means: "bilinear" as torch.nn.functional.interpolate(mode="bilinear",
+    align_corners=False), "box" as mode="nearest". Weights are those of `rasterize`. Zero entries are not stored.
+    Memory: the result plus, for one view, one float per (splat, 16-pixel tile, patch under the tile). No gradient: the
+    geometry is taken as fixed. On CUDA tensors the weights are read from gsplat's backward (extra `gpu`).
     """
     op = "patch_weights"
     checks.positive(op, patch_rows=patch_rows, patch_cols=patch_cols, near_plane=near_plane)
@@ -75,9 +75,16 @@ def patch_weights(
         from chorus_kernels import cuda
 
         parts = cuda.patch_weights(
-            *(x.detach() for x in (means, quats, scales, opacities)), viewmats=viewmats, Ks=Ks, width=width, height=height,
-            patch_rows=patch_rows, patch_cols=patch_cols, footprint=footprint, near_plane=near_plane,
-        )  # fmt: skip
+            *(x.detach() for x in (means, quats, scales, opacities)),
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            patch_rows=patch_rows,
+            patch_cols=patch_cols,
+            footprint=footprint,
+            near_plane=near_plane,
+        )
         return PatchWeights(*parts, shape=(len(means), len(viewmats) * patch_rows * patch_cols))
     n = checks.scene(op, means, quats, scales, opacities)
     v = checks.views(op, viewmats, Ks)
@@ -90,9 +97,16 @@ def patch_weights(
         from chorus_kernels import reference
 
         parts = reference.patch_weights(
-            *scene, viewmats=viewmats, Ks=Ks, width=width, height=height, patch_rows=patch_rows, patch_cols=patch_cols,
-            footprint=footprint, near_plane=near_plane,
-        )  # fmt: skip
+            *scene,
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            patch_rows=patch_rows,
+            patch_cols=patch_cols,
+            footprint=footprint,
+            near_plane=near_plane,
+        )
         return PatchWeights(*parts, shape=(n, columns))
     builder = dispatch.native().PatchBuilder(n, patch_rows, patch_cols, footprint == "bilinear")
     for viewmat, K in zip(viewmats.detach(), Ks.detach(), strict=True):

@@ -43,25 +43,40 @@ def rasterize(
     """Renders colours (any number of channels), depth and alpha of V views.
 
     EWA projection with a blur of `eps2d` square pixels, depth sort by camera z, front-to-back blending of
-    w_i = T_i min(0.999, o_i exp(-d' Sigma^-1 d / 2)); fainter than 1/255 is skipped and a pixel ends before T <= 1e-4. Pixel
-    centres lie at +0.5. Spherical-harmonic colours are max(0, sum + 0.5). Lengths in the scene's unit, image quantities in pixels.
+    w_i = T_i min(0.999, o_i exp(-d' Sigma^-1 d / 2)); fainter than 1/255 is skipped and a pixel ends before T <= 1e-4.
+    Pixel centres lie at +0.5. Spherical-harmonic colours are max(0, sum + 0.5). Lengths in the scene's unit, image
+    quantities in pixels.
 
-    Differentiable in means, quats, scales, opacities, colors and backgrounds; cameras get no gradient. When `absgrad` is given,
-    backward ADDS to it, over all views and pixels, the absolute value of each pixel's gradient by the splat's 2D mean (for
-    densification; in pixels of this image size).
+    Differentiable in means, quats, scales, opacities, colors and backgrounds; cameras get no gradient. When `absgrad`
+    is given, backward ADDS to it, over all views and pixels, the absolute value of each pixel's gradient by the splat's
+    2D mean (for densification; in pixels of this image size).
 
     On CUDA tensors gsplat does the work (extra `gpu`).
 
-    Raises ValueError for wrong dtypes, shapes, devices, strides, for NaN or infinity, and for more than 2^31 tile pairs.
+    Raises ValueError for wrong dtypes, shapes, devices, strides, for NaN or infinity, and for more than 2^31 tile
+    pairs.
     """
     op = "rasterize"
     if isinstance(means, Tensor) and means.is_cuda:
         from chorus_kernels import cuda
 
         return cuda.rasterize(
-            means, quats, scales, opacities, colors, viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=near_plane,
-            far_plane=far_plane, backgrounds=backgrounds, sh_degree=sh_degree, eps2d=eps2d, absgrad=absgrad,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            colors,
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            near_plane=near_plane,
+            far_plane=far_plane,
+            backgrounds=backgrounds,
+            sh_degree=sh_degree,
+            eps2d=eps2d,
+            absgrad=absgrad,
+        )
     n = checks.scene(op, means, quats, scales, opacities)
     v = checks.views(op, viewmats, Ks)
     checks.image(op, width, height)
@@ -75,12 +90,39 @@ def rasterize(
         from chorus_kernels import reference
 
         return reference.rasterize(
-            means, quats, scales, opacities, colors, viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=near_plane,
-            far_plane=far_plane, backgrounds=backgrounds, sh_degree=sh_degree, eps2d=eps2d, absgrad=absgrad,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            colors,
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            near_plane=near_plane,
+            far_plane=far_plane,
+            backgrounds=backgrounds,
+            sh_degree=sh_degree,
+            eps2d=eps2d,
+            absgrad=absgrad,
+        )
     degree = -1 if sh_degree is None else sh_degree
     options = dispatch.native().Options(width, height, degree, dispatch.threads(), near_plane, far_plane, eps2d)
-    return Rasterized(*_Rasterize.apply(means, quats, scales, opacities, colors, backgrounds, viewmats, Ks, (v, height, width, channels), options, absgrad))
+    return Rasterized(
+        *_Rasterize.apply(
+            means,
+            quats,
+            scales,
+            opacities,
+            colors,
+            backgrounds,
+            viewmats,
+            Ks,
+            (v, height, width, channels),
+            options,
+            absgrad,
+        )
+    )
 
 
 def _check_colors(op: str, colors: Tensor, n: int, sh_degree: int | None) -> int:
@@ -92,7 +134,10 @@ def _check_colors(op: str, colors: Tensor, n: int, sh_degree: int | None) -> int
     checks.one_of(op, "sh_degree", sh_degree, (0, 1, 2, 3))
     checks.tensor(op, "colors", colors, (n, "K", 3))
     if colors.shape[1] < (sh_degree + 1) ** 2:
-        raise ValueError(f"{op}: colors must hold at least {(sh_degree + 1) ** 2} coefficients for sh_degree {sh_degree}, got {colors.shape[1]}")
+        raise ValueError(
+            f"{op}: colors must hold at least {(sh_degree + 1) ** 2} coefficients for sh_degree {sh_degree}, "
+            f"got {colors.shape[1]}"
+        )
     return 3
 
 
@@ -105,7 +150,9 @@ class _Rasterize(torch.autograd.Function):
         out_colors, radii = torch.empty(shape), torch.empty(shape[0], means.shape[0], dtype=torch.int32)
         out_depths, out_alphas = torch.empty(shape[:3]), torch.empty(shape[:3])
         keep = any(ctx.needs_input_grad[:6])
-        frames = dispatch.native().rasterize(*scene, *cameras, behind, out_colors, out_depths, out_alphas, radii, options, keep)
+        frames = dispatch.native().rasterize(
+            *scene, *cameras, behind, out_colors, out_depths, out_alphas, radii, options, keep
+        )
         if keep:
             ctx.frames, ctx.options, ctx.absgrad = frames, options, absgrad
             ctx.save_for_backward(*scene, cameras[0], behind, out_alphas)
@@ -120,7 +167,9 @@ class _Rasterize(torch.autograd.Function):
         grads = [torch.zeros_like(x) if need else None for x, need in zip(scene, ctx.needs_input_grad, strict=False)]
         outer = [None if g is None else g.contiguous() for g in (g_colors, g_depths, g_alphas)]
         if any(g is not None for g in outer):
-            dispatch.native().rasterize_backward(ctx.frames, *scene, viewmats, behind, *outer, *grads, ctx.absgrad, None, ctx.options)
+            dispatch.native().rasterize_backward(
+                ctx.frames, *scene, viewmats, behind, *outer, *grads, ctx.absgrad, None, ctx.options
+            )
         g_behind = None
         if ctx.needs_input_grad[5] and outer[0] is not None:
             g_behind = torch.einsum("vhwc,vhw->vc", outer[0], 1 - alphas)

@@ -16,36 +16,51 @@ def rotation_matrices(quats: Tensor) -> Tensor:  # [N, 4] wxyz -> [N, 3, 3]
     """Rotation of each quaternion, normalised first."""
     w, x, y, z = functional.normalize(quats, dim=-1).unbind(-1)
     rows = (
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    )  # fmt: skip
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    )
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
 def spherical_harmonics(degree: int, directions: Tensor, coefficients: Tensor) -> Tensor:
-    """Colour [N, 3] of unit directions [N, 3] and coefficients [N, K, 3], before the offset of 0.5 (order and signs of 3DGS)."""
+    """Colour [N, 3] of unit directions [N, 3] and coefficients [N, K, 3], before the offset of 0.5 (order and signs of
+    3DGS)."""
     x, y, z = directions.unbind(-1)
     basis = [torch.full_like(x, 0.28209479177387814)]
     if degree > 0:
         basis += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
     if degree > 1:
         basis += [
-            1.0925484305920792 * x * y, -1.0925484305920792 * y * z, 0.31539156525252005 * (2 * z * z - x * x - y * y),
-            -1.0925484305920792 * x * z, 0.5462742152960396 * (x * x - y * y),
-        ]  # fmt: skip
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * z * z - x * x - y * y),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (x * x - y * y),
+        ]
     if degree > 2:
         basis += [
-            -0.5900435899266435 * y * (3 * x * x - y * y), 2.890611442640554 * x * y * z,
-            -0.4570457994644658 * y * (4 * z * z - x * x - y * y), 0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
-            -0.4570457994644658 * x * (4 * z * z - x * x - y * y), 1.445305721320277 * z * (x * x - y * y),
+            -0.5900435899266435 * y * (3 * x * x - y * y),
+            2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * z * z - x * x - y * y),
+            0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
+            -0.4570457994644658 * x * (4 * z * z - x * x - y * y),
+            1.445305721320277 * z * (x * x - y * y),
             -0.5900435899266435 * x * (x * x - 3 * y * y),
-        ]  # fmt: skip
+        ]
     basis_t = torch.stack(basis, -1)
     return torch.einsum("nk,nkc->nc", basis_t, coefficients[:, : basis_t.shape[1]])
 
 
-def project(means: Tensor, quats: Tensor, scales: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float):
+def project(
+    means: Tensor, quats: Tensor, scales: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
+):
     """EWA projection: image means [N, 2], covariances [N, 2, 2] with blur, depths [N]."""
     cam = means @ viewmat[:3, :3].T + viewmat[:3, 3]
     z = cam[:, 2]
@@ -56,28 +71,43 @@ def project(means: Tensor, quats: Tensor, scales: Tensor, *, viewmat: Tensor, K:
     tx = safe * torch.minimum((width - cx) / fx + mx, torch.maximum(-cx / fx - mx, ax))
     ty = safe * torch.minimum((height - cy) / fy + my, torch.maximum(-cy / fy - my, ay))
     zero = torch.zeros_like(z)
-    J = torch.stack([fx / safe, zero, -fx * tx / safe**2, zero, fy / safe, -fy * ty / safe**2], -1).unflatten(-1, (2, 3))
+    J = torch.stack([fx / safe, zero, -fx * tx / safe**2, zero, fy / safe, -fy * ty / safe**2], -1).unflatten(
+        -1, (2, 3)
+    )
     M = J @ viewmat[:3, :3] @ rotation_matrices(quats) * scales[:, None, :]
     covariance = M @ M.mT + eps2d * torch.eye(2, dtype=means.dtype)
     return torch.stack([fx * ax + cx, fy * ay + cy], -1), covariance, z
 
 
 def blend_weights(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int,
-    near_plane: float = 0.01, far_plane: float = 1e10, eps2d: float = 0.3, pixels: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    *,
+    viewmat: Tensor,
+    K: Tensor,
+    width: int,
+    height: int,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    pixels: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Every weight of one view, densely: w [P, N] (columns in depth order), that order [N], depths [N] in that order.
 
     `pixels` [P] chooses pixels by row-major index; default all of them.
     """
-    mean2d, covariance, depth = project(means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d)
+    mean2d, covariance, depth = project(
+        means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d
+    )
     ahead = (depth >= near_plane) & (depth <= far_plane)
     order = torch.argsort(depth.detach(), stable=True)
     order = order[ahead[order]]
     inverse = torch.linalg.inv(covariance[order])
     at = torch.arange(width * height) if pixels is None else pixels
-    centres = torch.stack([at % width, at // width], -1).to(means.dtype) + 0.5
-    d = centres[:, None] - mean2d[order]  # [P, N, 2]
+    centers = torch.stack([at % width, at // width], -1).to(means.dtype) + 0.5
+    d = centers[:, None] - mean2d[order]  # [P, N, 2]
     power = 0.5 * torch.einsum("pni,nij,pnj->pn", d, inverse, d)
     alpha = (opacities[order] * torch.exp(-power)).clamp(max=ALPHA_MAX)
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, torch.zeros_like(alpha))
@@ -95,10 +125,23 @@ def _view_colors(means: Tensor, colors: Tensor, viewmat: Tensor, sh_degree: int 
 
 
 def rasterize(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int,
-    height: int, near_plane: float = 0.01, far_plane: float = 1e10, backgrounds: Tensor | None = None, sh_degree: int | None = None,
-    eps2d: float = 0.3, absgrad: Tensor | None = None,
-) -> "Rasterized":  # fmt: skip
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    *,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    backgrounds: Tensor | None = None,
+    sh_degree: int | None = None,
+    eps2d: float = 0.3,
+    absgrad: Tensor | None = None,
+) -> "Rasterized":
     """Twin of `chorus_kernels.rasterize`, over all pixels and splats at once; does not fill `absgrad`."""
     from chorus_kernels.raster import Rasterized
 
@@ -107,9 +150,18 @@ def rasterize(
     rgb, depths, alphas, radii = [], [], [], []
     for v, (viewmat, K) in enumerate(zip(viewmats, Ks, strict=True)):
         w, order, z = blend_weights(
-            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane,
-            far_plane=far_plane, eps2d=eps2d,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            viewmat=viewmat,
+            K=K,
+            width=width,
+            height=height,
+            near_plane=near_plane,
+            far_plane=far_plane,
+            eps2d=eps2d,
+        )
         alpha = w.sum(1)
         image = w @ _view_colors(means, colors, viewmat, sh_degree)[order]
         if backgrounds is not None:
@@ -123,15 +175,24 @@ def rasterize(
 
 def _radii(means, quats, scales, opacities, viewmat, K, width, height, near_plane, far_plane, eps2d) -> Tensor:
     with torch.no_grad():
-        mean2d, covariance, z = project(means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d)
+        mean2d, covariance, z = project(
+            means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d
+        )
         reach = torch.sqrt(2 * torch.log(opacities.clamp(min=ALPHA_MIN) * 255))
         half = torch.ceil(reach[:, None] * torch.diagonal(covariance, dim1=1, dim2=2).sqrt())
         size = torch.tensor([width, height], dtype=means.dtype)
-        seen = ((mean2d + half > 0) & (mean2d - half < size)).all(1) & (z >= near_plane) & (z <= far_plane) & (opacities >= ALPHA_MIN)
+        seen = (
+            ((mean2d + half > 0) & (mean2d - half < size)).all(1)
+            & (z >= near_plane)
+            & (z <= far_plane)
+            & (opacities >= ALPHA_MIN)
+        )
         return torch.where(seen, half.amax(1), torch.zeros_like(z)).to(torch.int32)
 
 
-def upsampling(rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32) -> Tensor:
+def upsampling(
+    rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """B [height * width, rows * cols]: what torch's interpolate does to every one-hot patch map."""
     one_hot = torch.eye(rows * cols, dtype=dtype).view(rows * cols, 1, rows, cols)
     if footprint == "bilinear":
@@ -142,14 +203,27 @@ def upsampling(rows: int, cols: int, *, height: int, width: int, footprint: str,
 
 
 def patch_weights(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, *, viewmats: Tensor, Ks: Tensor, width: int, height: int,
-    patch_rows: int, patch_cols: int, footprint: str, near_plane: float = 0.01,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    *,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    patch_rows: int,
+    patch_cols: int,
+    footprint: str,
+    near_plane: float = 0.01,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Twin of `chorus_kernels.patch_weights`: indptr, indices, values, total, coverage."""
     up = upsampling(patch_rows, patch_cols, height=height, width=width, footprint=footprint, dtype=means.dtype)
     blocks = []
     for viewmat, K in zip(viewmats, Ks, strict=True):
-        w, order, _ = blend_weights(means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane)
+        w, order, _ = blend_weights(
+            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane
+        )
         blocks.append(torch.zeros(means.shape[0], up.shape[1], dtype=means.dtype).index_copy(0, order, w.T @ up))
     dense = torch.cat(blocks, 1) if blocks else torch.zeros(means.shape[0], 0, dtype=means.dtype)
     row, column = dense.nonzero(as_tuple=True)
@@ -172,8 +246,8 @@ def transpose(indptr: Tensor, indices: Tensor, values: Tensor, columns: int) -> 
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]
 
 
-def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
-    """Twin of `chorus_kernels.neighbours` by sort and binary search, for coordinates below 2^19."""
+def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
+    """Twin of `chorus_kernels.neighbors` by sort and binary search, for coordinates below 2^19."""
     if not len(grid):
         return torch.empty(27, 0, dtype=torch.int32, device=grid.device)
     low = grid.min(0).values.long() - 1
@@ -184,7 +258,7 @@ def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
 
     ordered, rows = torch.sort(keys(g))
     if (ordered.diff() == 0).any():
-        raise ValueError("neighbours: voxels must be unique; pool them first")
+        raise ValueError("neighbors: voxels must be unique; pool them first")
     table = torch.empty(27, grid.shape[0], dtype=torch.int32, device=grid.device)
     for k in range(27):
         want = keys(g + torch.tensor([k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1], device=grid.device))

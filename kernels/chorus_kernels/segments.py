@@ -12,8 +12,8 @@ REDUCTIONS = ("max", "mean", "sum")
 def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     """Reduces rows indptr[m] .. indptr[m + 1] of x [N, C]; indptr [M + 1] int64 -> [M, C].
 
-    "max" sends the gradient to the first row that holds the maximum. Empty segments give 0 for "sum" and "mean" and are an error
-    for "max".
+    "max" sends the gradient to the first row that holds the maximum. Empty segments give 0 for "sum" and "mean" and are
+    an error for "max".
     """
     op = "segment_reduce"
     if isinstance(x, Tensor) and x.is_cuda:
@@ -24,7 +24,9 @@ def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     checks.tensor(op, "indptr", indptr, ("M + 1",), dtypes=(torch.int64,))
     checks.one_of(op, "reduce", reduce, REDUCTIONS)
     if indptr.shape[0] < 1 or indptr[0] != 0 or indptr[-1] != x.shape[0]:
-        raise ValueError(f"{op}: indptr must run from 0 to {x.shape[0]}, got {indptr[:1].tolist()} to {indptr[-1:].tolist()}")
+        raise ValueError(
+            f"{op}: indptr must run from 0 to {x.shape[0]}, got {indptr[:1].tolist()} to {indptr[-1:].tolist()}"
+        )
     if indptr.shape[0] > 1:
         least = int(indptr.diff().min())
         if least < (1 if reduce == "max" else 0):

@@ -20,7 +20,8 @@ class Csr(NamedTuple):
 
 
 def transpose(matrix: Csr, columns: int) -> Csr:
-    """The transpose, rows ascending in each of its rows; done once and kept, because both products are gathers by row."""
+    """The transpose, rows ascending in each of its rows; done once and kept, because both products are gathers by
+    row."""
     if dispatch.use_reference():
         from chorus_kernels import reference
 
@@ -63,10 +64,11 @@ def multiply_t(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
 
 
 def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tensor:
-    """CSR [N, M] (indptr [N+1] int64, indices int32, values float32) times dense [M, C] float32 or float16 -> [N, C] float32.
+    """CSR [N, M] (indptr [N+1] int64, indices int32, values float32) times dense [M, C] float32 or float16 -> [N, C]
+    float32.
 
-    Float32 sums in a fixed order, the same on any number of threads. Differentiable in `dense`. The work always runs over the longer
-    side of the matrix, so a wide one is transposed first: O(nnz), little beside the product.
+    Float32 sums in a fixed order, the same on any number of threads. Differentiable in `dense`. The work always runs
+    over the longer side of the matrix, so a wide one is transposed first: O(nnz), little beside the product.
     """
     dense = checks.tensor("spmm", "dense", dense, ("M", "C"), dtypes=HALF_OR_FLOAT)
     matrix, columns = Csr(indptr, indices, values), dense.shape[0]

@@ -19,8 +19,9 @@ def gaussian_window(window: int, sigma: float) -> Tensor:  # [window], sums to 1
 def ssim(a: Tensor, b: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tensor:
     """Mean structural similarity of images [B, H, W, C] with values in 0..1 -> scalar.
 
-    Gaussian window, "same" size with zero padding, constants 0.01^2 and 0.03^2: the convention of 3D Gaussian splatting. The mean
-    is over all images, pixels and channels. Differentiable in `a` only; `b` is the target. On CUDA tensors torch's convolutions do the work.
+    Gaussian window, "same" size with zero padding, constants 0.01^2 and 0.03^2: the convention of 3D Gaussian
+    splatting. The mean is over all images, pixels and channels. Differentiable in `a` only; `b` is the target. On CUDA
+    tensors torch's convolutions do the work.
     """
     device = checks.cpu_or_cuda(a)
     checks.tensor("ssim", "a", a, ("B", "H", "W", "C"), device=device)

@@ -1,4 +1,4 @@
-"""Integer grids: neighbour tables and positions along space-filling curves."""
+"""Integer grids: neighbor tables and positions along space-filling curves."""
 
 import torch
 from torch import Tensor
@@ -9,36 +9,39 @@ WHOLE = (torch.int32, torch.int64)
 ORDERS = ("z", "z-trans", "hilbert", "hilbert-trans")
 
 
-def neighbours(grid: Tensor, batch: Tensor) -> Tensor:
-    """The 27 neighbours of every voxel: grid [N, 3] and batch [N] whole numbers -> table [27, N] int32.
+def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
+    """The 27 neighbors of every voxel: grid [N, 3] and batch [N] whole numbers -> table [27, N] int32.
 
-    table[k, i] is the row j with batch[j] = batch[i] and grid[j] = grid[i] + (kx, ky, kz) - 1, k = (kx * 3 + ky) * 3 + kz, or -1.
-    Coordinates may be negative; |coordinate| < 2^30. Raises ValueError when a voxel occurs twice: pool to unique voxels first.
-    On CUDA tensors spconv does the work, or torch where it is not installed.
+    table[k, i] is the row j with batch[j] = batch[i] and grid[j] = grid[i] + (kx, ky, kz) - 1, k = (kx * 3 + ky) * 3 +
+    kz, or -1. Coordinates may be negative; |coordinate| < 2^30. Raises ValueError when a voxel occurs twice: pool to
+    unique voxels first. On CUDA tensors spconv does the work, or torch where it is not installed.
     """
     if isinstance(grid, Tensor) and grid.is_cuda:
         from chorus_kernels import cuda
 
-        return cuda.neighbours(grid, batch)
-    grid, batch = _voxels("neighbours", grid, batch)
+        return cuda.neighbors(grid, batch)
+    grid, batch = _voxels("neighbors", grid, batch)
     if dispatch.use_reference():
         from chorus_kernels import reference
 
-        return reference.neighbours(grid, batch)
+        return reference.neighbors(grid, batch)
     table = torch.empty(27, grid.shape[0], dtype=torch.int32)
-    twice = dispatch.native().neighbours(grid, batch, table, dispatch.threads())
+    twice = dispatch.native().neighbors(grid, batch, table, dispatch.threads())
     if twice >= 0:
         place = grid[twice].tolist()
-        raise ValueError(f"neighbours: voxels must be unique, {place} of batch {batch[twice].item()} occurs again at row {twice}; pool them first")
+        raise ValueError(
+            f"neighbors: voxels must be unique, {place} of batch {batch[twice].item()} occurs again at row "
+            f"{twice}; pool them first"
+        )
     return table
 
 
 def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Tensor:
     """Position of every voxel along a curve: grid [N, 3] in [0, 2^depth), batch [N] -> int64 [N].
 
-    The batch stands above the 3 * depth bits of the curve. In "z" each triple of bits is x, y, z from the most significant;
-    "hilbert" is Skilling's curve with x as first axis; "-trans" exchanges x and y. The conventions of Point Transformer v3.
-    A Hilbert code depends on `depth`. On CUDA tensors torch's integer operations do the work.
+    The batch stands above the 3 * depth bits of the curve. In "z" each triple of bits is x, y, z from the most
+    significant; "hilbert" is Skilling's curve with x as first axis; "-trans" exchanges x and y. The conventions of
+    Point Transformer v3. A Hilbert code depends on `depth`. On CUDA tensors torch's integer operations do the work.
     """
     op = "curve_codes"
     checks.one_of(op, "order", order, ORDERS)
@@ -57,7 +60,9 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
 
         return reference.curve_codes(grid, batch, order, depth)
     codes = torch.empty(grid.shape[0], dtype=torch.int64)
-    dispatch.native().curve_codes(grid, batch, order.startswith("hilbert"), order.endswith("-trans"), depth, codes, dispatch.threads())
+    dispatch.native().curve_codes(
+        grid, batch, order.startswith("hilbert"), order.endswith("-trans"), depth, codes, dispatch.threads()
+    )
     return codes
 
 

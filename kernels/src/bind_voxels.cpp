@@ -1,15 +1,15 @@
-// Voxel neighbours and convolution, curve codes, segment reductions, and structural similarity.
+// Voxel neighbors and convolution, curve codes, segment reductions, and structural similarity.
 #include <vector>
 
 #include "bind.h"
-#include "neighbours.h"
+#include "neighbors.h"
 
 namespace chorus {
 namespace {
 
-int64_t neighbours(In<int32_t> grid, In<int64_t> batch, Out<int32_t> table, int threads) {
+int64_t neighbors(In<int32_t> grid, In<int64_t> batch, Out<int32_t> table, int threads) {
   nb::gil_scoped_release release;
-  return find_neighbours(grid.data(), batch.data(), (int64_t)grid.shape(0), table.data(), threads);
+  return find_neighbors(grid.data(), batch.data(), (int64_t)grid.shape(0), table.data(), threads);
 }
 
 void curve_codes(In<int32_t> grid, In<int64_t> batch, bool hilbert, bool swap_xy, int depth, Out<int64_t> codes, int threads) {
@@ -75,7 +75,7 @@ void ssim_backward(In<float> a, In<float> b, In<float> kernel, In<float> partial
 }  // namespace
 
 void bind_voxels(nb::module_& m) {
-  m.def("neighbours", &neighbours);
+  m.def("neighbors", &neighbors);
   m.def("curve_codes", &curve_codes);
   m.def("padded_channels", [](int64_t channels) { return ops().padded_channels(channels); });
   m.def("conv_forward", &conv_forward, nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());

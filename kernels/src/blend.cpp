@@ -1,4 +1,4 @@
-// Front-to-back blending of three colour channels, depth and alpha.
+// Front-to-back blending of three color channels, depth and alpha.
 #include "ops.h"
 #include "tile.h"
 

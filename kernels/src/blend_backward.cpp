@@ -1,4 +1,4 @@
-// Gradients of the blend. With w_i = T_i a_i and q_i the loss gradient of a pixel contracted with the splat's colour, depth and alpha,
+// Gradients of the blend. With w_i = T_i a_i and q_i the loss gradient of a pixel contracted with the splat's color, depth and alpha,
 //   dL/da_i = T_i (q_i - R_i),   R_(i-1) = a_i q_i + (1 - a_i) R_i,   R_last = background . g
 // R_i is what the pixel would show behind splat i through clear air, and needs no division by (1 - a_i). T_i = T_(i+1) / (1 - a_i) is divided,
 // and put right by what dimming it again leaves over: where thousands of faint splats lie on a pixel, their roundings would add up.

@@ -1,4 +1,4 @@
-// Submanifold 3x3x3 convolution: for every offset, the rows that have that neighbour times the offset's matrix. Only pairs that
+// Submanifold 3x3x3 convolution: for every offset, the rows that have that neighbor times the offset's matrix. Only pairs that
 // exist are multiplied; a band of output rows stays in cache while the 27 offsets pass over it.
 #include "ops.h"
 #include "vec.h"
@@ -15,7 +15,7 @@ constexpr int ACCUMULATORS = 24, WIDEST = 4;
 constexpr int ACCUMULATORS = 12, WIDEST = 2;
 #endif
 
-// The rows of a band that have the neighbour.
+// The rows of a band that have the neighbor.
 struct Pairs { int count; int32_t out[BAND + ACCUMULATORS]; int32_t in[BAND + ACCUMULATORS]; };
 
 void find_pairs(const int32_t* table, int64_t first, int rows, Pairs& p) {

@@ -59,7 +59,7 @@ struct BlockWork {
   Trace trace;
   int count;
   Px last;
-  const float** rows;      // colours of the kept splats
+  const float** rows;      // colors of the kept splats
   const Splat& splat(int i) const { return splats[trace.splat[i]]; }
 };
 
@@ -122,7 +122,7 @@ GradientBlock stage_gradient(const Frame& f, const BlendGradient& grad, int C, i
   return {rows, columns};
 }
 
-// value[i][pixel] = sum_c colour_i[c] * gradient[c][pixel]
+// value[i][pixel] = sum_c color_i[c] * gradient[c][pixel]
 template <int R>
 void contract(const float* const* rows, int C, const float* columns, float* value) {
   vf acc[R][NV] = {};
@@ -169,7 +169,7 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
   if (group.n) add_group<ABS, S_Z>(group, w.splats, block, depth_only, tile_sums, spare);
 }
 
-// colour gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1). Leaves weights in trace.alpha.
+// color gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1). Leaves weights in trace.alpha.
 void color_block(const Scene& s, const float* const* pixels, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
   float* weights = w.trace.alpha;
   for (int64_t at = 0; at < 16 * (int64_t)w.count; at += L) store(weights + at, load(weights + at) * load(w.trace.before + at));
@@ -224,7 +224,7 @@ void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int 
   }
 }
 
-// Threads share out tiles for the geometry and channels for the colours: no two of them ever add to the same number.
+// Threads share out tiles for the geometry and channels for the colors: no two of them ever add to the same number.
 void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, float* color_grads,
                              float* sums, bool absolute, const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;

@@ -16,7 +16,7 @@ constexpr float UNIT = 0.849321800288018847f;  // sqrt(log2(e) / 2): exp(-(u^2 +
 struct Camera {
   float R[9], t[3];      // cam_from_world, row major
   float fx, fy, cx, cy;  // pixels
-  float eye[3];          // camera centre in the world
+  float eye[3];          // camera center in the world
   int width, height;
   float near_plane, far_plane, eps2d;
 };
@@ -33,12 +33,12 @@ struct Scene {           // all row major, contiguous, float32
 //   log2 alpha = log2_opacity - u^2 - w^2.
 // A sum of squares instead of the usual a dx^2 + 2 b dx dy + c dy^2: needles do not cancel, and it is never negative.
 struct alignas(64) Splat {
-  float mx, my;          // pixels; in a tile's own list, relative to the centre of its first pixel
+  float mx, my;          // pixels; in a tile's own list, relative to the center of its first pixel
   float u11, u12, u22;   // U
   float log2_opacity;
   float dy_of_dx, dx_of_dy;  // the point of smallest u^2 + w^2 on a line x = dx, or y = dy, relative to the mean, per unit
   float budget;          // u^2 + w^2 may not exceed this: log2(255 opacity)
-  float r, g, b, z;      // colour (first three channels) and depth
+  float r, g, b, z;      // color (first three channels) and depth
   uint32_t id;           // row in the scene
   float mx_rest, my_rest;  // what rounding took from mx, my: half a unit of mx = 200 is 8e-6 pixels, and the weights would show it
 };

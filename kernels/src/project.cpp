@@ -53,7 +53,7 @@ inline void append(Group& g, uint32_t seen, const Frame& f, Keyed* keys, int64_t
   }
 }
 
-// Colours of L rows, if the image has three channels.
+// Colors of L rows, if the image has three channels.
 inline void colors_of(const Scene& s, const Camera& c, const uint32_t* rows, vf* color) {
   if (!s.colors || s.channels != 3) return;
   if (s.sh_degree < 0) {

@@ -9,14 +9,14 @@ namespace CHORUS_ISA {
 
 namespace {
 
-// dL/dR (row major) -> dL/d(unnormalised quaternion).
+// dL/dR (row major) -> dL/d(unnormalized quaternion).
 void quaternion_gradient(const Rotation& r, const vf* d, vf* out) {
   vf w = r.w, x = r.x, y = r.y, z = r.z;
   vf dw = 2.0f * (x * (d[7] - d[5]) + y * (d[2] - d[6]) + z * (d[3] - d[1]));
   vf dx = 2.0f * (-2.0f * x * (d[4] + d[8]) + y * (d[1] + d[3]) + z * (d[2] + d[6]) + w * (d[7] - d[5]));
   vf dy = 2.0f * (x * (d[1] + d[3]) - 2.0f * y * (d[0] + d[8]) + z * (d[5] + d[7]) + w * (d[2] - d[6]));
   vf dz = 2.0f * (x * (d[2] + d[6]) + y * (d[5] + d[7]) - 2.0f * z * (d[0] + d[4]) + w * (d[3] - d[1]));
-  vf along = dw * w + dx * x + dy * y + dz * z;  // normalisation takes away the part along the quaternion
+  vf along = dw * w + dx * x + dy * y + dz * z;  // normalization takes away the part along the quaternion
   out[0] = (dw - along * w) * r.inv_norm;
   out[1] = (dx - along * x) * r.inv_norm;
   out[2] = (dy - along * y) * r.inv_norm;
@@ -91,7 +91,7 @@ void scatter_add(float* base, int64_t width, int j, const uint32_t* rows, int co
   for (int i = 0; i < count; ++i) base[rows[i] * width + j] += lanes[i];
 }
 
-// Colour gradients to spherical-harmonic coefficients, and through the viewing direction to the means.
+// Color gradients to spherical-harmonic coefficients, and through the viewing direction to the means.
 void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int count, const vf* gcolor, const Gradients& grads, vf* gmean) {
   const int bases = (s.sh_degree + 1) * (s.sh_degree + 1);
   vf color[3], g[3], basis[16], h[16] = {};

@@ -1,4 +1,4 @@
-// Real spherical harmonics up to degree 3 in the order and signs of 3D Gaussian splatting: colour = sum_k coefficient_k basis_k(dir) + 0.5.
+// Real spherical harmonics up to degree 3 in the order and signs of 3D Gaussian splatting: color = sum_k coefficient_k basis_k(dir) + 0.5.
 #pragma once
 #include "linear.h"
 

@@ -58,7 +58,7 @@ static inline void shape_sums(const SplatGroup& g, const Splat* splats, int bloc
   sums[S_ABS_X] = X; sums[S_ABS_Y] = Y;
 }
 
-// sum over pixels of weight times the loss gradient of colours and depth, image [4][16]; from quantity FIRST, of S_R .. S_Z.
+// sum over pixels of weight times the loss gradient of colors and depth, image [4][16]; from quantity FIRST, of S_R .. S_Z.
 template <int FIRST>
 static inline void image_sums(const SplatGroup& g, const float (*image)[16], vf* sums) {
   vf acc[4] = {};

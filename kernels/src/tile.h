@@ -21,7 +21,7 @@ static inline const float* lane_rows() {
   return k;
 }
 
-// Bit b is set when the splat can reach alpha >= 1/255 on some pixel centre of block b (b = 4 * block row + block column).
+// Bit b is set when the splat can reach alpha >= 1/255 on some pixel center of block b (b = 4 * block row + block column).
 // The splat is relative to the tile.
 static inline uint32_t blocks_reached(const Splat& g) {
   const float slack = g.budget * 1.0001f + 1e-3f;  // rounding may add a block, never lose one
@@ -42,7 +42,7 @@ static inline uint32_t blocks_reached(const Splat& g) {
 
 // One block's pixels.
 struct BlockPixels {
-  Px x, y;                // centres, relative to the centre of the tile's first pixel
+  Px x, y;                // centers, relative to the center of the tile's first pixel
   uint32_t inside;        // bit per pixel: inside the image
 };
 static inline BlockPixels block_pixels(const Frame& f, int tile, int block) {

@@ -36,10 +36,15 @@ def workspace(tmp_path, monkeypatch):
 @pytest.fixture
 def scene():
     rng = np.random.default_rng(0)
-    means = torch.tensor(np.concatenate([rng.random((300, 3)) * [4, 3, 0.02], rng.normal(size=(60, 3)) * 0.08 + [1, 1, 0.5]]), dtype=torch.float32)
+    means = torch.tensor(
+        np.concatenate([rng.random((300, 3)) * [4, 3, 0.02], rng.normal(size=(60, 3)) * 0.08 + [1, 1, 0.5]]),
+        dtype=torch.float32,
+    )
     red = torch.zeros(360, 3)
     red[300:, 0] = 1.0
-    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(360, 4), torch.full((360, 3), 0.05), torch.full((360,), 0.9), red)
+    return scene_from_colors(
+        means, torch.tensor([[1.0, 0, 0, 0]]).expand(360, 4), torch.full((360, 3), 0.05), torch.full((360,), 0.9), red
+    )
 
 
 class Words:
@@ -50,7 +55,9 @@ class Words:
         return self
 
     def text(self, prompts):
-        return torch.tensor([{"this is a chair": [1.0, 0, 0], "this is a piano": [0, 0, 1.0]}.get(p, [0, 1.0, 0]) for p in prompts])
+        return torch.tensor(
+            [{"this is a chair": [1.0, 0, 0], "this is a piano": [0, 0, 1.0]}.get(p, [0, 1.0, 0]) for p in prompts]
+        )
 
 
 def test_the_list_of_teachers_says_which_preset_needs_what(workspace, capsys):
@@ -70,14 +77,26 @@ def _fails(capsys, *words) -> str:
 
 
 def test_help_names_every_verb_and_loads_nothing_heavy():
-    code = "import sys, chorus.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT, timeout=60)
+    code = (
+        "import sys, chorus.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT, timeout=60
+    )
     assert all(verb in done.stdout for verb in cli.VERBS) and done.stdout.rstrip().endswith("[]")
 
 
 def test_an_error_in_a_process_of_its_own(workspace):
     own = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "kernels")])}
-    done = subprocess.run([sys.executable, "-m", "chorus.cli", "report"], capture_output=True, text=True, cwd=workspace, env=own, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "chorus.cli", "report"],
+        capture_output=True,
+        text=True,
+        cwd=workspace,
+        env=own,
+        timeout=60,
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "metrics.json" in done.stderr and not done.stdout
 
 
@@ -88,7 +107,14 @@ def test_debug_shows_where_it_came_from(workspace):
 
 def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
     assert "there is none yet" in _fails(capsys, "query", "kitchn", "a chair")
-    build(workspace / "data/scenes/kitchen/gaussians", stage="x", recipe=1, params={}, inputs={}, make=lambda out: write_scene(out / "scene.ply", scene))
+    build(
+        workspace / "data/scenes/kitchen/gaussians",
+        stage="x",
+        recipe=1,
+        params={},
+        inputs={},
+        make=lambda out: write_scene(out / "scene.ply", scene),
+    )
     assert "Did you mean 'kitchen'?" in _fails(capsys, "query", "kitchn", "a chair")
     assert "nothing there" in _fails(capsys, "encode", "absent.ply", "-o", "x.safetensors")
     assert "scene id" in _fails(capsys, "fit", "Kitchen!")
@@ -105,7 +131,10 @@ def test_a_missing_model_says_how_to_get_one(workspace, scene, capsys):
 def test_broken_files_are_refused(workspace, scene, capsys):
     (workspace / "text.ply").write_text("not a ply")
     assert "text.ply" in _fails(capsys, "query", "text.ply", "a chair")
-    (workspace / "points.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n")
+    (workspace / "points.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
+        "end_header\n0 0 0\n"
+    )
     assert "points.ply" in _fails(capsys, "show", "points.ply")
     scene.means[3, 0] = float("nan")
     with pytest.raises(cli.ChorusError):
@@ -119,14 +148,20 @@ def test_queries_print_a_table_and_leave_a_map(workspace, scene, capsys, monkeyp
     out = capsys.readouterr().out
     row = next(line.split() for line in out.splitlines() if line.endswith(" 60"))
     np.testing.assert_allclose([float(x) for x in row[1:4]], [1, 1, 0.5], atol=0.06)
-    assert "nothing answers" in out and (workspace / "maps/room-a-chair.ply").exists() and (workspace / "maps/room-a-piano.png").exists()
+    assert (
+        "nothing answers" in out
+        and (workspace / "maps/room-a-chair.ply").exists()
+        and (workspace / "maps/room-a-piano.png").exists()
+    )
     assert "words to look for" in _fails(capsys, "query", "room.ply")
     assert "words to look for" in _fails(capsys, "query", "room.ply", " ")
 
 
 def test_encode_writes_one_file_an_output(workspace, scene, capsys, monkeypatch):
     size = EncoderConfig(channels=(2, 3), depths=(0, 1), heads=(1, 1), window=16)
-    model = SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads={"lang": HeadConfig(channels=3, width=8)}))
+    model = SceneModel(
+        ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads={"lang": HeadConfig(channels=3, width=8)})
+    )
     monkeypatch.setattr(cli, "_encoder", lambda folder: SceneEncoder(model))
     write_scene(workspace / "room.ply", scene)
     cli.main(["encode", "room.ply", "-o", "f.safetensors"])
@@ -158,7 +193,9 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
     from orchestration.defs.scenes import plans
 
     views = Cameras(K=np.eye(3)[None] * 20.0, cam_from_world=np.eye(4)[None], width=4, height=3)
-    monkeypatch.setattr(sources, "ingest_folder", lambda folder, params: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views))
+    monkeypatch.setattr(
+        sources, "ingest_folder", lambda folder, params: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views)
+    )
     monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed: scene)
     monkeypatch.setattr(artifact, "save_gaussians", lambda out, fitted, capture: write_scene(out / "scene.ply", fitted))
     (workspace / "frames").mkdir()

@@ -14,7 +14,7 @@ def workspace(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_teachers_list_names_every_size_and_licence(workspace, capsys):
+def test_teachers_list_names_every_size_and_license(workspace, capsys):
     cli.main(["teachers", "list"])
     lines = capsys.readouterr().out.splitlines()
     assert any("siglip2" in line and "Apache-2.0" in line and "MB" in line for line in lines) and len(lines) >= 8

@@ -38,7 +38,9 @@ class Scene:
         return Scene(**{k: v.double() if isinstance(v, Tensor) else v for k, v in vars(self).items()})
 
 
-def random_scene(seed: int, n: int, *, width: int = 24, height: int = 20, channels: int = 3, views: int = 1, size: float = 0.3) -> Scene:
+def random_scene(
+    seed: int, n: int, *, width: int = 24, height: int = 20, channels: int = 3, views: int = 1, size: float = 0.3
+) -> Scene:
     """Splats in a box before cameras that look at it from slightly different places; some lie outside every view."""
     g = torch.Generator().manual_seed(seed)
     means = (torch.rand(n, 3, generator=g) - 0.5) * torch.tensor([4.0, 3.0, 3.0]) + torch.tensor([0.0, 0.0, 4.0])
@@ -52,7 +54,9 @@ def random_scene(seed: int, n: int, *, width: int = 24, height: int = 20, channe
 def cameras(g: torch.Generator, views: int, width: int, height: int) -> tuple[Tensor, Tensor]:
     viewmats, Ks = torch.eye(4).repeat(views, 1, 1), torch.zeros(views, 3, 3)
     for v in range(views):
-        viewmats[v, :3, :3] = reference.rotation_matrices(torch.tensor([[1.0, 0, 0, 0]]) + 0.1 * torch.randn(1, 4, generator=g))[0]
+        viewmats[v, :3, :3] = reference.rotation_matrices(
+            torch.tensor([[1.0, 0, 0, 0]]) + 0.1 * torch.randn(1, 4, generator=g)
+        )[0]
         viewmats[v, :3, 3] = 0.3 * torch.randn(3, generator=g)
         f = 0.5 * max(width, height) / math.tan(math.radians(30))
         Ks[v] = torch.tensor([[f, 0, width / 2 + 0.3], [0, f * 1.1, height / 2 - 0.2], [0, 0, 1]])
@@ -63,14 +67,18 @@ def clear_of_cutoffs(scene: Scene) -> bool:
     """No weight lies so close to a cut-off that rounding to float32 could move it to the other side."""
     s = scene.double()
     for viewmat, K in zip(s.viewmats, s.Ks, strict=True):
-        mean2d, covariance, depth = reference.project(s.means, s.quats, s.scales, viewmat=viewmat, K=K, width=s.width, height=s.height, eps2d=0.3)
+        mean2d, covariance, depth = reference.project(
+            s.means, s.quats, s.scales, viewmat=viewmat, K=K, width=s.width, height=s.height, eps2d=0.3
+        )
         order = torch.argsort(depth)
         order = order[depth[order] > 0.01]
         if ((depth - 0.01).abs() < 1e-4).any() or (depth[order].diff() < 1e-5).any():
             return False
         at = torch.arange(s.width * s.height)
         d = torch.stack([at % s.width, at // s.width], -1) + 0.5 - mean2d[order][:, None]
-        alpha = s.opacities[order, None] * torch.exp(-0.5 * torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(covariance[order]), d))
+        alpha = s.opacities[order, None] * torch.exp(
+            -0.5 * torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(covariance[order]), d)
+        )
         kept = torch.where(alpha >= 1 / 255, alpha.clamp(max=0.999), 0)
         behind = torch.cumprod(1 - kept, 0)
         near = ((alpha * 255 - 1).abs() < 1e-4) | ((alpha - 0.999).abs() < 1e-4) | ((behind * 1e4 - 1).abs() < 1e-3)

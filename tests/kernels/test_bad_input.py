@@ -5,7 +5,7 @@ import torch
 
 from chorus_kernels import (
     curve_codes,
-    neighbours,
+    neighbors,
     patch_weights,
     rasterize,
     segment_reduce,
@@ -20,7 +20,14 @@ NAN = float("nan")
 
 def call(**changes):
     scene = random_scene(0, 6)
-    args = {"means": scene.means, "quats": scene.quats, "scales": scene.scales, "opacities": scene.opacities, "colors": scene.colors, **scene.view}
+    args = {
+        "means": scene.means,
+        "quats": scene.quats,
+        "scales": scene.scales,
+        "opacities": scene.opacities,
+        "colors": scene.colors,
+        **scene.view,
+    }
     return rasterize(**{**args, **changes})
 
 
@@ -62,19 +69,39 @@ ints = torch.tensor
 OTHERS = {
     "footprint": (lambda: patches(footprint="cubic"), "footprint must be one of 'bilinear', 'box'"),
     "no patches": (lambda: patches(patch_rows=0), "patch_rows must be positive"),
-    "csr end": (lambda: spmm(ints([0, 2]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), "indptr must run from 0"),
-    "csr column": (lambda: spmm(ints([0, 1]), ints([7], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), r"indices must lie in \[0, 1\)"),
-    "csr order": (lambda: spmm(ints([0, 2, 1]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)), "must not decrease"),
-    "dense dtype": (lambda: spmm(ints([0]), ints([], dtype=torch.int32), torch.ones(0), torch.ones(1, 1).double()), "float32 or float16"),
-    "twice": (lambda: neighbours(ints([[1, 2, 3], [1, 2, 3]]), ints([0, 0])), "voxels must be unique"),
-    "float grid": (lambda: neighbours(torch.zeros(2, 3), ints([0, 0])), "grid must be int32 or int64"),
-    "far": (lambda: neighbours(ints([[2**40, 0, 0]]), ints([0])), "within 2\\^30"),
+    "csr end": (
+        lambda: spmm(ints([0, 2]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)),
+        "indptr must run from 0",
+    ),
+    "csr column": (
+        lambda: spmm(ints([0, 1]), ints([7], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)),
+        r"indices must lie in \[0, 1\)",
+    ),
+    "csr order": (
+        lambda: spmm(ints([0, 2, 1]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)),
+        "must not decrease",
+    ),
+    "dense dtype": (
+        lambda: spmm(ints([0]), ints([], dtype=torch.int32), torch.ones(0), torch.ones(1, 1).double()),
+        "float32 or float16",
+    ),
+    "twice": (lambda: neighbors(ints([[1, 2, 3], [1, 2, 3]]), ints([0, 0])), "voxels must be unique"),
+    "float grid": (lambda: neighbors(torch.zeros(2, 3), ints([0, 0])), "grid must be int32 or int64"),
+    "far": (lambda: neighbors(ints([[2**40, 0, 0]]), ints([0])), "within 2\\^30"),
     "negative": (lambda: curve_codes(ints([[-1, 0, 0]]), ints([0]), "z"), r"grid must lie in \[0, 2\^16\)"),
     "deep": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "z", 22), "depth must be from 1 to 21"),
     "order": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "peano"), "order must be one of"),
     "batch": (lambda: curve_codes(ints([[1, 0, 0]]), ints([9]), "z", 20), "batch must lie in"),
-    "table": (lambda: submanifold_conv(torch.ones(2, 4), torch.ones(4, 3, 3, 3, 4), torch.full((27, 2), 5, dtype=torch.int32)), "table must hold rows"),
-    "weight": (lambda: submanifold_conv(torch.ones(2, 4), torch.ones(4, 27, 4), torch.zeros(27, 2, dtype=torch.int32)), "weight must have shape"),
+    "table": (
+        lambda: submanifold_conv(
+            torch.ones(2, 4), torch.ones(4, 3, 3, 3, 4), torch.full((27, 2), 5, dtype=torch.int32)
+        ),
+        "table must hold rows",
+    ),
+    "weight": (
+        lambda: submanifold_conv(torch.ones(2, 4), torch.ones(4, 27, 4), torch.zeros(27, 2, dtype=torch.int32)),
+        "weight must have shape",
+    ),
     "segments": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 2]), "sum"), "indptr must run from 0 to 3"),
     "empty max": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 3, 3]), "max"), "no empty segments"),
     "reduce": (lambda: segment_reduce(torch.ones(3, 2), ints([0, 3]), "median"), "reduce must be one of"),

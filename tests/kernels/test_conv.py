@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from chorus_kernels import neighbours, reference, submanifold_conv
+from chorus_kernels import neighbors, reference, submanifold_conv
 from tests.kernels.scenes import close
 from tests.kernels.test_voxels import random_voxels
 
@@ -21,7 +21,7 @@ from tests.kernels.test_voxels import random_voxels
 def test_values_and_gradients_match_the_twin(seed, n, side, channels, with_bias):
     grid, batch = random_voxels(seed, n, side, 2)
     cin, cout = channels
-    table = neighbours(grid, batch)
+    table = neighbors(grid, batch)
     leaves = [torch.randn(len(grid), cin), torch.randn(cout, 3, 3, 3, cin)] + [torch.randn(cout)] * with_bias
     leaves = [x.clone().requires_grad_() for x in leaves]
     exact = [x.detach().double().requires_grad_() for x in leaves]
@@ -39,7 +39,7 @@ def test_it_is_a_cross_correlation():
     axis = torch.arange(5)
     grid = torch.cartesian_prod(axis, axis, axis)
     feat, weight = torch.randn(125, 4), torch.randn(6, 3, 3, 3, 4)
-    got = submanifold_conv(feat, weight, neighbours(grid, torch.zeros(125, dtype=torch.int64)))
+    got = submanifold_conv(feat, weight, neighbors(grid, torch.zeros(125, dtype=torch.int64)))
     image = feat.view(1, 5, 5, 5, 4).permute(0, 4, 1, 2, 3)
     want = functional.conv3d(image, weight.permute(0, 4, 1, 2, 3), padding=1)
     assert torch.allclose(got, want.permute(0, 2, 3, 4, 1).reshape(125, 6), atol=1e-4)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chorus_kernels import conv_cuda, neighbours, segment_reduce, submanifold_conv
+from chorus_kernels import conv_cuda, neighbors, segment_reduce, submanifold_conv
 
 
 def case(rows: int = 400, channels: tuple[int, int] = (5, 7)):
@@ -11,8 +11,12 @@ def case(rows: int = 400, channels: tuple[int, int] = (5, 7)):
     cells = torch.randperm(10**3, generator=draw)[:rows]
     grid = torch.stack([cells // 100, cells // 10 % 10, cells % 10], 1)
     cin, cout = channels
-    leaves = torch.randn(rows, cin, generator=draw), torch.randn(cout, 3, 3, 3, cin, generator=draw) * 0.1, torch.randn(cout, generator=draw)
-    return neighbours(grid, torch.arange(rows) % 2), leaves
+    leaves = (
+        torch.randn(rows, cin, generator=draw),
+        torch.randn(cout, 3, 3, 3, cin, generator=draw) * 0.1,
+        torch.randn(cout, generator=draw),
+    )
+    return neighbors(grid, torch.arange(rows) % 2), leaves
 
 
 def values_and_gradients(conv, table, leaves):
@@ -24,7 +28,10 @@ def values_and_gradients(conv, table, leaves):
 
 def test_the_torch_path_is_the_native_convolution():
     table, leaves = case()
-    for found, expected in zip(*(values_and_gradients(conv, table, leaves) for conv in (conv_cuda.submanifold_conv, submanifold_conv)), strict=True):
+    for found, expected in zip(
+        *(values_and_gradients(conv, table, leaves) for conv in (conv_cuda.submanifold_conv, submanifold_conv)),
+        strict=True,
+    ):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 

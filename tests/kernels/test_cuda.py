@@ -1,4 +1,5 @@
-"""What the ops do on CUDA: against the CPU where there is a device (marker gpu), and the parts that are plain torch on any machine."""
+"""What the ops do on CUDA: against the CPU where there is a device (marker gpu), and the parts that are plain torch on
+any machine."""
 
 import sys
 import types
@@ -12,7 +13,7 @@ from chorus_kernels import (
     cuda,
     curve_codes,
     lift,
-    neighbours,
+    neighbors,
     patch_weights,
     rasterize,
     render_features,
@@ -62,14 +63,16 @@ def test_patch_weights_and_their_products_agree_with_the_cpu(footprint):
         patches, splats = (torch.randn(n, 20, generator=g).to(device).requires_grad_() for n in (180, 300))
         lifted, shown = lift(weights, patches), render_features(weights, splats)
         (lifted.square().sum() + shown.square().sum()).backward()
-        results.append([x.detach().cpu() for x in (weights.total, weights.coverage, lifted, shown, patches.grad, splats.grad)])
+        results.append(
+            [x.detach().cpu() for x in (weights.total, weights.coverage, lifted, shown, patches.grad, splats.grad)]
+        )
     for cpu, there in zip(*results, strict=True):
         assert relative(there, cpu) < 1e-3
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("with_spconv", [True, False])
-def test_neighbours_and_convolution_agree_with_the_cpu(with_spconv, monkeypatch):
+def test_neighbors_and_convolution_agree_with_the_cpu(with_spconv, monkeypatch):
     need("spconv.pytorch" if with_spconv else "torch")
     if not with_spconv:
         for module in (cuda, conv_cuda):
@@ -77,7 +80,7 @@ def test_neighbours_and_convolution_agree_with_the_cpu(with_spconv, monkeypatch)
     grid, batch = random_voxels(3, 2000, 14, 2)
     results = []
     for device in ("cpu", "cuda"):
-        table = neighbours(grid.to(device), batch.to(device))
+        table = neighbors(grid.to(device), batch.to(device))
         g = torch.Generator().manual_seed(0)
         shapes = ((len(grid), 16), (32, 3, 3, 3, 16), (32,))
         leaves = [torch.randn(shape, generator=g).to(device).requires_grad_() for shape in shapes]
@@ -100,7 +103,10 @@ def test_curves_and_similarity_agree_with_the_cpu():
         a = image.to(device).requires_grad_()
         similarity = ssim(a, target.to(device))
         similarity.backward()
-        codes = [curve_codes(grid.to(device), batch.to(device), order) for order in ("z", "z-trans", "hilbert", "hilbert-trans")]
+        codes = [
+            curve_codes(grid.to(device), batch.to(device), order)
+            for order in ("z", "z-trans", "hilbert", "hilbert-trans")
+        ]
         results.append([x.detach().cpu() for x in (*codes, similarity, a.grad)])
     assert all(torch.equal(cpu, there) for cpu, there in zip(results[0][:4], results[1][:4], strict=True))
     assert relative(results[1][4], results[0][4]) < 1e-5 and relative(results[1][5], results[0][5]) < 1e-3
@@ -110,7 +116,7 @@ def test_curves_and_similarity_agree_with_the_cpu():
 def test_a_voxel_that_occurs_twice_is_refused():
     need("torch")
     with pytest.raises(ValueError, match="voxels must be unique"):
-        neighbours(torch.tensor([[1, 2, 3], [1, 2, 3]]).cuda(), torch.zeros(2, dtype=torch.int64).cuda())
+        neighbors(torch.tensor([[1, 2, 3], [1, 2, 3]]).cuda(), torch.zeros(2, dtype=torch.int64).cuda())
 
 
 @pytest.fixture
@@ -119,7 +125,18 @@ def stand_in(monkeypatch):
     module = types.ModuleType("gsplat")
 
     def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, *, near_plane, packed):
-        out = rasterize(means, quats, scales, opacities, colors, viewmats=viewmats, Ks=Ks, width=width, height=height, near_plane=near_plane)
+        out = rasterize(
+            means,
+            quats,
+            scales,
+            opacities,
+            colors,
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            near_plane=near_plane,
+        )
         return out.colors, out.alphas[..., None], {}
 
     module.rasterization = rasterization
@@ -151,6 +168,6 @@ def test_products_and_gradients_of_the_torch_path():
 
 def test_tables_are_read_off_spconvs_pairs():
     grid, batch = random_voxels(4, 500, 9, 2)
-    table = neighbours(grid, batch)
+    table = neighbors(grid, batch)
     pairs, counts = conv_cuda.pairs_of(table)
     assert torch.equal(cuda._table(pairs, counts.tolist(), len(grid)), table)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SLACK, FIXED = 1.3, 32 * 2**20  # blocks grow with a quarter to spare; small blocks, the allocator and the interpreter have their own
+SLACK, FIXED = (
+    1.3,
+    32 * 2**20,
+)  # blocks grow with a quarter to spare; small blocks, the allocator and the interpreter have their own
 
 SCRIPT = """
 import json, sys
@@ -51,7 +54,7 @@ measured("lift", lambda: ck.lift(weights, patches))
 measured("render_features", lambda: ck.render_features(weights, splats))
 side = torch.arange(100, dtype=torch.int32)
 grid, batch = torch.cartesian_prod(side, side, side), torch.zeros(N, dtype=torch.int64)
-table = measured("neighbours", lambda: ck.neighbours(grid, batch))
+table = measured("neighbors", lambda: ck.neighbors(grid, batch))
 weight = torch.randn(16, 3, 3, 3, 16)
 measured("submanifold_conv", lambda: ck.submanifold_conv(splats, weight, table))
 measured("curve_codes", lambda: ck.curve_codes(grid, batch, "hilbert"))
@@ -73,10 +76,19 @@ N, IMAGE = 1_000_000, 256 * 256
 BOUNDS = {
     "rasterize": lambda f: 16 * N + 72 * f["visible"] + 6 * f["pairs"] + 4 * N + 28 * IMAGE,
     "rasterize backward": lambda f: 64 * f["visible"] + 56 * N + 40 * IMAGE,
-    "patch_weights": lambda f: 16 * N + 80 * f["visible"] + (6 + 4 * 9) * f["pairs"] + 8 * N + 12 * f["visible"] + 2 * 8 * f["nnz"] + 16 * N + 12 * N,
+    "patch_weights": lambda f: (
+        16 * N
+        + 80 * f["visible"]
+        + (6 + 4 * 9) * f["pairs"]
+        + 8 * N
+        + 12 * f["visible"]
+        + 2 * 8 * f["nnz"]
+        + 16 * N
+        + 12 * N
+    ),
     "lift": lambda f: 4 * N + 64 * N,
     "render_features": lambda f: 12 * N,
-    "neighbours": lambda f: 32 * N + 108 * N,
+    "neighbors": lambda f: 32 * N + 108 * N,
     "submanifold_conv": lambda f: 64 * N,
     "curve_codes": lambda f: 8 * N,
     "segment_reduce": lambda f: (4 + 8) * 16 * N // 4,

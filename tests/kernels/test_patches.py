@@ -18,7 +18,14 @@ def dense(w: PatchWeights) -> torch.Tensor:
 
 @settings(max_examples=60)
 @given(
-    st.builds(random_scene, st.integers(0, 2**31), st.integers(1, 40), width=st.integers(1, 50), height=st.integers(1, 50), views=st.integers(1, 2)),
+    st.builds(
+        random_scene,
+        st.integers(0, 2**31),
+        st.integers(1, 40),
+        width=st.integers(1, 50),
+        height=st.integers(1, 50),
+        views=st.integers(1, 2),
+    ),
     st.integers(1, 20),
     st.integers(1, 20),
     st.sampled_from(["bilinear", "box"]),
@@ -79,7 +86,9 @@ def test_columns_are_sorted_and_views_follow_each_other():
     for i in range(80):
         columns = w.indices[w.indptr[i] : w.indptr[i + 1]]
         assert (columns.diff() > 0).all()
-    one = patch_weights(*scene.shape, viewmats=scene.viewmats[1:2], Ks=scene.Ks[1:2], width=24, height=20, patch_rows=3, patch_cols=5)
+    one = patch_weights(
+        *scene.shape, viewmats=scene.viewmats[1:2], Ks=scene.Ks[1:2], width=24, height=20, patch_rows=3, patch_cols=5
+    )
     assert torch.equal(dense(w)[:, 15:30], dense(one))
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from chorus_kernels import patch_weights, rasterize, reference
 from tests.kernels.scenes import GRADIENT, IMAGE, NAMES, Scene, clear_of_cutoffs, close, random_scene, relative
 
-ROUNDINGS = 5  # where a gradient is a small difference of large terms: so many times what rounding the inputs to float32 does to it
+# where a gradient is a small difference of large terms: so many times what rounding the inputs to float32 does to it
+ROUNDINGS = 5
 scenes = st.builds(
     random_scene,
     st.integers(0, 2**31),
@@ -26,7 +27,9 @@ def dense(inputs: list[torch.Tensor], view: dict, sh_degree: int | None):
     return reference.rasterize(*exact[:5], **view, backgrounds=exact[5], sh_degree=sh_degree), exact
 
 
-def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_degree: int | None = None, seed: int = 0) -> None:
+def compare(
+    scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_degree: int | None = None, seed: int = 0
+) -> None:
     leaves = [x.clone().requires_grad_() for x in (*scene.shape, colors, backgrounds)]
     got = rasterize(*leaves[:5], **scene.view, backgrounds=leaves[5], sh_degree=sh_degree)
     want, exact = dense(leaves, scene.double().view, sh_degree)
@@ -46,7 +49,8 @@ def compare(scene: Scene, colors: torch.Tensor, backgrounds: torch.Tensor, sh_de
 
 
 def sensitivity(leaves: list, exact: list, view: dict, outer: list, sh_degree: int | None) -> list[float]:
-    """How far the exact gradients move, as relative L2, when all numbers that come in as float32 move by half a unit in their last place."""
+    """How far the exact gradients move, as relative L2, when all numbers that come in as float32 move by half a unit in
+    their last place."""
     g = torch.Generator().manual_seed(0)
 
     def moved(x: torch.Tensor) -> torch.Tensor:
@@ -60,10 +64,13 @@ def sensitivity(leaves: list, exact: list, view: dict, outer: list, sh_degree: i
     return most
 
 
-@pytest.mark.parametrize(("seed", "n", "width", "height", "size"), [(1317440195, 1, 10, 1, 0.03), (2102398413, 1, 5, 27, 0.03), (222030062, 36, 10, 26, 1.0)])
+@pytest.mark.parametrize(
+    ("seed", "n", "width", "height", "size"),
+    [(1317440195, 1, 10, 1, 0.03), (2102398413, 1, 5, 27, 0.03), (222030062, 36, 10, 26, 1.0)],
+)
 def test_gradients_that_nearly_cancel_are_as_exact_as_their_inputs(seed, n, width, height, size):
-    """Found among 4000 scenes of at most 40 pixels a side, of which these three and one more miss 1e-5: the terms of their gradients
-    cancel, and rounding the inputs to float32 alone moves them by 4e-6 to 7e-5."""
+    """Found among 4000 scenes of at most 40 pixels a side, of which these three and one more miss 1e-5: the terms of
+    their gradients cancel, and rounding the inputs to float32 alone moves them by 4e-6 to 7e-5."""
     scene = random_scene(seed, n, width=width, height=height, views=1 if n > 1 else 2, size=size)
     compare(scene, scene.colors, scene.colors[:1].expand(len(scene.Ks), 3).contiguous())
 
@@ -87,10 +94,15 @@ def test_any_number_of_channels(seed, channels):
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_spherical_harmonics(degree):
     scene = random_scene(5, 60, views=2)
-    compare(scene, torch.randn(60, 16, 3, generator=torch.Generator().manual_seed(degree)) * 0.4, torch.zeros(2, 3), sh_degree=degree)
+    compare(
+        scene,
+        torch.randn(60, 16, 3, generator=torch.Generator().manual_seed(degree)) * 0.4,
+        torch.zeros(2, 3),
+        sh_degree=degree,
+    )
 
 
-def test_channels_agree_with_colours():
+def test_channels_agree_with_colors():
     scene = random_scene(7, 200, channels=3, width=64, height=48)
     wide = torch.cat([scene.colors, torch.zeros(200, 13)], 1)
     narrow, many = rasterize(*scene.shape, scene.colors, **scene.view), rasterize(*scene.shape, wide, **scene.view)
@@ -99,11 +111,14 @@ def test_channels_agree_with_colours():
 
 
 def same_blend_counts(scene: Scene) -> None:
-    """Every splat is blended onto as many pixels as the dense definition says. A patch of one pixel holds that pixel's weight."""
+    """Every splat is blended onto as many pixels as the dense definition says. A patch of one pixel holds that pixel's
+    weight."""
     got = patch_weights(*scene.shape, **scene.view, patch_rows=scene.height, patch_cols=scene.width, footprint="box")
     exact, counts = scene.double(), torch.zeros(len(scene.means), dtype=torch.int64)
     for viewmat, K in zip(exact.viewmats, exact.Ks, strict=True):
-        w, order, _ = reference.blend_weights(*exact.shape, viewmat=viewmat, K=K, width=scene.width, height=scene.height)
+        w, order, _ = reference.blend_weights(
+            *exact.shape, viewmat=viewmat, K=K, width=scene.width, height=scene.height
+        )
         counts.index_add_(0, order, (w > 0).sum(0))
     assert torch.equal(got.indptr.diff(), counts)
 
@@ -120,12 +135,16 @@ def test_absolute_gradients_are_summed_per_pixel():
     out = rasterize(scene.means, scene.quats, scene.scales, opacities, scene.colors, **scene.view, absgrad=absgrad)
     (out.colors * colors).sum().backward()
     assert relative(absgrad, _absolute_gradients(scene.double(), colors[0].double())) <= GRADIENT
-    rasterize(scene.means, scene.quats, scene.scales, opacities, scene.colors, **scene.view, absgrad=absgrad).colors.sum().backward()
+    rasterize(
+        scene.means, scene.quats, scene.scales, opacities, scene.colors, **scene.view, absgrad=absgrad
+    ).colors.sum().backward()
     assert (absgrad >= 0).all()
 
 
 def _absolute_gradients(s: Scene, outer: torch.Tensor) -> torch.Tensor:
-    mean2d, covariance, depth = reference.project(s.means, s.quats, s.scales, viewmat=s.viewmats[0], K=s.Ks[0], width=s.width, height=s.height, eps2d=0.3)
+    mean2d, covariance, depth = reference.project(
+        s.means, s.quats, s.scales, viewmat=s.viewmats[0], K=s.Ks[0], width=s.width, height=s.height, eps2d=0.3
+    )
     order = torch.argsort(depth)
     total = torch.zeros(len(order), 2, dtype=torch.float64)
     inverse = torch.linalg.inv(covariance[order])
@@ -133,7 +152,9 @@ def _absolute_gradients(s: Scene, outer: torch.Tensor) -> torch.Tensor:
         for x in range(s.width):
             at = mean2d[order].clone().requires_grad_()
             d = torch.tensor([x + 0.5, y + 0.5], dtype=torch.float64) - at
-            alpha = (s.opacities[order] * torch.exp(-0.5 * torch.einsum("ni,nij,nj->n", d, inverse, d))).clamp(max=0.999)
+            alpha = (s.opacities[order] * torch.exp(-0.5 * torch.einsum("ni,nij,nj->n", d, inverse, d))).clamp(
+                max=0.999
+            )
             alpha = torch.where((alpha >= 1 / 255) & (depth[order] > 0.01), alpha, 0)
             after = torch.cumprod(1 - alpha, 0)
             w = torch.where(after > 1e-4, alpha * torch.cat([after.new_ones(1), after[:-1]]), 0)

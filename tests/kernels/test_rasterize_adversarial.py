@@ -14,9 +14,13 @@ def scene_of(means, scales, opacities, *, width=32, height=24, quats=None) -> Sc
     viewmats[:] = torch.eye(4)
     quats = torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1) if quats is None else quats
     colors = torch.rand(n, 3, generator=g)
-    means, scales, opacities = (torch.as_tensor(x, dtype=torch.float32).reshape(n, -1) for x in (means, scales, opacities))
+    means, scales, opacities = (
+        torch.as_tensor(x, dtype=torch.float32).reshape(n, -1) for x in (means, scales, opacities)
+    )
     if scales.shape[1] == 1:
-        scales = scales * torch.tensor([1.0, 0.8, 0.6])  # turning a ball has no effect, and an error nothing to be relative to
+        scales = scales * torch.tensor(
+            [1.0, 0.8, 0.6]
+        )  # turning a ball has no effect, and an error nothing to be relative to
     return Scene(means, quats, scales, opacities[:, 0].contiguous(), colors, viewmats, Ks, width, height)
 
 
@@ -29,15 +33,21 @@ def needles() -> Scene:
 
 CASES = {
     "behind the camera": lambda: scene_of([[0, 0, -1], [0, 0, -5], [0, 0, 3]], [[0.3]] * 3, [0.9, 0.9, 0.5]),
-    "before the near plane": lambda: scene_of([[0, 0, 0.009], [0, 0, 0.011], [0, 0, 1]], [[0.001], [0.001], [0.1]], [0.9, 0.5, 0.7]),
+    "before the near plane": lambda: scene_of(
+        [[0, 0, 0.009], [0, 0, 0.011], [0, 0, 1]], [[0.001], [0.001], [0.1]], [0.9, 0.5, 0.7]
+    ),
     "needles": needles,
     "huge": lambda: scene_of([[0, 0, 5], [1, 0, 6]], [[1e3], [1e2]], [0.6, 0.4]),
-    "around the camera": lambda: scene_of([[3, 0, 0.02], [-3, 1, 0.05], [0, 0, 2]], [[1.0], [2.0], [0.2]], [0.8, 0.7, 0.5]),
+    "around the camera": lambda: scene_of(
+        [[3, 0, 0.02], [-3, 1, 0.05], [0, 0, 2]], [[1.0], [2.0], [0.2]], [0.8, 0.7, 0.5]
+    ),
     "zero opacity": lambda: scene_of([[0, 0, 2], [0, 0, 3]], [[0.3], [0.3]], [0.0, 0.5]),
     "opacity one": lambda: scene_of([[0, 0, 2], [0.1, 0, 3], [0, 0.1, 4]], [[0.3], [0.5], [0.9]], [1.0, 1.0, 1.0]),
     "points": lambda: scene_of([[0, 0, 2], [0.2, 0, 3]], [[0.0], [1e-12]], [0.9, 0.9]),
     "identical depths": lambda: scene_of([[0.01 * i, 0, 2] for i in range(50)], [[0.2]] * 50, [0.3] * 50),
-    "the same splat many times": lambda: scene_of([[0, 0, 2]] * 3000, [[0.2]] * 3000, [0.05] * 3000, width=20, height=20),
+    "the same splat many times": lambda: scene_of(
+        [[0, 0, 2]] * 3000, [[0.2]] * 3000, [0.05] * 3000, width=20, height=20
+    ),
     "one pixel": lambda: scene_of([[0, 0, 2], [0.1, 0, 3]], [[0.3], [0.5]], [0.5, 0.5], width=1, height=1),
     "a single column": lambda: scene_of([[0, 0, 2], [0.1, 0, 3]], [[0.3], [0.5]], [0.5, 0.5], width=1, height=67),
     "a single row": lambda: scene_of([[0, 0, 2], [0.1, 0, 3]], [[0.3], [0.5]], [0.5, 0.5], width=67, height=1),

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from chorus_kernels import lift, neighbours, patch_weights, rasterize, reference, render_features, segment_reduce, ssim, submanifold_conv
+from chorus_kernels import (
+    lift,
+    neighbors,
+    patch_weights,
+    rasterize,
+    reference,
+    render_features,
+    segment_reduce,
+    ssim,
+    submanifold_conv,
+)
 from tests.kernels.scenes import random_scene, relative
 from tests.kernels.test_voxels import random_voxels
 
@@ -34,7 +44,7 @@ def everything() -> dict[str, torch.Tensor]:
     out["lift"] = lift(weights, torch.linspace(-1, 1, weights.shape[1] * 40).view(-1, 40).contiguous())
     out["render"] = render_features(weights, torch.linspace(-1, 1, 500 * 40).view(-1, 40).contiguous())
     grid, batch = random_voxels(3, 2000, 14, 2)
-    table = neighbours(grid, batch)
+    table = neighbors(grid, batch)
     feat = torch.linspace(-1, 1, len(grid) * 20).view(-1, 20).contiguous().requires_grad_()
     weight = torch.linspace(-1, 1, 24 * 27 * 20).view(24, 3, 3, 3, 20).contiguous().requires_grad_()
     conv = submanifold_conv(feat, weight, table)
@@ -71,7 +81,9 @@ def test_equal_depths_keep_the_order_of_the_rows_on_any_number_of_threads(depths
     try:
         for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
-            assert relative(rasterize(*scene.shape, scene.colors, **scene.view).colors, want) < 1e-4, f"{threads} threads"
+            assert relative(rasterize(*scene.shape, scene.colors, **scene.view).colors, want) < 1e-4, (
+                f"{threads} threads"
+            )
     finally:
         torch.set_num_threads(1)
 
@@ -81,13 +93,16 @@ import json, torch
 from chorus_kernels.dispatch import native
 from tests.kernels.test_reproducible import everything
 torch.set_num_threads(1)
-print(json.dumps({"isa": native().isa, "values": {k: v.double().flatten().tolist()[:400] for k, v in everything().items()}}))
+values = {k: v.double().flatten().tolist()[:400] for k, v in everything().items()}
+print(json.dumps({"isa": native().isa, "values": values}))
 """
 
 
 @pytest.mark.parametrize("isa", ["sse42", "avx2", "avx512"])
 def test_builds_for_other_machines_agree(isa):
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, env={**os.environ, "CHORUS_ISA": isa}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, env={**os.environ, "CHORUS_ISA": isa}, capture_output=True, text=True
+    )
     if "no build for this machine" in done.stderr:
         pytest.skip(f"this machine has no {isa}")
     assert done.returncode == 0, done.stderr
@@ -101,7 +116,10 @@ def test_builds_for_other_machines_agree(isa):
 
 def test_an_unknown_instruction_set_is_named():
     done = subprocess.run(
-        [sys.executable, "-c", "from chorus_kernels.dispatch import native; native()"], env={**os.environ, "CHORUS_ISA": "mmx"}, capture_output=True, text=True
+        [sys.executable, "-c", "from chorus_kernels.dispatch import native; native()"],
+        env={**os.environ, "CHORUS_ISA": "mmx"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode != 0 and "mmx" in done.stderr and "CHORUS_KERNELS=reference" in done.stderr
 

@@ -11,7 +11,12 @@ from tests.kernels.scenes import relative
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 2**31), st.lists(st.integers(1, 9), max_size=30), st.integers(1, 70), st.sampled_from(["max", "mean", "sum"]))
+@given(
+    st.integers(0, 2**31),
+    st.lists(st.integers(1, 9), max_size=30),
+    st.integers(1, 70),
+    st.sampled_from(["max", "mean", "sum"]),
+)
 def test_segments(seed, lengths, channels, reduce):
     indptr = torch.tensor([0, *lengths]).cumsum(0)
     g = torch.Generator().manual_seed(seed)

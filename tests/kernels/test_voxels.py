@@ -1,11 +1,11 @@
-"""Neighbour tables and curve codes."""
+"""Neighbor tables and curve codes."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chorus_kernels import curve_codes, neighbours, reference
+from chorus_kernels import curve_codes, neighbors, reference
 from chorus_kernels.voxels import ORDERS
 
 
@@ -19,22 +19,22 @@ def random_voxels(seed: int, n: int, side: int, batches: int) -> tuple[torch.Ten
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**31), st.integers(1, 300), st.sampled_from([1, 2, 5, 30, 1000]), st.integers(1, 3))
-def test_neighbours_match_the_twin(seed, n, side, batches):
+def test_neighbors_match_the_twin(seed, n, side, batches):
     grid, batch = random_voxels(seed, n, side, batches)
-    table = neighbours(grid - side // 2, batch)
-    assert torch.equal(table, reference.neighbours(grid - side // 2, batch))
+    table = neighbors(grid - side // 2, batch)
+    assert torch.equal(table, reference.neighbors(grid - side // 2, batch))
     for k in range(27):  # symmetric
         here = (table[k] >= 0).nonzero()[:, 0]
         assert torch.equal(table[26 - k, table[k, here].long()], here.to(torch.int32))
 
 
-def test_neighbours_over_the_whole_range():
+def test_neighbors_over_the_whole_range():
     corner = torch.tensor([[0, 0, 0], [2**20, 2**20, 2**20], [2**20, 2**20, 2**20 - 1], [2**20 - 1, 0, 0]])
     batch = torch.tensor([0, 70000, 70000, 70000])
-    table = neighbours(corner, batch)
+    table = neighbors(corner, batch)
     assert table[14].tolist() == [-1, -1, 1, -1] and table[12].tolist() == [-1, 2, -1, -1]
     assert (table >= 0).sum() == 6
-    assert neighbours(corner[:0], batch[:0]).shape == (27, 0)
+    assert neighbors(corner[:0], batch[:0]).shape == (27, 0)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -51,7 +51,7 @@ def test_full_depth_fills_63_bits():
 
 
 @pytest.mark.parametrize("order", ["hilbert", "hilbert-trans"])
-def test_hilbert_steps_to_a_neighbour(order):
+def test_hilbert_steps_to_a_neighbor(order):
     axis = torch.arange(16)
     grid = torch.cartesian_prod(axis, axis, axis)
     codes = curve_codes(grid, torch.zeros(len(grid), dtype=torch.int64), order, 4)

@@ -22,8 +22,16 @@ def capture(seed: int) -> Capture:
     semantic = np.ones((8, 24, 32), np.uint8)
     semantic[:, :6] = 2
     names = ("unlabelled", "wall", "floor")
-    cameras = Cameras(K=np.tile([[30.0, 0, 16], [0, 30.0, 12], [0, 0, 1]], (8, 1, 1)), cam_from_world=poses, width=32, height=24)
-    return Capture(images=images, cameras=cameras, depth=np.full((8, 24, 32), 2.0, np.float32), semantic=semantic, class_names=names)
+    cameras = Cameras(
+        K=np.tile([[30.0, 0, 16], [0, 30.0, 12], [0, 0, 1]], (8, 1, 1)), cam_from_world=poses, width=32, height=24
+    )
+    return Capture(
+        images=images,
+        cameras=cameras,
+        depth=np.full((8, 24, 32), 2.0, np.float32),
+        semantic=semantic,
+        class_names=names,
+    )
 
 
 def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None) -> None:
@@ -38,7 +46,12 @@ def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None
                 raise broken[scene]
             capture(len(scene)).save(out)
 
-        return Plan(path=store.scene(scene, "capture"), stage="scenes/capture", make=make, params={"scene": scene, "capture": params.capture})
+        return Plan(
+            path=store.scene(scene, "capture"),
+            stage="scenes/capture",
+            make=make,
+            params={"scene": scene, "capture": params.capture},
+        )
 
     def fake_gaussians(store, params, scene):
         def make(out):
@@ -48,7 +61,9 @@ def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None
 
         request = {"fit": params.fit, "psnr": psnr.get(scene)}
         inputs = {"capture": part_hash(store, scene, "capture")}
-        return Plan(path=store.scene(scene, "gaussians"), stage="scenes/gaussians", make=make, params=request, inputs=inputs)
+        return Plan(
+            path=store.scene(scene, "gaussians"), stage="scenes/gaussians", make=make, params=request, inputs=inputs
+        )
 
     def fake_embedded(store, params, *, retrain=False):
         def make(out):

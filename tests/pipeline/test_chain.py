@@ -1,4 +1,5 @@
-"""The whole chain, for real, on a tiny home of box furniture: from drawn rooms to a version in the registry. Nothing is downloaded."""
+"""The whole chain, for real, on a tiny home of box furniture: from drawn rooms to a version in the registry. Nothing is
+downloaded."""
 
 import json
 import os
@@ -29,7 +30,7 @@ fit: {max_gaussians: 1500, iterations: 40}
 teachers: {train_pairs: 8, train_steps: 4}
 distill: {steps: 12, points: 256, log_every: 2, checkpoint_every: 5}
 adapt: {steps: 6, log_every: 1}
-evaluate: {neighbours: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
+evaluate: {neighbors: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
 """
 
 
@@ -59,7 +60,13 @@ def workspace(root, monkeypatch):
 
 def environment(root: Path) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    own = {"CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "tiny.yaml"), "DAGSTER_HOME": "", "MLFLOW_TRACKING_URI": "", "PYTHONPATH": path}
+    own = {
+        "CHORUS_ROOT": str(root),
+        "CHORUS_PARAMS": str(root / "tiny.yaml"),
+        "DAGSTER_HOME": "",
+        "MLFLOW_TRACKING_URI": "",
+        "PYTHONPATH": path,
+    }
     return {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
 
 
@@ -94,16 +101,21 @@ def the_report_holds_every_fixed_key_and_the_seconds(workspace):
     for block, methods, keys in (
         ("zero_shot", ("student", "points", "lifted", "chance"), ("f_miou", "f_macc")),
         ("zero_shot_withheld", ("student", "lifted"), ("f_miou",)),
-        ("linear_probe", ("student", "points", "colour_only"), ("miou",)),
+        ("linear_probe", ("student", "points", "color_only"), ("miou",)),
         ("adaptation", ("before", "after"), ("f_miou",)),
     ):
         assert all(key in report[block][method] for method in methods for key in keys), block
-    assert report["storage"]["factorised_bytes"] > 0 and report["fit"]["psnr_heldout_median"] > 18
-    assert {"capture", "gaussians", "embedded", "encoder"} <= {stage for stage, seconds in report["seconds"].items() if seconds > 0}
+    assert report["storage"]["factorized_bytes"] > 0 and report["fit"]["psnr_heldout_median"] > 18
+    assert {"capture", "gaussians", "embedded", "encoder"} <= {
+        stage for stage, seconds in report["seconds"].items() if seconds > 0
+    }
 
 
 def dagster_knows_it_all(workspace):
-    assert all(records.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"} for asset in stages.PER_SCENE)
+    assert all(
+        records.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"}
+        for asset in stages.PER_SCENE
+    )
     assert all(records.settled(asset) == {None} for asset in stages.PLANS if asset not in stages.PER_SCENE)
 
 
@@ -113,10 +125,18 @@ def running_again_does_nothing(workspace, capsys):
 
 
 def forced_again_gives_the_same_bytes(workspace):
-    before = records.instance().get_latest_materialization_event(records.asset_key("models/adapted_encoder")).asset_materialization.tags
+    before = (
+        records.instance()
+        .get_latest_materialization_event(records.asset_key("models/adapted_encoder"))
+        .asset_materialization.tags
+    )
     assert main(["scenes/targets", "test-a", "--force", "--jobs", "1"]) == 0
     assert main(["models/adapted_encoder", "--force", "--jobs", "1"]) == 0
-    after = records.instance().get_latest_materialization_event(records.asset_key("models/adapted_encoder")).asset_materialization.tags
+    after = (
+        records.instance()
+        .get_latest_materialization_event(records.asset_key("models/adapted_encoder"))
+        .asset_materialization.tags
+    )
     assert before["dagster/data_version"] == after["dagster/data_version"]
 
 
@@ -124,7 +144,10 @@ def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
     import mlflow
 
     api = tracking.client(workspace)
-    runs = {run.info.run_name: run for run in api.search_runs([api.get_experiment_by_name(tracking.EXPERIMENT).experiment_id])}
+    runs = {
+        run.info.run_name: run
+        for run in api.search_runs([api.get_experiment_by_name(tracking.EXPERIMENT).experiment_id])
+    }
     assert set(runs) == {"splats", "points", "adapted"} and all(run.data.tags["expectations"] for run in runs.values())
     challenger = api.get_model_version_by_alias(tracking.MODEL, "challenger")
     assert "It was distilled from" in challenger.description

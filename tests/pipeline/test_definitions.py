@@ -40,21 +40,30 @@ CHECKS = {  # name -> whether it blocks
 
 def test_the_asset_graph():
     graph = repository().asset_graph
-    found = {key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys) for key in graph.materializable_asset_keys}
+    found = {
+        key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
+        for key in graph.materializable_asset_keys
+    }
     assert found == GRAPH
     assert set(stages.PLANS) == set(GRAPH)
-    assert [asset for phase in stages.PHASES for asset in phase] != [] and {a for phase in stages.PHASES for a in phase} == set(GRAPH)
+    assert [asset for phase in stages.PHASES for asset in phase] != [] and {
+        a for phase in stages.PHASES for a in phase
+    } == set(GRAPH)
 
 
 def test_the_checks():
     graph = repository().asset_graph
-    found = {f"{key.asset_key.to_user_string()}:{key.name}": bool(graph.get(key).blocking) for key in graph.asset_check_keys}
+    found = {
+        f"{key.asset_key.to_user_string()}:{key.name}": bool(graph.get(key).blocking) for key in graph.asset_check_keys
+    }
     assert found == CHECKS
 
 
 def test_only_scene_assets_have_partitions():
     graph = repository().asset_graph
-    assert {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned} == set(stages.PER_SCENE)
+    assert {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned} == set(
+        stages.PER_SCENE
+    )
 
 
 def test_every_asset_and_check_explains_itself():
@@ -65,10 +74,14 @@ def test_every_asset_and_check_explains_itself():
 
 def test_definitions_load_fast_and_light():
     code = (
-        "import dagster, sys, time, json; t = time.process_time(); import orchestration.definitions as d; d.defs.get_repository_def();"
-        "print(json.dumps([time.process_time() - t, sorted(set(sys.modules) & {'torch', 'mlflow', 'great_expectations', 'pandas', 'transformers'})]))"
+        "import dagster, sys, time, json; t = time.process_time(); import orchestration.definitions as d; "
+        "d.defs.get_repository_def();"
+        "print(json.dumps([time.process_time() - t, sorted(set(sys.modules) & {'torch', 'mlflow', "
+        "'great_expectations', 'pandas', 'transformers'})]))"
     )
-    seconds, heavy = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    seconds, heavy = json.loads(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
     assert heavy == []
     assert seconds < 3
 
@@ -86,5 +99,8 @@ def test_selections_parse_and_resolve(selection):
 def test_plans_need_no_dagster():
     code = "import sys, orchestration.stages; print('dagster' in sys.modules)"
     start = time.perf_counter()
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
     assert time.perf_counter() - start < 20

@@ -4,7 +4,11 @@ import dagster as dg
 
 from orchestration.expectations import between, check, includes, known, rows
 
-TABLE = [{"view": 0, "psnr": 25.0, "class": "wall"}, {"view": 1, "psnr": 17.0, "class": "floor"}, {"view": 2, "psnr": float("nan"), "class": "bed"}]
+TABLE = [
+    {"view": 0, "psnr": 25.0, "class": "wall"},
+    {"view": 1, "psnr": 17.0, "class": "floor"},
+    {"view": 2, "psnr": float("nan"), "class": "bed"},
+]
 
 
 def test_all_met():

@@ -1,4 +1,5 @@
-"""params.paper.yaml from captures to a registered model, with tiny stand-ins of the paper's teachers substituted by path."""
+"""params.paper.yaml from captures to a registered model, with tiny stand-ins of the paper's teachers substituted by
+path."""
 
 import json
 import shutil
@@ -31,7 +32,7 @@ teachers: {foundation: {mask: {points_per_side: 4, stability: 0.5, box_nms: 0.97
 encoder: {preset: tiny, grid_size: 0.08}
 distill: {steps: 6, points: 256, head_width: 32, log_every: 2, checkpoint_every: 5}
 adapt: {steps: 16, lr: 0.003, log_every: 4}
-evaluate: {neighbours: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
+evaluate: {neighbors: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
 """
 
 
@@ -45,9 +46,18 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "data" / "scenes.yaml").write_text(SCENES)
     build_packages(tmp_path / "data" / "homes")
     names = write_standins(tmp_path / "weights")
-    settings = merged(yaml.safe_load((ROOT / "params.paper.yaml").read_text()), yaml.safe_load(SMALL), {"teachers": {"foundation": names}})
+    settings = merged(
+        yaml.safe_load((ROOT / "params.paper.yaml").read_text()),
+        yaml.safe_load(SMALL),
+        {"teachers": {"foundation": names}},
+    )
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(settings))
-    for name, value in {"CHORUS_ROOT": tmp_path, "CHORUS_PARAMS": tmp_path / "overlay.yaml", "DAGSTER_HOME": "", "MLFLOW_TRACKING_URI": ""}.items():
+    for name, value in {
+        "CHORUS_ROOT": tmp_path,
+        "CHORUS_PARAMS": tmp_path / "overlay.yaml",
+        "DAGSTER_HOME": "",
+        "MLFLOW_TRACKING_URI": "",
+    }.items():
         monkeypatch.setenv(name, str(value))
     return Store(tmp_path)
 
@@ -67,7 +77,8 @@ def change(workspace: Store, **foundation) -> None:
 
 
 def test_the_papers_recipe_in_both_modes(workspace, capsys, monkeypatch):
-    """One test, since both modes begin at the same captures. By mask, the paper's way, it goes on to a registered model; by patch, to a query."""
+    """One test, since both modes begin at the same captures. By mask, the paper's way, it goes on to a registered
+    model; by patch, to a query."""
     assert main(["--all", "--jobs", "1"]) == 0, capsys.readouterr().err
     views = load_teacher_views(workspace.scene("train", "teacher_views"))
     assert views.by_mask("lang") and not views.by_mask("dino")
@@ -86,7 +97,11 @@ def test_the_papers_recipe_in_both_modes(workspace, capsys, monkeypatch):
 
 
 def the_targets_are_there(workspace):
-    targets = load_targets(workspace.scene("train", "targets"), workspace.scene("train", "teacher_views"), scene=chorus.read(gaussians(workspace)))
+    targets = load_targets(
+        workspace.scene("train", "targets"),
+        workspace.scene("train", "teacher_views"),
+        scene=chorus.read(gaussians(workspace)),
+    )
     assert targets.roles == ("lang", "dino", "object") and not (targets.folder / "weights.safetensors").exists()
     assert all(targets.features(role)[targets.valid(role)].abs().sum() > 0 for role in targets.roles)
 
@@ -94,7 +109,7 @@ def the_targets_are_there(workspace):
 def the_report_and_the_version_are_there(workspace):
     report = json.loads((workspace.reports / "metrics.json").read_text())
     assert all("f_miou" in report["zero_shot"][method] for method in ("student", "points", "lifted", "chance"))
-    assert report["storage"]["factorised_bytes"] > 0 and report["adaptation"]["after"]["f_miou"] is not None
+    assert report["storage"]["factorized_bytes"] > 0 and report["adaptation"]["after"]["f_miou"] is not None
     assert (workspace.state / "registry" / "chorus_encoder" / "version.json").exists()
 
 
@@ -112,7 +127,9 @@ def words_come_from_the_same_checkpoint(workspace, monkeypatch):
     prompts = ["this is a chair", "this is a lamp"]
     assert (encoder.text(prompts) == load_foundation(params, workspace.root)["lang"].text(prompts)).all()
     monkeypatch.setenv("CHORUS_PARAMS", "")  # params.yaml alone names weights that are not here
-    with pytest.raises(MissingError, match=r"text tower 'lang'.*the weights the model was distilled with.*chorus teachers pull lang"):
+    with pytest.raises(
+        MissingError, match=r"text tower 'lang'.*the weights the model was distilled with.*chorus teachers pull lang"
+    ):
         chorus.load(workspace.model("encoder")).text(prompts)
     monkeypatch.setenv("CHORUS_PARAMS", str(workspace.root / "overlay.yaml"))
 
@@ -121,13 +138,20 @@ def weights_matter_and_their_place_does_not(workspace):
     from chorus.teachers.foundation.standins import write_dinov3
 
     def current() -> bool:
-        return stages.plan("scenes/teacher_views", workspace, load_params(workspace.root / "params.yaml"), scene="train").is_current
+        return stages.plan(
+            "scenes/teacher_views", workspace, load_params(workspace.root / "params.yaml"), scene="train"
+        ).is_current
 
     before = manifest_of(workspace.scene("train", "teacher_views"))["inputs"]
     assert {"teachers/lang", "teachers/dino", "teachers/object", "teachers/masks"} <= set(before) and current()
     moved = workspace.root / "elsewhere"
     shutil.copytree(workspace.root / "weights", moved)
-    change(workspace, **{name: str(moved / name) for name in ("lang", "dino", "object", "masks")}, cache="data/another", batch=3)
+    change(
+        workspace,
+        **{name: str(moved / name) for name in ("lang", "dino", "object", "masks")},
+        cache="data/another",
+        batch=3,
+    )
     assert current()
     write_dinov3(moved / "dino")  # other weights under the same name
     assert not current()

@@ -1,4 +1,5 @@
-"""The command: skipping, failing, blocking, resuming. Plans are fakes; Dagster, its storage and the expectations are real."""
+"""The command: skipping, failing, blocking, resuming. Plans are fakes; Dagster, its storage and the expectations are
+real."""
 
 import pytest
 
@@ -28,7 +29,10 @@ def test_dagster_records_partitions_hashes_and_checks(workspace, monkeypatch):
     event = records.instance().get_latest_materialization_event(records.asset_key("teachers/embedded"))
     from chorus.store import manifest_of
 
-    assert event.asset_materialization.tags["dagster/data_version"] == manifest_of(Store(workspace).embedded_teacher)["hash"]
+    assert (
+        event.asset_materialization.tags["dagster/data_version"]
+        == manifest_of(Store(workspace).embedded_teacher)["hash"]
+    )
 
 
 def test_one_asset_of_one_scene(workspace, monkeypatch):

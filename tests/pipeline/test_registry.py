@@ -42,7 +42,11 @@ def test_one_run_a_training_with_params_curves_and_tags(store, trained):
     run = tracking.log_training(store, params, name="splats", folder=trained, content="abc")
     assert tracking.log_training(store, params, name="splats", folder=trained, content="abc") == run
     found = tracking.client(store).get_run(run)
-    assert found.data.metrics["lang"] == 0.5 and found.data.tags["chorus.hash"] == "abc" and found.info.status == "FINISHED"
+    assert (
+        found.data.metrics["lang"] == 0.5
+        and found.data.tags["chorus.hash"] == "abc"
+        and found.info.status == "FINISHED"
+    )
     assert found.data.params["distill.steps"] == str(params.distill.steps)
     assert [m.value for m in tracking.client(store).get_metric_history(run, "loss")] == [2.0, 1.0]
     assert tracking.log_training(store, params, name="splats", folder=trained, content="new") != run
@@ -59,7 +63,10 @@ def version(store: Store, f_miou: float, scenes: str = "same") -> None:
 
 
 def aliases(store: Store) -> dict:
-    return {alias: int(number) for alias, number in tracking.client(store).get_registered_model(tracking.MODEL).aliases.items()}
+    return {
+        alias: int(number)
+        for alias, number in tracking.client(store).get_registered_model(tracking.MODEL).aliases.items()
+    }
 
 
 def test_promotion_moves_champion_and_previous_and_refuses_worse(store, capsys):
@@ -74,7 +81,9 @@ def test_promotion_moves_champion_and_previous_and_refuses_worse(store, capsys):
     assert aliases(store) == {"challenger": 2, "champion": 2, "previous": 1}
     version(store, 20.5)
     assert promote.main([]) == 2
-    assert "expected zero_shot.student.f_miou of at least 21.00, got 20.50. The champion stays." in capsys.readouterr().err
+    assert (
+        "expected zero_shot.student.f_miou of at least 21.00, got 20.50. The champion stays." in capsys.readouterr().err
+    )
     assert promote.main(["--tolerance", "1"]) == 0
     version(store, 30.0, scenes="other")
     with pytest.raises(StoreError, match="other scenes"):

@@ -1,4 +1,5 @@
-"""Folders dropped under data/incoming: partitions and runs, once each, and a clear refusal of what cannot be a scene."""
+"""Folders dropped under data/incoming: partitions and runs, once each, and a clear refusal of what cannot be a
+scene."""
 
 import dagster as dg
 import pytest
@@ -10,7 +11,9 @@ from orchestration.resources import Workspace
 
 
 def tick(workspace):
-    with dg.build_sensor_context(instance=records.instance(), resources={"workspace": Workspace(root=str(workspace))}) as context:
+    with dg.build_sensor_context(
+        instance=records.instance(), resources={"workspace": Workspace(root=str(workspace))}
+    ) as context:
         return incoming_scenes(context)
 
 

@@ -30,14 +30,29 @@ def test_a_taken_port_is_one_line(workspace, capsys):
 @pytest.mark.slow
 def test_up_and_down(workspace):
     ports = [free_port(), free_port()]
-    command = [sys.executable, "-m", "orchestration.ui", "--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    command = [
+        sys.executable,
+        "-m",
+        "orchestration.ui",
+        "--dagster-port",
+        str(ports[0]),
+        "--mlflow-port",
+        str(ports[1]),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen(command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         said = [process.stdout.readline() for _ in range(3)]
-        assert said[0].startswith("Dagster") and said[1].startswith("MLflow"), (said, process.stderr.read() if process.poll() else "")
+        assert said[0].startswith("Dagster") and said[1].startswith("MLflow"), (
+            said,
+            process.stderr.read() if process.poll() else "",
+        )
         query = json.dumps({"query": "{assetNodes{assetKey{path}}}"}).encode()
-        request = urllib.request.Request(f"http://{ui.HOST}:{ports[0]}/graphql", query, {"content-type": "application/json"})
+        request = urllib.request.Request(
+            f"http://{ui.HOST}:{ports[0]}/graphql", query, {"content-type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert len(json.load(answer)["data"]["assetNodes"]) == 9
     finally:

@@ -15,7 +15,10 @@ def test_dagster_still_parses_selections_beside_dvc():
 
 
 def test_the_library_imports_no_workflow_tool():
-    code = "import sys, chorus.capture, chorus.store, chorus.params; print(sorted(set(sys.modules) & {'dagster', 'mlflow', 'dvc', 'great_expectations'}))"
+    code = (
+        "import sys, chorus.capture, chorus.store, chorus.params; print(sorted(set(sys.modules) & "
+        "{'dagster', 'mlflow', 'dvc', 'great_expectations'}))"
+    )
     assert run(code) == "[]"
 
 

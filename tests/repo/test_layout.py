@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [p for top in ("chorus", "orchestration", "kernels/chorus_kernels") for p in sorted((ROOT / top).rglob("*.py"))]
+SOURCES = [
+    p for top in ("chorus", "orchestration", "kernels/chorus_kernels") for p in sorted((ROOT / top).rglob("*.py"))
+]
 
 
 def tracked() -> list[Path]:
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
@@ -25,7 +29,9 @@ def test_nothing_heavy_is_tracked():
 def test_no_absolute_path_of_a_machine_is_written_down():
     pattern = re.compile(r"/(?:home|root|Users|opt|work)/\w")
     for path in tracked():
-        if path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".cpp", ".h", ".json", ".j2"} and path != Path(__file__):
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".cpp", ".h", ".json", ".j2"} and path != Path(
+            __file__
+        ):
             assert not pattern.search(path.read_text(errors="replace")), path
 
 
@@ -42,7 +48,9 @@ def test_no_swallowed_errors_pickles_or_asserts(path):
         assert not isinstance(node, ast.Assert), f"{where}: assert on what may be user input"
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "np.load"):
             keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
-            assert keywords.get("weights_only") == "True" or keywords.get("allow_pickle") == "False", f"{where}: unsafe load"
+            assert keywords.get("weights_only") == "True" or keywords.get("allow_pickle") == "False", (
+                f"{where}: unsafe load"
+            )
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
             assert "pickle" not in names, f"{where}: pickle"

@@ -42,10 +42,15 @@ def workspace(tmp_path, monkeypatch):
     torch.manual_seed(0)
     size = EncoderConfig(channels=(16, 16), depths=(0, 1), heads=(1, 1), window=64, drop_path=0.0)
     heads = {"lang": HeadConfig(channels=384, width=16, teacher="words")}
-    save_model(SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads, text="embedded")), tmp_path / "data/models/encoder/splats")
+    save_model(
+        SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads, text="embedded")),
+        tmp_path / "data/models/encoder/splats",
+    )
     (tmp_path / "data/scenes/kitchen/gaussians").mkdir(parents=True)
     n = 200
-    scene = scene_from_colors(torch.rand(n, 3) * 3, torch.randn(n, 4), torch.rand(n, 3) * 0.05 + 0.01, torch.rand(n), torch.rand(n, 3))
+    scene = scene_from_colors(
+        torch.rand(n, 3) * 3, torch.randn(n, 4), torch.rand(n, 3) * 0.05 + 0.01, torch.rand(n), torch.rand(n, 3)
+    )
     write_scene(tmp_path / "data/scenes/kitchen/gaussians/scene.ply", scene)
     monkeypatch.chdir(tmp_path)
 

@@ -13,7 +13,9 @@ def capture(views=9, height=6, width=8):
     pose = np.stack([look_at([0, 0, 1], [1, i - 4.0, 1]) for i in range(views)])
     return Capture(
         images=rng.integers(0, 255, (views, height, width, 3), dtype=np.uint8),
-        cameras=Cameras(K=np.tile(np.diag([8.0, 8, 1]), (views, 1, 1)), cam_from_world=pose, width=width, height=height),
+        cameras=Cameras(
+            K=np.tile(np.diag([8.0, 8, 1]), (views, 1, 1)), cam_from_world=pose, width=width, height=height
+        ),
         depth=rng.integers(0, 4000, (views, height, width)).astype(np.float32) / 1000,
         semantic=rng.integers(0, 3, (views, height, width), dtype=np.uint8),
         instance=rng.integers(0, 300, (views, height, width), dtype=np.uint16),

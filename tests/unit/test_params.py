@@ -23,7 +23,11 @@ def test_an_overlay_changes_only_what_it_names(tmp_path, monkeypatch):
     base = load_params(ROOT / "params.yaml")
     path = overlay(tmp_path, "fit: {iterations: 7}")
     params = load_params(ROOT / "params.yaml", path)
-    assert params.fit.iterations == 7 and params.fit.max_gaussians == base.fit.max_gaussians and params.encoder == base.encoder
+    assert (
+        params.fit.iterations == 7
+        and params.fit.max_gaussians == base.fit.max_gaussians
+        and params.encoder == base.encoder
+    )
     monkeypatch.setenv("CHORUS_PARAMS", str(path))
     assert load_params(ROOT / "params.yaml") == params
 

@@ -18,9 +18,17 @@ def scene(n=5):
 
 def test_activated_values_come_back():
     g = torch.Generator().manual_seed(1)
-    scales, opacities, rgb = torch.rand(4, 3, generator=g) + 0.01, torch.rand(4, generator=g), torch.rand(4, 3, generator=g)
+    scales, opacities, rgb = (
+        torch.rand(4, 3, generator=g) + 0.01,
+        torch.rand(4, generator=g),
+        torch.rand(4, 3, generator=g),
+    )
     s = scene_from_colors(torch.zeros(4, 3), torch.tensor([[-2.0, 0, 0, 0]]).repeat(4, 1), scales, opacities, rgb)
-    assert torch.allclose(s.scales, scales) and torch.allclose(s.opacities, opacities, atol=1e-5) and torch.allclose(s.rgb, rgb, atol=1e-6)
+    assert (
+        torch.allclose(s.scales, scales)
+        and torch.allclose(s.opacities, opacities, atol=1e-5)
+        and torch.allclose(s.rgb, rgb, atol=1e-6)
+    )
     assert torch.equal(s.unit_quats, torch.tensor([[1.0, 0, 0, 0]]).repeat(4, 1)) and s.sh_degree == 0
 
 

@@ -62,7 +62,10 @@ def test_a_failed_stage_leaves_the_old_artifact_whole(tmp_path):
 
 def test_what_a_killed_run_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
     folder = str(tmp_path / "a")
-    script = f"import os, signal; from chorus.store import atomic_folder\nwith atomic_folder({folder!r}): os.kill(os.getpid(), signal.SIGKILL)"
+    script = (
+        f"import os, signal; from chorus.store import atomic_folder\nwith atomic_folder({folder!r}): "
+        f"os.kill(os.getpid(), signal.SIGKILL)"
+    )
     assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
     (killed,) = tmp_path.iterdir()
     with atomic_folder(tmp_path / "a") as first:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chorus.errors import InputError
 from chorus.sources.sweethome3d import textures
-from chorus.sources.sweethome3d.catalogue import DEFAULTS, RESERVE
+from chorus.sources.sweethome3d.catalog import DEFAULTS, RESERVE
 from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
 from chorus.sources.sweethome3d.dressing import laptops
 from chorus.sources.sweethome3d.fetch import HomesFolder
@@ -51,20 +51,30 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
     pieces, finishes = _add_shell(shell, home, spec)
     visible = _visible_items(home, room, shell.build())
     if spec.furniture:
-        visible += laptops([i for i in visible if _in_room(i, room)], _middle(room.points), np.random.default_rng([spec.seed, 5]))
+        visible += laptops(
+            [i for i in visible if _in_room(i, room)], _middle(room.points), np.random.default_rng([spec.seed, 5])
+        )
     lamps_on = spec.light in ("dusk", "evening")
     furnisher = Furnisher(store=store, archives=archives, libraries=spec.furniture, seed=spec.seed, lamps_on=lamps_on)
     numbers = _instances(visible)
-    view = Material(color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light])
+    view = Material(
+        color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light]
+    )
     baths = [i for i in visible if CLASS_NAMES[class_of(i)] == "bathtub"]
     for number, item in zip(numbers, visible, strict=True):
-        alone = not any(np.linalg.norm(item.center - bath.center) < 0.7 * max(bath.size[:2]) for bath in baths if bath is not item)
+        alone = not any(
+            np.linalg.norm(item.center - bath.center) < 0.7 * max(bath.size[:2]) for bath in baths if bath is not item
+        )
         base = home.levels[item.level].elevation
-        furnisher.add(shell, item, base=base, instance=number, view=view if _faces_outside(home, item) else None, alone=alone)
+        furnisher.add(
+            shell, item, base=base, instance=number, view=view if _faces_outside(home, item) else None, alone=alone
+        )
     names = {number: CLASS_NAMES[class_of(item)] for number, item in zip(numbers, visible, strict=True)}
     own = [i for i in visible if _in_room(i, room)]
     if not own:
-        raise InputError(f"{spec.home}: room {room.index}", expected="a room with doors, windows or furniture", got="an empty one")
+        raise InputError(
+            f"{spec.home}: room {room.index}", expected="a room with doors, windows or furniture", got="an empty one"
+        )
     soup = shell.build()
     return RoomScene(
         soup=replace(soup, corners=soup.corners - origin.astype(np.float32)),
@@ -72,15 +82,28 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
         height=_height(home, room, pieces[room.level]),
         boxes=np.array([_box(i, home, origin) for i in visible]).reshape(-1, 7),
         lamps=np.array([_lamp(i, home, origin) for i in own if i.tag == "light"]).reshape(-1, 3),
-        panes=np.array([_pane(i, home, origin) for i in visible if i.tag == "doorOrWindow" and _faces_outside(home, i)]).reshape(-1, 4, 3),
+        panes=np.array(
+            [_pane(i, home, origin) for i in visible if i.tag == "doorOrWindow" and _faces_outside(home, i)]
+        ).reshape(-1, 4, 3),
         use=room_use(room, {i.catalog_id for i in own}),
         info={
-            "source": "sweethome3d", "home": spec.home, "room": room.index, "room_name": room.name, "area_m2": round(room.area, 2),
-            "domain": spec.domain, "split": spec.split, "light": spec.light, "seed": spec.seed, "furniture": list(spec.furniture),
-            "items": len(visible), "triangles": len(soup), "models": dict(sorted(furnisher.counts.items())),
-            "skipped": sorted(furnisher.missing), "instances": {str(k): v for k, v in names.items()},
+            "source": "sweethome3d",
+            "home": spec.home,
+            "room": room.index,
+            "room_name": room.name,
+            "area_m2": round(room.area, 2),
+            "domain": spec.domain,
+            "split": spec.split,
+            "light": spec.light,
+            "seed": spec.seed,
+            "furniture": list(spec.furniture),
+            "items": len(visible),
+            "triangles": len(soup),
+            "models": dict(sorted(furnisher.counts.items())),
+            "skipped": sorted(furnisher.missing),
+            "instances": {str(k): v for k, v in names.items()},
         },
-    )  # fmt: skip
+    )
 
 
 _GLOW = {"day": 1.0, "bright": 1.15, "dusk": 0.45, "evening": 0.06}
@@ -88,12 +111,20 @@ _GLOW = {"day": 1.0, "bright": 1.15, "dusk": 0.45, "evening": 0.06}
 
 def _room(home: Home, spec: SweetHomeRoom) -> Room:
     if not 0 <= spec.room < len(home.rooms):
-        raise InputError(f"scene {spec.id}", expected=f"a room of {home.name} in 0..{len(home.rooms) - 1}", got=spec.room)
+        raise InputError(
+            f"scene {spec.id}", expected=f"a room of {home.name} in 0..{len(home.rooms) - 1}", got=spec.room
+        )
     room = home.rooms[spec.room]
     if len(room.points) < 3 or room.area < MIN_AREA:
-        raise InputError(f"scene {spec.id}", expected=f"a room of at least {MIN_AREA} m2", got=f"{room.area:.2f} m2 in {home.name}, room {spec.room}")
+        raise InputError(
+            f"scene {spec.id}",
+            expected=f"a room of at least {MIN_AREA} m2",
+            got=f"{room.area:.2f} m2 in {home.name}, room {spec.room}",
+        )
     if spec.name and spec.name != room.name:
-        raise InputError(f"scene {spec.id}", expected=f"room {spec.room} of {home.name} to be '{spec.name}'", got=f"'{room.name}'")
+        raise InputError(
+            f"scene {spec.id}", expected=f"room {spec.room} of {home.name} to be '{spec.name}'", got=f"'{room.name}'"
+        )
     return room
 
 
@@ -113,7 +144,9 @@ def _archives(spec: SweetHomeRoom, homes: HomesFolder) -> dict[str, Path]:
     known = {*homes.libraries, RESERVE}
     absent = [name for name in spec.furniture if name not in known]
     if absent:
-        raise InputError(f"scene {spec.id}", expected=f"furniture libraries among {', '.join(sorted(known))}", got=", ".join(absent))
+        raise InputError(
+            f"scene {spec.id}", expected=f"furniture libraries among {', '.join(sorted(known))}", got=", ".join(absent)
+        )
     return {**homes.libraries, DEFAULTS: homes.jar}
 
 
@@ -140,9 +173,14 @@ def _add_shell(builder: SoupBuilder, home: Home, spec: SweetHomeRoom) -> tuple[d
         add_walls(builder, pieces[level.id], base=level.elevation, rooms=rooms, finishes=finishes, outer=outer)
         for room in rooms:
             add_floor_and_ceiling(
-                builder, room, base=level.elevation, pieces=pieces[level.id], height=home.wall_height,
-                finish=finishes[room.index], upper=level.elevation > lowest,
-            )  # fmt: skip
+                builder,
+                room,
+                base=level.elevation,
+                pieces=pieces[level.id],
+                height=home.wall_height,
+                finish=finishes[room.index],
+                upper=level.elevation > lowest,
+            )
     ground = Material(color=(0.50, 0.58, 0.40), texture=None)
     add_ground(builder, home, z=lowest, floor=outer.floor, ground=ground)
     return pieces, finishes
@@ -204,7 +242,9 @@ def _eyes(room: Room, elevation: float) -> np.ndarray:
     """[E, 3] a grid of points at eye height inside the room."""
     low, high = room.points.min(0), room.points.max(0)
     step = max(0.5, float(np.sqrt(np.prod(high - low) / 60)))
-    grid = np.stack(np.meshgrid(*(np.arange(a + step / 2, b, step) for a, b in zip(low, high, strict=True))), axis=-1).reshape(-1, 2)
+    grid = np.stack(
+        np.meshgrid(*(np.arange(a + step / 2, b, step) for a, b in zip(low, high, strict=True))), axis=-1
+    ).reshape(-1, 2)
     grid = grid[inside(grid, room.points)]
     grid = grid if len(grid) else room.points.mean(0)[None]
     return np.concatenate([grid, np.full((len(grid), 1), elevation + 1.4)], axis=1)
@@ -219,7 +259,9 @@ def _box_points(item: Item, home: Home) -> np.ndarray:
     for dx in (-half[0], half[0]):
         for dy in (-half[1], half[1]):
             for dz in (-0.45, 0.45):
-                points.append([item.center[0] + c * dx - s * dy, item.center[1] + s * dx + c * dy, z + dz * item.plan_height])
+                points.append(
+                    [item.center[0] + c * dx - s * dy, item.center[1] + s * dx + c * dy, z + dz * item.plan_height]
+                )
     return np.array(points)
 
 
@@ -228,7 +270,9 @@ def _faces_outside(home: Home, item: Item) -> bool:
     if item.tag != "doorOrWindow":
         return False
     normal = np.array([-np.sin(item.angle), np.cos(item.angle)])
-    covered = [r for r in home.rooms if r.level == item.level and len(r.points) >= 3 and room_use(r, set()) != "outdoors"]
+    covered = [
+        r for r in home.rooms if r.level == item.level and len(r.points) >= 3 and room_use(r, set()) != "outdoors"
+    ]
     sides = [any(inside((item.center + d * normal)[None], r.points)[0] for r in covered) for d in (-0.45, 0.45)]
     return not all(sides)
 
@@ -239,7 +283,13 @@ def _height(home: Home, room: Room, pieces: list[WallPiece]) -> float:
 
 def _box(item: Item, home: Home, origin: np.ndarray) -> list[float]:
     z = home.levels[item.level].elevation + item.elevation + item.plan_height / 2
-    return [*(np.array([*item.center, z]) - origin), item.size[0] / 2, item.size[1] / 2, item.plan_height / 2, item.angle]
+    return [
+        *(np.array([*item.center, z]) - origin),
+        item.size[0] / 2,
+        item.size[1] / 2,
+        item.plan_height / 2,
+        item.angle,
+    ]
 
 
 def _lamp(item: Item, home: Home, origin: np.ndarray) -> np.ndarray:

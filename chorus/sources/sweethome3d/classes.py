@@ -1,15 +1,49 @@
-"""Class names, and which class a placed item is: from its catalogue id (and, for plain boxes, the designer's own name for it)."""
+"""Class names, and which class a placed item is: from its catalogue id (and, for plain boxes, the designer's own name
+for it)."""
 
 from __future__ import annotations
 
 from chorus.sources.sweethome3d.home_xml import Item
 
 CLASS_NAMES = (
-    "unlabelled", "wall", "floor", "ceiling", "door", "window", "bed", "sofa", "armchair", "chair", "stool", "table", "desk",
-    "cabinet", "wardrobe", "bookshelf", "nightstand", "dresser", "kitchen counter", "refrigerator", "stove", "dishwasher",
-    "washing machine", "sink", "toilet", "bathtub", "shower", "lamp", "plant", "tv", "tv stand", "laptop", "piano",
-    "fireplace", "radiator", "range hood", "stairs",
-)  # fmt: skip
+    "unlabelled",
+    "wall",
+    "floor",
+    "ceiling",
+    "door",
+    "window",
+    "bed",
+    "sofa",
+    "armchair",
+    "chair",
+    "stool",
+    "table",
+    "desk",
+    "cabinet",
+    "wardrobe",
+    "bookshelf",
+    "nightstand",
+    "dresser",
+    "kitchen counter",
+    "refrigerator",
+    "stove",
+    "dishwasher",
+    "washing machine",
+    "sink",
+    "toilet",
+    "bathtub",
+    "shower",
+    "lamp",
+    "plant",
+    "tv",
+    "tv stand",
+    "laptop",
+    "piano",
+    "fireplace",
+    "radiator",
+    "range hood",
+    "stairs",
+)
 CLASS_ID = {name: i for i, name in enumerate(CLASS_NAMES)}
 
 _OF_CATALOGUE = {
@@ -45,22 +79,37 @@ _OF_CATALOGUE = {
     "range hood": "hood",
     "stairs": "staircase curveStaircase spiralStaircase",
     "door": "door frontDoor openDoor roundedDoor slidingDoors doorFrame roundDoorFrame garageDoor",
-    "window": "window85x123 window85x163 doubleWindow126x123 doubleWindow126x163 doubleHungWindow80x122 fixedWindow85x123 "
+    "window": "window85x123 window85x163 doubleWindow126x123 doubleWindow126x163 doubleHungWindow80x122 "
+    "fixedWindow85x123 "
     "frenchWindow85x200 doubleFrenchWindow126x200 halfRoundWindow roundWindow sliderWindow126x200 serviceHatch "
     "fixedTriangleWindow85x85 doubleOutwardOpeningWindow",
 }
 _CLASS = {f"eTeks#{item}": CLASS_ID[name] for name, items in _OF_CATALOGUE.items() for item in items.split()}
 
-# Boxes and cylinders are building material: only the designer's name for them, or for their group, says what they stand for.
+# Boxes and cylinders are building material: only the designer's name for them, or for their group, says what they stand
+# for.
 _PRIMITIVES = ("eTeks#texturableBox", "eTeks#texturableCylinder", "eTeks#texturableTriangle")
 _OF_PRIMITIVE_NAME = {
-    "Kitchen cabinet": "kitchen counter", "Cabinet": "cabinet", "Bedside table": "nightstand", "Hood": "range hood",
-    "Shelf": "bookshelf", "Carpet": "floor", "Beam": "ceiling", "Roof": "ceiling", "Roof part": "ceiling", "Slope": "ceiling",
+    "Kitchen cabinet": "kitchen counter",
+    "Cabinet": "cabinet",
+    "Bedside table": "nightstand",
+    "Hood": "range hood",
+    "Shelf": "bookshelf",
+    "Carpet": "floor",
+    "Beam": "ceiling",
+    "Roof": "ceiling",
+    "Roof part": "ceiling",
+    "Slope": "ceiling",
     "Garage door": "door",
-}  # fmt: skip
+}
 _OF_GROUP = {
-    "Fireplace": "fireplace", "Bar": "kitchen counter", "Staircase": "stairs", "Bed": "bed", "Main roof": "ceiling", "Roof": "ceiling",
-}  # fmt: skip
+    "Fireplace": "fireplace",
+    "Bar": "kitchen counter",
+    "Staircase": "stairs",
+    "Bed": "bed",
+    "Main roof": "ceiling",
+    "Roof": "ceiling",
+}
 
 
 def class_of(item: Item) -> int:

@@ -14,11 +14,17 @@ _SHARE = 0.6  # of the tables that have room for one
 
 
 def laptops(items: list[Item], room_middle: np.ndarray, rng: np.random.Generator) -> list[Item]:
-    """Laptops on some of the tables among ``items``, open towards the longer side facing ``room_middle`` [2], 0.3 m clear of other things."""
+    """Laptops on some of the tables among ``items``, open towards the longer side facing ``room_middle`` [2], 0.3 m
+    clear of other things."""
     placed = []
     for table in items:
         top = table.elevation + table.size[2]
-        if CLASS_NAMES[class_of(table)] != "table" or not 0.6 < top < 0.9 or min(table.size[:2]) < 0.45 or max(table.size[:2]) < 0.8:
+        if (
+            CLASS_NAMES[class_of(table)] != "table"
+            or not 0.6 < top < 0.9
+            or min(table.size[:2]) < 0.45
+            or max(table.size[:2]) < 0.8
+        ):
             continue
         on_top = [i.center for i in items if i is not table and top - 0.1 < i.elevation < top + 0.1]
         spot = _free_spot(table, on_top, rng)
@@ -44,7 +50,22 @@ def _laptop(table: Item, spot: np.ndarray, room_middle: np.ndarray, top: float) 
     front = np.array([np.sin(angle), -np.cos(angle)])
     angle = angle if front @ (room_middle - spot) > 0 else angle + np.pi
     return Item(
-        catalog_id=LAPTOP, name="Laptop", tag="pieceOfFurniture", model=_MODEL, level=table.level, center=spot, elevation=top, size=_SIZE,
-        plan_height=_SIZE[2], angle=angle, pitch=0.0, roll=0.0, mirrored=False, rotation=np.eye(3), color=None, materials={},
-        cut_out="", wall_depth=(0.0, 1.0),
-    )  # fmt: skip
+        catalog_id=LAPTOP,
+        name="Laptop",
+        tag="pieceOfFurniture",
+        model=_MODEL,
+        level=table.level,
+        center=spot,
+        elevation=top,
+        size=_SIZE,
+        plan_height=_SIZE[2],
+        angle=angle,
+        pitch=0.0,
+        roll=0.0,
+        mirrored=False,
+        rotation=np.eye(3),
+        color=None,
+        materials={},
+        cut_out="",
+        wall_depth=(0.0, 1.0),
+    )

@@ -36,9 +36,11 @@ def find_homes(homes_dir: Path) -> HomesFolder:
             libraries = {p.stem: p for p in sorted((base / _SHARE / "furniture").glob("*.sh3f"))}
             return HomesFolder(jar=jar, libraries=libraries, cache=homes_dir / "cache")
     raise MissingError(
-        homes_dir, expected=f"the unpacked packages {' and '.join(PACKAGES)}", got="no sweethome3d.jar",
+        homes_dir,
+        expected=f"the unpacked packages {' and '.join(PACKAGES)}",
+        got="no sweethome3d.jar",
         fix=f"Fetch them on Debian or Ubuntu with `chorus fetch`. {_BY_HAND}",
-    )  # fmt: skip
+    )
 
 
 def fetch_homes(homes_dir: Path) -> HomesFolder:
@@ -64,7 +66,8 @@ def fetch_homes(homes_dir: Path) -> HomesFolder:
 
 
 def link_homes(homes_dir: Path, given: Path) -> HomesFolder:
-    """Use packages unpacked elsewhere (``--homes DIR``): ``homes_dir`` points to them. Raises MissingError when they are not in ``given``."""
+    """Use packages unpacked elsewhere (``--homes DIR``): ``homes_dir`` points to them. Raises MissingError when they
+    are not in ``given``."""
     homes_dir, found = Path(homes_dir), find_homes(given)
     root = found.jar.parents[3]  # holds usr/share/sweethome3d, or share/sweethome3d
     homes_dir.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,9 @@ def link_homes(homes_dir: Path, given: Path) -> HomesFolder:
     if link.is_symlink():
         link.unlink()
     if not link.exists():
-        link.symlink_to((root if found.jar.parents[2].name == "usr" else found.jar.parents[2]).resolve(), target_is_directory=True)
+        link.symlink_to(
+            (root if found.jar.parents[2].name == "usr" else found.jar.parents[2]).resolve(), target_is_directory=True
+        )
     return find_homes(homes_dir)
 
 
@@ -92,14 +97,21 @@ def _download(package: str, folder: Path) -> Path:
         _run(["apt-get", "download", package], cwd=folder)
     except MissingError as error:
         raise MissingError(
-            f"fetch {package}", expected="`apt-get download` to succeed", got=error.got,
+            f"fetch {package}",
+            expected="`apt-get download` to succeed",
+            got=error.got,
             fix=f"Run `apt-get update` once, or: {_BY_HAND}",
-        ) from error  # fmt: skip
+        ) from error
     archive = next(folder.glob(f"{package}_*.deb"))
     expected = checksums(_run(["apt-cache", "show", package], cwd=folder))
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found not in expected:
-        raise MissingError(archive.name, expected=f"SHA-256 {' or '.join(sorted(expected)) or 'in the apt index'}", got=found, fix="Download it again.")
+        raise MissingError(
+            archive.name,
+            expected=f"SHA-256 {' or '.join(sorted(expected)) or 'in the apt index'}",
+            got=found,
+            fix="Download it again.",
+        )
     return archive
 
 
@@ -111,5 +123,10 @@ def checksums(apt_show: str) -> set[str]:
 def _run(command: list[str], *, cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise MissingError(" ".join(command[:2]), expected="success", got=(done.stderr.strip().splitlines() or ["an error"])[-1], fix=_BY_HAND)
+        raise MissingError(
+            " ".join(command[:2]),
+            expected="success",
+            got=(done.stderr.strip().splitlines() or ["an error"])[-1],
+            fix=_BY_HAND,
+        )
     return done.stdout

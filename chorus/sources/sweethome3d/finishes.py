@@ -19,7 +19,7 @@ class Surface:
     """A material and how many metres one repeat of it takes."""
 
     material: Material
-    metres: float
+    meters: float
     turned: bool = False  # u along y
 
 
@@ -38,7 +38,11 @@ class Finish:
 def room_use(room: Room, catalog_ids: set[str]) -> str:
     """bathroom | kitchen | outdoors | living, from the room's name, else from what stands in it."""
     name = room.name.lower()
-    if "bath" in name or not name and catalog_ids & {"eTeks#toiletUnit", "eTeks#shower", "eTeks#bath", "eTeks#fittedBath"}:
+    if (
+        "bath" in name
+        or not name
+        and catalog_ids & {"eTeks#toiletUnit", "eTeks#shower", "eTeks#bath", "eTeks#fittedBath"}
+    ):
         return "bathroom"
     if "kitchen" in name:
         return "kitchen"
@@ -55,8 +59,12 @@ def draw_finish(rng: np.random.Generator, use: str) -> Finish:
         wall=_wall(rng, tiled=use == "bathroom" and rng.random() < 0.7, accent=False),
         accent=_wall(rng, tiled=wet and rng.random() < 0.4, accent=True),
         accent_angle=float(rng.integers(4)) * np.pi / 2,
-        ceiling=_surface(textures.plaster(rng, textures.paint(rng, value=(0.90, 0.97), saturation=(0.0, 0.04), hues=_WARM))),
-        skirting=_plain(textures.paint(rng, value=(0.85, 0.95), saturation=(0, 0.05)) if rng.random() < 0.7 else _wood_color(rng)),
+        ceiling=_surface(
+            textures.plaster(rng, textures.paint(rng, value=(0.90, 0.97), saturation=(0.0, 0.04), hues=_WARM))
+        ),
+        skirting=_plain(
+            textures.paint(rng, value=(0.85, 0.95), saturation=(0, 0.05)) if rng.random() < 0.7 else _wood_color(rng)
+        ),
     )
 
 
@@ -65,7 +73,14 @@ def plain_finish(room: Room | None, wall_color) -> Finish:
     floor = room.floor_color if room is not None and room.floor_color is not None else (0.75, 0.72, 0.68)
     ceiling = room.ceiling_color if room is not None and room.ceiling_color is not None else (0.95, 0.95, 0.95)
     wall = _plain(wall_color if wall_color is not None else (0.92, 0.92, 0.9))
-    return Finish(floor=_plain(floor), wall=wall, accent=wall, accent_angle=0.0, ceiling=_plain(ceiling), skirting=_plain((0.9, 0.9, 0.88)))
+    return Finish(
+        floor=_plain(floor),
+        wall=wall,
+        accent=wall,
+        accent_angle=0.0,
+        ceiling=_plain(ceiling),
+        skirting=_plain((0.9, 0.9, 0.88)),
+    )
 
 
 def _floor(rng: np.random.Generator, use: str) -> Surface:
@@ -93,9 +108,9 @@ def _wood_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def _surface(drawn: tuple[np.ndarray, float], *, turned: bool = False) -> Surface:
-    texture, metres = drawn
-    return Surface(material=Material(color=(1.0, 1.0, 1.0), texture=texture), metres=metres, turned=turned)
+    texture, meters = drawn
+    return Surface(material=Material(color=(1.0, 1.0, 1.0), texture=texture), meters=meters, turned=turned)
 
 
 def _plain(color) -> Surface:
-    return Surface(material=Material(color=tuple(float(c) for c in color)), metres=1.0)
+    return Surface(material=Material(color=tuple(float(c) for c in color)), meters=1.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chorus.sources.sweethome3d.catalogue import DEFAULTS, OWN, CatalogueModel, stand_ins
+from chorus.sources.sweethome3d.catalog import DEFAULTS, OWN, CatalogueModel, stand_ins
 from chorus.sources.sweethome3d.classes import CLASS_ID, class_of, is_primitive
 from chorus.sources.sweethome3d.colors import draw_style, recolor
 from chorus.sources.sweethome3d.home_xml import Item
@@ -36,13 +36,17 @@ class Furnisher:
     counts: dict[str, int] = field(default_factory=dict)  # items by the model drawn for them, "archive/model"
     missing: list[str] = field(default_factory=list)
 
-    def add(self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None, alone: bool = True) -> None:
+    def add(
+        self, builder: SoupBuilder, item: Item, *, base: float, instance: int, view: Material | None, alone: bool = True
+    ) -> None:
         """One item standing on a level at height ``base`` (m); view: what its panes show, None for an inner window.
 
         alone: nothing stands in the same place (a stall must not stand in for a shower over a bathtub).
         """
         semantic = class_of(item)
-        kind = "showerOverBath" if semantic == CLASS_ID["shower"] and not alone else item.catalog_id.removeprefix("eTeks#")
+        kind = (
+            "showerOverBath" if semantic == CLASS_ID["shower"] and not alone else item.catalog_id.removeprefix("eTeks#")
+        )
         stand_in = self._choose(item, kind)
         name, model = self._load(item, stand_in)
         if model is None:
@@ -58,21 +62,39 @@ class Furnisher:
             material = np.where(model.pane, len(materials), material)
             uv = np.where(model.pane[:, None, None], _view_uv(corners, placed, base), uv)
             materials = (*materials, shows)
-        builder.add_many(corners, uv=uv, material=material, materials=materials, semantic=semantic, instance=instance, normals=normals)
+        builder.add_many(
+            corners,
+            uv=uv,
+            material=material,
+            materials=materials,
+            semantic=semantic,
+            instance=instance,
+            normals=normals,
+        )
 
     def _load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
         """The model to draw, with the name it is counted under; None when the item's own is absent."""
         if stand_in is None:
-            return f"{DEFAULTS}/{Path(item.model).stem}", self.store.load(self.archives[DEFAULTS], item.model, item.rotation)
+            return f"{DEFAULTS}/{Path(item.model).stem}", self.store.load(
+                self.archives[DEFAULTS], item.model, item.rotation
+            )
         if stand_in.archive is None:
             return stand_in.name, own_model(stand_in.name.removeprefix(f"{OWN}/"))
         return stand_in.name, self.store.load(stand_in.archive, stand_in.path, stand_in.rotation)
 
     def _choose(self, item: Item, kind: str) -> CatalogueModel | None:
-        """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default model."""
+        """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default
+        model."""
         if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
             return None
-        similar = partial(stand_ins, kind, item.size, libraries=self.libraries, archives=self.archives, in_wall=item.tag == "doorOrWindow")
+        similar = partial(
+            stand_ins,
+            kind,
+            item.size,
+            libraries=self.libraries,
+            archives=self.archives,
+            in_wall=item.tag == "doorOrWindow",
+        )
         found = similar(tolerance=SIMILAR) or similar(tolerance=STRETCHED)
         if not found:
             return None
@@ -91,7 +113,9 @@ class Furnisher:
             if not swapped:
                 color = item.materials.get(m.name) or item.color or color
             if self.libraries and max(color) < 0.06 and item.tag == "doorOrWindow" and m.texture is None:
-                color = tuple(paint(rng, value=(0.3, 0.8), saturation=(0.1, 0.5), hues=((0.03, 0.12),)))  # a pitch-black door
+                color = tuple(
+                    paint(rng, value=(0.3, 0.8), saturation=(0.1, 0.5), hues=((0.03, 0.12),))
+                )  # a pitch-black door
             elif self.libraries:
                 color = recolor(m, color, style)
             shines = glow and min(color) > 0.55 and m.texture is None
@@ -109,10 +133,17 @@ def _placed(item: Item, stand_in: CatalogueModel | None, kind: str) -> Item:
 
 
 def hang(item: Item, size: np.ndarray) -> Item:
-    """The item at another size [3] (m), in the middle of its back and under its top: a shower head where a whole shower stood."""
+    """The item at another size [3] (m), in the middle of its back and under its top: a shower head where a whole shower
+    stood."""
     back = np.array([-np.sin(item.angle), np.cos(item.angle)])
     center = item.center + (item.size[1] - size[1]) / 2 * back
-    return replace(item, size=size, plan_height=float(size[2]), center=center, elevation=item.elevation + item.plan_height - float(size[2]))
+    return replace(
+        item,
+        size=size,
+        plan_height=float(size[2]),
+        center=center,
+        elevation=item.elevation + item.plan_height - float(size[2]),
+    )
 
 
 def replace_in_wall(item: Item, model: CatalogueModel) -> Item:
@@ -120,7 +151,9 @@ def replace_in_wall(item: Item, model: CatalogueModel) -> Item:
     center, half_depth = wall_part(item)
     distance, thickness = model.wall_depth
     depth = float(np.clip(2 * half_depth / max(thickness, 0.05), 0.04, model.size[1] * 1.5))
-    moved = replace(item, size=np.array([item.size[0], depth, item.size[2]]), center=center, wall_depth=model.wall_depth)
+    moved = replace(
+        item, size=np.array([item.size[0], depth, item.size[2]]), center=center, wall_depth=model.wall_depth
+    )
     shift = wall_part(moved)[0] - center
     return replace(moved, center=center - shift)
 

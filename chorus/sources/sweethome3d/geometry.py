@@ -53,7 +53,11 @@ def _find_ear(polygon: np.ndarray, left: list[int]) -> int:
         if twice < 0:
             continue
         others = polygon[[left[k] for k in range(len(left)) if k not in (i, (i - 1) % len(left), (i + 1) % len(left))]]
-        within = (_cross(b - a, others - a) > 1e-12) & (_cross(c - b, others - b) > 1e-12) & (_cross(a - c, others - c) > 1e-12)
+        within = (
+            (_cross(b - a, others - a) > 1e-12)
+            & (_cross(c - b, others - b) > 1e-12)
+            & (_cross(a - c, others - c) > 1e-12)
+        )
         height = twice / max(np.linalg.norm(c - a), np.linalg.norm(b - a), np.linalg.norm(c - b), 1e-12)
         if not within.any() and height > best_height:
             best, best_height = i, height

@@ -29,7 +29,8 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Wall:
-    """A straight or arched wall; start and end on its axis, arc in radians (0: straight; positive bulges to the left)."""
+    """A straight or arched wall; start and end on its axis, arc in radians (0: straight; positive bulges to the
+    left)."""
 
     id: str
     level: str
@@ -117,7 +118,9 @@ def read_home(jar: Path, name: str) -> Home:
         except KeyError as error:
             raise InputError(jar, expected=f"one of the homes {', '.join(home_names(jar))}", got=f"'{name}'") from error
         except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise InputError(jar, expected=f"a readable {name}.xml", got=error, fix="Fetch the packages again.") from error
+            raise InputError(
+                jar, expected=f"a readable {name}.xml", got=error, fix="Fetch the packages again."
+            ) from error
     return parse_home(text, name)
 
 
@@ -125,15 +128,19 @@ def _open(jar: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(jar)
     except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(jar, expected="a whole zip archive", got=error, fix="Remove it and fetch the packages again.") from error
+        raise InputError(
+            jar, expected="a whole zip archive", got=error, fix="Remove it and fetch the packages again."
+        ) from error
 
 
 def parse_home(text: bytes, name: str) -> Home:
     """A Home from the bytes of its XML. Raises InputError naming the home and what is wrong."""
     try:
         root = ElementTree.fromstring(text)
-        default_height = _metres(root, "wallHeight", 250.0)
-        levels = {e.get("id"): _level(e) for e in root.findall("level")} or {"": Level(id="", elevation=0.0, height=default_height)}
+        default_height = _meters(root, "wallHeight", 250.0)
+        levels = {e.get("id"): _level(e) for e in root.findall("level")} or {
+            "": Level(id="", elevation=0.0, height=default_height)
+        }
         first = next(iter(levels))
         return Home(
             name=name,
@@ -144,25 +151,27 @@ def parse_home(text: bytes, name: str) -> Home:
             items=tuple(_all_items(root, first)),
         )
     except ElementTree.ParseError as error:
-        raise InputError(f"{name}.xml", expected="a whole home file", got=error, fix="Fetch the packages again.") from error
+        raise InputError(
+            f"{name}.xml", expected="a whole home file", got=error, fix="Fetch the packages again."
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{name}.xml", expected="walls, rooms and items with numbers", got=repr(error)) from error
 
 
 def _level(e) -> Level:
-    return Level(id=e.get("id"), elevation=_metres(e, "elevation"), height=_metres(e, "height", 250.0))
+    return Level(id=e.get("id"), elevation=_meters(e, "elevation"), height=_meters(e, "height", 250.0))
 
 
 def _wall(e, level: str, default_height: float) -> Wall:
-    height = _metres(e, "height", default_height * 100)
+    height = _meters(e, "height", default_height * 100)
     return Wall(
         id=e.get("id", ""),
         level=e.get("level", level),
         start=_point(e, "xStart", "yStart"),
         end=_point(e, "xEnd", "yEnd"),
-        thickness=_metres(e, "thickness", 10.0),
+        thickness=_meters(e, "thickness", 10.0),
         height_start=height,
-        height_end=_metres(e, "heightAtEnd", height * 100),
+        height_end=_meters(e, "heightAtEnd", height * 100),
         arc=float(e.get("arcExtent", 0.0)),
         left_color=_color(e.get("leftSideColor")),
         right_color=_color(e.get("rightSideColor")),
@@ -198,7 +207,7 @@ def _items(parent, level: str, *, group: str, group_id: int):
 
 
 def _item(e, level: str, group: str, group_id: int) -> Item:
-    size = np.array([_metres(e, k, None) for k in ("width", "depth", "height")])
+    size = np.array([_meters(e, k, None) for k in ("width", "depth", "height")])
     rotation = e.get("modelRotation")
     return Item(
         catalog_id=e.get("catalogId") or "",
@@ -207,9 +216,9 @@ def _item(e, level: str, group: str, group_id: int) -> Item:
         model=(e.get("model") or "").lstrip("/"),
         level=e.get("level", level),
         center=_point(e, "x", "y"),
-        elevation=_metres(e, "elevation"),
+        elevation=_meters(e, "elevation"),
         size=size,
-        plan_height=_metres(e, "heightInPlan", size[2] * 100),
+        plan_height=_meters(e, "heightInPlan", size[2] * 100),
         angle=-float(e.get("angle", 0.0)),
         pitch=float(e.get("pitch", 0.0)),
         roll=float(e.get("roll", 0.0)),
@@ -224,7 +233,7 @@ def _item(e, level: str, group: str, group_id: int) -> Item:
     )
 
 
-def _metres(e, key: str, default: float | None = 0.0) -> float:
+def _meters(e, key: str, default: float | None = 0.0) -> float:
     value = e.get(key)
     if value is None and default is None:
         raise KeyError(f"{e.tag} without {key}")

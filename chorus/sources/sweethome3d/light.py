@@ -1,8 +1,9 @@
 """Soft light: how bright and of which colour every surface point of a room is, cached in small cells.
 
-Irradiance is computed once per cell (about 7 cm and a facing) from the same fixed set of directions everywhere, so it is smooth over
-a surface, the same in every view and the same in every run: daylight through the openings, ceiling and room lamps with soft
-shadows, and light from all around with one bounce, which gives ambient occlusion and colour bleeding.
+Irradiance is computed once per cell (about 7 cm and a facing) from the same fixed set of directions everywhere, so it
+is smooth over a surface, the same in every view and the same in every run: daylight through the openings, ceiling and
+room lamps with soft shadows, and light from all around with one bounce, which gives ambient occlusion and colour
+bleeding.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class LightCache:
 
     def at(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """[R, 3] irradiance at points [R, 3] with unit normals [R, 3], blended from the nearest cells."""
-        distance, index = self.tree.query(np.concatenate([points, _FACING * normals], axis=1), k=min(6, len(self.light)))
+        distance, index = self.tree.query(
+            np.concatenate([points, _FACING * normals], axis=1), k=min(6, len(self.light))
+        )
         distance, index = distance.reshape(len(points), -1), index.reshape(len(points), -1)
         weight = np.exp(-((distance / CELL) ** 2)) + 1e-6
         weight /= weight.sum(1, keepdims=True)
@@ -57,7 +60,14 @@ class LightCache:
 
 
 def light_cache(
-    room: RoomScene, tracer: Tracer, albedo: np.ndarray, glow: np.ndarray, points: np.ndarray, normals: np.ndarray, *, preset: LightPreset
+    room: RoomScene,
+    tracer: Tracer,
+    albedo: np.ndarray,
+    glow: np.ndarray,
+    points: np.ndarray,
+    normals: np.ndarray,
+    *,
+    preset: LightPreset,
 ) -> LightCache:
     """Light the cells that surface points [R, 3] with normals [R, 3] fall into.
 
@@ -100,7 +110,8 @@ def _frames(normals: np.ndarray) -> np.ndarray:
 
 
 def _all_around(tracer: Tracer, albedo, glow, points, normals, preset: LightPreset) -> np.ndarray:
-    """[N, 3] light gathered over the hemisphere: sky where nothing is hit, a bounce (darker when near) where something is."""
+    """[N, 3] light gathered over the hemisphere: sky where nothing is hit, a bounce (darker when near) where something
+    is."""
     local = _hemisphere(_DIRECTIONS)
     directions = np.einsum("nij,dj->ndi", _frames(normals), local).astype(np.float32)
     hits = tracer.first(np.repeat(points, _DIRECTIONS, axis=0), directions.reshape(-1, 3))

@@ -24,17 +24,29 @@ from chorus.sources.sweethome3d.viewpoints import choose_views
 def make_capture(spec: SweetHomeRoom, params: CaptureParams, *, homes_dir: Path) -> Capture:
     """Render one room: posed images with depth, class and instance. The same bytes for the same spec and params.
 
-    Raises MissingError without the packages, InputError for a damaged file, an unknown room or library, or a room without free space.
+    Raises MissingError without the packages, InputError for a damaged file, an unknown room or library, or a room
+    without free space.
     """
     homes = find_homes(homes_dir)
     room = assemble(spec, homes, ModelStore(homes.cache))
     tracer = Tracer(room.soup.corners)
     rng = np.random.default_rng([spec.seed, zlib.crc32(f"{spec.home} {spec.room}".encode())])
     fov = float(rng.uniform(70.0, 80.0))
-    cameras, overlaps = choose_views(room, tracer, views=params.views, width=params.width, height=params.height, fov_deg=fov, rng=rng)
+    cameras, overlaps = choose_views(
+        room, tracer, views=params.views, width=params.width, height=params.height, fov_deg=fov, rng=rng
+    )
     frames = render(room, tracer, cameras, preset=PRESETS[spec.light])
-    info = {**room.info, "fov_deg": round(fov, 2), "overlap_min": round(float(overlaps.min()), 3) if len(overlaps) else 1.0}
+    info = {
+        **room.info,
+        "fov_deg": round(fov, 2),
+        "overlap_min": round(float(overlaps.min()), 3) if len(overlaps) else 1.0,
+    }
     return Capture(
-        images=develop(frames.radiance, rng), cameras=cameras, depth=frames.depth, semantic=frames.semantic, instance=frames.instance,
-        class_names=CLASS_NAMES, info=info,
-    )  # fmt: skip
+        images=develop(frames.radiance, rng),
+        cameras=cameras,
+        depth=frames.depth,
+        semantic=frames.semantic,
+        instance=frames.instance,
+        class_names=CLASS_NAMES,
+        info=info,
+    )

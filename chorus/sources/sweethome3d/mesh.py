@@ -55,7 +55,15 @@ class SoupBuilder:
     def add(self, corners, *, uv, material: Material, semantic: int, instance: int = 0, normals=None) -> None:
         """Triangles [T, 3, 3] of one material; flat normals unless given."""
         indices = np.zeros(len(corners), np.int32)
-        self.add_many(corners, uv=uv, material=indices, materials=(material,), semantic=semantic, instance=instance, normals=normals)
+        self.add_many(
+            corners,
+            uv=uv,
+            material=indices,
+            materials=(material,),
+            semantic=semantic,
+            instance=instance,
+            normals=normals,
+        )
 
     def add_many(self, corners, *, uv, material, materials, semantic, instance, normals=None) -> None:
         """Triangles [T, 3, 3] with an index [T] into ``materials``."""
@@ -65,18 +73,38 @@ class SoupBuilder:
         if normals is None:
             normals = np.repeat(face_normals(corners)[:, None], 3, axis=1)
         shape = len(corners)
-        self.parts.append((
-            corners, np.asarray(normals, np.float32), np.asarray(uv, np.float32),
-            np.asarray(material, np.int32) + len(self.materials),
-            np.full(shape, semantic, np.uint8), np.full(shape, instance, np.uint16),
-        ))  # fmt: skip
+        self.parts.append(
+            (
+                corners,
+                np.asarray(normals, np.float32),
+                np.asarray(uv, np.float32),
+                np.asarray(material, np.int32) + len(self.materials),
+                np.full(shape, semantic, np.uint8),
+                np.full(shape, instance, np.uint16),
+            )
+        )
         self.materials.extend(materials)
 
     def build(self) -> Soup:
         """Everything added so far."""
         if not self.parts:
             zero = np.zeros((0, 3, 3), np.float32)
-            return Soup(corners=zero, normals=zero, uv=zero[..., :2], material=np.zeros(0, np.int32), materials=(),
-                        semantic=np.zeros(0, np.uint8), instance=np.zeros(0, np.uint16))  # fmt: skip
+            return Soup(
+                corners=zero,
+                normals=zero,
+                uv=zero[..., :2],
+                material=np.zeros(0, np.int32),
+                materials=(),
+                semantic=np.zeros(0, np.uint8),
+                instance=np.zeros(0, np.uint16),
+            )
         corners, normals, uv, material, semantic, instance = (np.concatenate(a) for a in zip(*self.parts, strict=True))
-        return Soup(corners=corners, normals=normals, uv=uv, material=material, materials=tuple(self.materials), semantic=semantic, instance=instance)
+        return Soup(
+            corners=corners,
+            normals=normals,
+            uv=uv,
+            material=material,
+            materials=tuple(self.materials),
+            semantic=semantic,
+            instance=instance,
+        )

@@ -44,7 +44,8 @@ class ModelStore:
         self._models: dict[tuple, Model | None] = {}
 
     def load(self, archive: Path, path: str, rotation: np.ndarray) -> Model | None:
-        """The model at ``path`` of a zip, its axes turned by ``rotation`` [3,3]; None when the archive has no such model.
+        """The model at ``path`` of a zip, its axes turned by ``rotation`` [3,3]; None when the archive has no such
+        model.
 
         Raises InputError for a damaged archive or model.
         """
@@ -65,8 +66,10 @@ class ModelStore:
         except KeyError:
             return None
         except (zipfile.BadZipFile, ValueError, IndexError, EOFError) as error:
-            raise InputError(f"{archive.name}:{path}", expected="a readable OBJ model", got=error, fix="Fetch the packages again.") from error
-        model = normalise(*parts, rotation=rotation)
+            raise InputError(
+                f"{archive.name}:{path}", expected="a readable OBJ model", got=error, fix="Fetch the packages again."
+            ) from error
+        model = normalize(*parts, rotation=rotation)
         if model is not None:
             with contextlib.suppress(OSError):  # a read-only folder only costs time
                 _write_cache(cached, model)
@@ -93,7 +96,7 @@ def built_in_palette(archive: zipfile.ZipFile) -> dict[str, tuple]:
     return {name.decode(): tuple(min(float(c), 1.0) for c in rgb) for name, *rgb in found}
 
 
-def normalise(corners, normals, uv, material, materials, pane, *, rotation) -> Model | None:
+def normalize(corners, normals, uv, material, materials, pane, *, rotation) -> Model | None:
     """Turn by ``rotation``, y-up to z-up, thin, scale to the unit cube. None for a model without triangles."""
     turn = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]) @ rotation  # (x, y up, z front) -> (x, -z, y)
     corners, normals = corners @ turn.T, normals @ turn.T
@@ -106,13 +109,19 @@ def normalise(corners, normals, uv, material, materials, pane, *, rotation) -> M
     keep = area > 1e-12 * float(size.max()) ** 2
     corners = (corners - (low + high) / 2) / size
     return Model(
-        corners=corners[keep].astype(np.float32), normals=normals[keep].astype(np.float32), proportions=size,
-        uv=uv[keep].astype(np.float32), material=material[keep], materials=materials, pane=pane[keep],
-    )  # fmt: skip
+        corners=corners[keep].astype(np.float32),
+        normals=normals[keep].astype(np.float32),
+        proportions=size,
+        uv=uv[keep].astype(np.float32),
+        material=material[keep],
+        materials=materials,
+        pane=pane[keep],
+    )
 
 
 def thin(corners: np.ndarray, *, size: np.ndarray, limit: int) -> np.ndarray:
-    """Corners [T,3,3] snapped to the mean of their grid cell, the cell growing until at most ``limit`` triangles keep an area.
+    """Corners [T,3,3] snapped to the mean of their grid cell, the cell growing until at most ``limit`` triangles keep
+    an area.
 
     Rows stay in place (collapsed triangles become degenerate), so normals, uv and materials keep their index.
     """
@@ -159,7 +168,12 @@ def _read_cache(path: Path) -> Model:
     with np.load(path, allow_pickle=False) as data:
         about = json.loads(data["about"].tobytes())
         materials = tuple(
-            Material(color=tuple(m["color"]), name=m["name"], texture=data[f"texture_{i}"] if f"texture_{i}" in data else None) for i, m in enumerate(about)
+            Material(
+                color=tuple(m["color"]),
+                name=m["name"],
+                texture=data[f"texture_{i}"] if f"texture_{i}" in data else None,
+            )
+            for i, m in enumerate(about)
         )
         arrays = {k: data[k] for k in ("corners", "normals", "proportions", "uv", "material", "pane")}
     return Model(materials=materials, **arrays)

@@ -19,7 +19,8 @@ _PANE = "sweethome3d_window_pane"
 
 
 def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
-    """(corners [T,3,3], normals [T,3,3], uv [T,3,2], material [T], materials, pane [T] bool) of one model in its own frame.
+    """(corners [T,3,3], normals [T,3,3], uv [T,3,2], material [T], materials, pane [T] bool) of one model in its own
+    frame.
 
     palette: sRGB of material names that no MTL defines (the program's built-in ones). Raises KeyError when absent.
     """
@@ -60,7 +61,8 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
 
 
 def _triangles(faces, vertices: np.ndarray):
-    """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of the faces cut into triangles."""
+    """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of the faces cut into
+    triangles."""
     by_size: dict[int, tuple[list, list]] = {}
     for rest, current, pane, nv, nt, nn in faces:
         corners = [_corner(word, nv, nt, nn) for word in rest.split()]
@@ -84,7 +86,8 @@ def _triangles(faces, vertices: np.ndarray):
 
 
 def _corner(word: str, nv: int, nt: int, nn: int) -> tuple[int, int, int]:
-    """Zero-based vertex, texture and normal index of ``v/vt/vn``; -1 where left out, negative ones counted from the last read."""
+    """Zero-based vertex, texture and normal index of ``v/vt/vn``; -1 where left out, negative ones counted from the
+    last read."""
     parts = word.split("/")
     found = [-1, -1, -1]
     for k, count in zip(range(len(parts)), (nv, nt, nn), strict=False):
@@ -153,7 +156,11 @@ def _read_mtl(archive: zipfile.ZipFile, path: str, into: dict[str, Material], cl
             key, _, rest = line.strip().partition(" ")
             values[key] = rest.strip()
         color = tuple(min(max(float(c), 0.0), 1.0) for c in values.get("Kd", "0.75 0.75 0.75").split()[:3])
-        texture = _read_texture(archive, posixpath.dirname(path), values["map_Kd"].split()[-1]) if values.get("map_Kd") else None
+        texture = (
+            _read_texture(archive, posixpath.dirname(path), values["map_Kd"].split()[-1])
+            if values.get("map_Kd")
+            else None
+        )
         if texture is not None:
             color = (1.0, 1.0, 1.0)
         if float(values.get("d", "1").split()[-1]) < 0.6:
@@ -162,9 +169,12 @@ def _read_mtl(archive: zipfile.ZipFile, path: str, into: dict[str, Material], cl
 
 
 def _read_texture(archive: zipfile.ZipFile, folder: str, name: str) -> np.ndarray | None:
-    """[h, w, 3] uint8, at most MAX_TEXTURE a side; transparent parts get the mean of the opaque ones. None when unreadable."""
+    """[h, w, 3] uint8, at most MAX_TEXTURE a side; transparent parts get the mean of the opaque ones. None when
+    unreadable."""
     try:
-        with Image.open(io.BytesIO(archive.read(posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))))) as image:
+        with Image.open(
+            io.BytesIO(archive.read(posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))))
+        ) as image:
             image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
             scale = MAX_TEXTURE / max(image.size)
             if scale < 1:

@@ -1,4 +1,5 @@
-"""Three models drawn here, of boxes: kinds of which the libraries have no second one, so that held-out rooms need not show a training room's."""
+"""Three models drawn here, of boxes: kinds of which the libraries have no second one, so that held-out rooms need not
+show a training room's."""
 
 from __future__ import annotations
 
@@ -9,8 +10,14 @@ import numpy as np
 from chorus.sources.sweethome3d.mesh import Material, face_normals, quads
 from chorus.sources.sweethome3d.models import Model
 
-SIZES = {"dishwasher": (0.6, 0.6, 0.85), "doorFrame": (0.92, 0.14, 2.1), "uprightPiano": (1.48, 0.58, 1.16)}  # m: width, depth, height
-_FACES = np.array([[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]])  # outward, corners counted x + 2 y + 4 z
+SIZES = {
+    "dishwasher": (0.6, 0.6, 0.85),
+    "doorFrame": (0.92, 0.14, 2.1),
+    "uprightPiano": (1.48, 0.58, 1.16),
+}  # m: width, depth, height
+_FACES = np.array(
+    [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
+)  # outward, corners counted x + 2 y + 4 z
 _CORNER = np.array([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)], np.float64)
 _BLACK_KEYS = (0, 1, 3, 4, 5)  # after which of an octave's seven white keys a black one lies
 
@@ -25,9 +32,12 @@ def own_model(name: str) -> Model:
     return Model(
         corners=((corners - [0, 0, size[2] / 2]) / size).astype(np.float32),
         normals=np.repeat(face_normals(corners)[:, None], 3, axis=1).astype(np.float32),
-        proportions=size, uv=np.zeros((len(corners), 3, 2), np.float32), material=material, materials=materials,
+        proportions=size,
+        uv=np.zeros((len(corners), 3, 2), np.float32),
+        material=material,
+        materials=materials,
         pane=np.zeros(len(corners), bool),
-    )  # fmt: skip
+    )
 
 
 def _box(low, high) -> np.ndarray:
@@ -48,9 +58,11 @@ def _dishwasher():
     ]
     parts += [((x, -0.293, 0.77), (x + 0.02, -0.29, 0.79), steel) for x in (-0.24, -0.20, -0.16, 0.14, 0.18, 0.22)]
     return parts, (
-        Material(color=(0.88, 0.88, 0.87), name="enamel"), Material(color=(0.16, 0.16, 0.18), name="panel"),
-        Material(color=(0.66, 0.67, 0.69), name="steel"), Material(color=(0.35, 0.55, 0.70), name="display"),
-    )  # fmt: skip
+        Material(color=(0.88, 0.88, 0.87), name="enamel"),
+        Material(color=(0.16, 0.16, 0.18), name="panel"),
+        Material(color=(0.66, 0.67, 0.69), name="steel"),
+        Material(color=(0.35, 0.55, 0.70), name="display"),
+    )
 
 
 def _door_frame():
@@ -84,8 +96,12 @@ def _upright_piano():
     parts += [((x, -0.12, 0.04), (x + 0.03, -0.02, 0.06), brass) for x in (-0.10, -0.015, 0.07)]
     white = 1.24 / 52
     after = [7 * octave + key for octave in range(7) for key in _BLACK_KEYS]
-    parts += [((-0.62 + (k + 0.72) * white, -0.17, 0.70), (-0.62 + (k + 1.28) * white, -0.04, 0.715), ebony) for k in after]
+    parts += [
+        ((-0.62 + (k + 0.72) * white, -0.17, 0.70), (-0.62 + (k + 1.28) * white, -0.04, 0.715), ebony) for k in after
+    ]
     return parts, (
-        Material(color=(0.36, 0.20, 0.12), name="wood"), Material(color=(0.93, 0.92, 0.88), name="ivory"),
-        Material(color=(0.08, 0.08, 0.09), name="ebony"), Material(color=(0.72, 0.58, 0.28), name="brass"),
-    )  # fmt: skip
+        Material(color=(0.36, 0.20, 0.12), name="wood"),
+        Material(color=(0.93, 0.92, 0.88), name="ivory"),
+        Material(color=(0.08, 0.08, 0.09), name="ebony"),
+        Material(color=(0.72, 0.58, 0.28), name="brass"),
+    )

@@ -35,7 +35,9 @@ class Tracer:
         if self.empty or rays == 0:
             zero = np.zeros(rays, np.float32)
             return Hits(triangle=np.full(rays, -1, np.int32), distance=np.full(rays, FAR, np.float32), u=zero, v=zero)
-        found = self._scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1)
+        found = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
+        )
         triangle = found["primID"].astype(np.int32)
         distance = np.where(triangle >= 0, found["tfar"], FAR).astype(np.float32)
         return Hits(triangle=triangle, distance=distance, u=found["u"], v=found["v"])

@@ -19,7 +19,8 @@ _SUBPIXELS = np.array([[0.125, 0.625], [0.375, 0.125], [0.625, 0.875], [0.875, 0
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """V views: linear radiance [V, H, W, 3] float32, depth [V, H, W] float32 (0: none), semantic uint8, instance uint16."""
+    """V views: linear radiance [V, H, W, 3] float32, depth [V, H, W] float32 (0: none), semantic uint8, instance
+    uint16."""
 
     radiance: np.ndarray
     depth: np.ndarray
@@ -44,13 +45,18 @@ class _Surface:
 def render(room: RoomScene, tracer: Tracer, cameras: Cameras, *, preset: LightPreset) -> Rendered:
     """Render every view; edges are supersampled, textures filtered, light comes from one cache for all views."""
     bank = texture_bank(room.soup)
-    coarse = [_trace(room, tracer, bank, cameras, v, *_centres(cameras, STEP)) for v in range(len(cameras))]
+    coarse = [_trace(room, tracer, bank, cameras, v, *_centers(cameras, STEP)) for v in range(len(cameras))]
     points = np.concatenate([s.point[s.hit] for s in coarse])
     normals = np.concatenate([s.normal[s.hit] for s in coarse])
     cache = light_cache(room, tracer, bank.mean[room.soup.material], _glow(room, bank), points, normals, preset=preset)
     lights = np.split(cache.at(points, normals), np.cumsum([int(s.hit.sum()) for s in coarse])[:-1])
-    frames = [_view(room, tracer, bank, cache, cameras, v, s, light, preset) for v, (s, light) in enumerate(zip(coarse, lights, strict=True))]
-    return Rendered(**{k: np.stack([f[i] for f in frames]) for i, k in enumerate(("radiance", "depth", "semantic", "instance"))})
+    frames = [
+        _view(room, tracer, bank, cache, cameras, v, s, light, preset)
+        for v, (s, light) in enumerate(zip(coarse, lights, strict=True))
+    ]
+    return Rendered(
+        **{k: np.stack([f[i] for f in frames]) for i, k in enumerate(("radiance", "depth", "semantic", "instance"))}
+    )
 
 
 def _glow(room: RoomScene, bank: TextureBank) -> np.ndarray:
@@ -58,7 +64,7 @@ def _glow(room: RoomScene, bank: TextureBank) -> np.ndarray:
     return bank.mean[room.soup.material] * bank.glow[room.soup.material][:, None]
 
 
-def _centres(cameras: Cameras, step: int) -> tuple[np.ndarray, np.ndarray]:
+def _centers(cameras: Cameras, step: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.meshgrid(np.arange(0, cameras.width, step) + step / 2, np.arange(0, cameras.height, step) + step / 2)
     return x.ravel(), y.ravel()
 
@@ -84,21 +90,39 @@ def _surface(room: RoomScene, bank: TextureBank, hits: Hits, origin, direction, 
     normal *= np.where(facing > 0, -1.0, 1.0)[:, None].astype(np.float32)
     footprint = hits.distance * length * pixel / np.sqrt(np.maximum(np.abs(facing), 0.1))
     return _Surface(
-        hit=hit, triangle=triangle, depth=hits.distance, point=origin + np.minimum(hits.distance, 100.0)[:, None] * direction,
-        normal=normal, uv=np.einsum("rk,rkc->rc", weights, soup.uv[triangle]),
-        level=np.log2(np.maximum(bank.density[triangle] * footprint, 1e-6)), direction=direction,
-    )  # fmt: skip
+        hit=hit,
+        triangle=triangle,
+        depth=hits.distance,
+        point=origin + np.minimum(hits.distance, 100.0)[:, None] * direction,
+        normal=normal,
+        uv=np.einsum("rk,rkc->rc", weights, soup.uv[triangle]),
+        level=np.log2(np.maximum(bank.density[triangle] * footprint, 1e-6)),
+        direction=direction,
+    )
 
 
-def _view(room, tracer, bank, cache: LightCache, cameras: Cameras, view: int, coarse: _Surface, light: np.ndarray, preset: LightPreset):
+def _view(
+    room,
+    tracer,
+    bank,
+    cache: LightCache,
+    cameras: Cameras,
+    view: int,
+    coarse: _Surface,
+    light: np.ndarray,
+    preset: LightPreset,
+):
     """(radiance, depth, semantic, instance) of one view."""
     h, w = cameras.height, cameras.width
-    x, y = _centres(cameras, 1)
+    x, y = _centers(cameras, 1)
     full = _trace(room, tracer, bank, cameras, view, x, y)
     grid = np.zeros((len(coarse.hit), 3), np.float32)
     grid[coarse.hit] = light
     size = (-(-w // STEP), -(-h // STEP))
-    shade = lambda s, px, py: _shade(room, bank, cache, s, _interpolate(coarse, grid, size, s, px, py), preset)  # noqa: E731
+
+    def shade(surface, px, py):
+        return _shade(room, bank, cache, surface, _interpolate(coarse, grid, size, surface, px, py), preset)
+
     radiance = shade(full, x, y)
     edge = np.flatnonzero(_edges(room, full, h, w))
     if len(edge):
@@ -114,7 +138,9 @@ def _view(room, tracer, bank, cache: LightCache, cameras: Cameras, view: int, co
 
 def _edges(room: RoomScene, s: _Surface, h: int, w: int) -> np.ndarray:
     """[h * w] bool: pixels whose neighbour shows another thing, another side or another material."""
-    thing = np.where(s.hit, room.soup.instance[s.triangle].astype(np.int64) * 4096 + room.soup.material[s.triangle] % 4096, -1).reshape(h, w)
+    thing = np.where(
+        s.hit, room.soup.instance[s.triangle].astype(np.int64) * 4096 + room.soup.material[s.triangle] % 4096, -1
+    ).reshape(h, w)
     normal = s.normal.reshape(h, w, 3)
     distance = 1.0 / np.maximum(s.depth.reshape(h, w), 1e-3)
     edge = np.zeros((h, w), bool)
@@ -126,7 +152,9 @@ def _edges(room: RoomScene, s: _Surface, h: int, w: int) -> np.ndarray:
     return edge.ravel()
 
 
-def _interpolate(coarse: _Surface, light: np.ndarray, size: tuple[int, int], s: _Surface, x, y) -> tuple[np.ndarray, np.ndarray]:
+def _interpolate(
+    coarse: _Surface, light: np.ndarray, size: tuple[int, int], s: _Surface, x, y
+) -> tuple[np.ndarray, np.ndarray]:
     """(irradiance [R, 3], trusted [R]): the four nearest coarse points, weighted by closeness on the same surface."""
     gx, gy = x / STEP - 0.5, y / STEP - 0.5
     x0, y0 = np.floor(gx).astype(np.int64), np.floor(gy).astype(np.int64)
@@ -144,7 +172,9 @@ def _interpolate(coarse: _Surface, light: np.ndarray, size: tuple[int, int], s: 
     return total / np.maximum(weights, 1e-9)[:, None], weights > 0.015
 
 
-def _shade(room: RoomScene, bank: TextureBank, cache: LightCache, s: _Surface, interpolated, preset: LightPreset) -> np.ndarray:
+def _shade(
+    room: RoomScene, bank: TextureBank, cache: LightCache, s: _Surface, interpolated, preset: LightPreset
+) -> np.ndarray:
     """[R, 3] linear radiance."""
     light, trusted = interpolated
     rest = np.flatnonzero(s.hit & ~trusted)

@@ -11,7 +11,8 @@ NOISE = 0.006  # standard deviation in sRGB units at mid grey
 
 
 def develop(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[V, H, W, 3] uint8 sRGB from linear radiance [V, H, W, 3]; one exposure for the scene, a little variation a view."""
+    """[V, H, W, 3] uint8 sRGB from linear radiance [V, H, W, 3]; one exposure for the scene, a little variation a
+    view."""
     gain = (MIDDLE / max(float(np.minimum(radiance, 1.5).mean()), 1e-4)) ** ADAPTATION
     images = np.empty(radiance.shape, np.uint8)
     for i, frame in enumerate(radiance):

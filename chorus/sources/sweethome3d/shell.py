@@ -16,7 +16,15 @@ SLAB = 0.12  # m, thickness of a storey's floor
 _PROBE = 0.05  # m, how finely the room beside a wall is looked up
 
 
-def add_walls(builder: SoupBuilder, pieces: list[WallPiece], *, base: float, rooms: list[Room], finishes: dict[int, Finish], outer: Finish) -> None:
+def add_walls(
+    builder: SoupBuilder,
+    pieces: list[WallPiece],
+    *,
+    base: float,
+    rooms: list[Room],
+    finishes: dict[int, Finish],
+    outer: Finish,
+) -> None:
     """All pieces of one level standing at height ``base`` (m); each side painted as the room it faces."""
     for piece in pieces:
         for sign in (1.0, -1.0):
@@ -78,7 +86,7 @@ def _add_span(builder, piece: WallPiece, sign: float, base: float, ends, low, hi
     plan = piece.at(np.array([a, b, b, a]), sign * piece.half)
     z = np.array([low[0], low[1], high[1], high[0]])
     corners = np.concatenate([plan, (z + base)[:, None]], axis=1)
-    uv = np.stack([np.array([a, b, b, a]), z], axis=1) / surface.metres
+    uv = np.stack([np.array([a, b, b, a]), z], axis=1) / surface.meters
     if sign < 0:
         corners, uv = corners[::-1], uv[::-1]
     builder.add(quads(corners), uv=uv[[[0, 1, 2], [0, 2, 3]]], material=surface.material, semantic=CLASS_ID["wall"])
@@ -106,7 +114,8 @@ def _add_reveals(builder, piece: WallPiece, base: float, surface: Surface) -> No
 
 
 def _uncovered(piece: WallPiece, middle: float, s: float, z0: float, z1: float) -> list[tuple[float, float]]:
-    """The parts of z0..z1 at s, an end of the opening around ``middle``, where no other opening goes on (slices of a round one touch)."""
+    """The parts of z0..z1 at s, an end of the opening around ``middle``, where no other opening goes on (slices of a
+    round one touch)."""
     parts = [(z0, z1)]
     for a, b, low, high in piece.openings:
         if min(abs(a - s), abs(b - s)) < 1e-6 and (a + b) / 2 * np.sign(s - middle) > s * np.sign(s - middle):
@@ -121,10 +130,21 @@ def _strip(piece: WallPiece, s, side, low, high) -> np.ndarray:
 
 def _flat(piece: WallPiece, s0: float, s1: float, z) -> np.ndarray:
     h = piece.half
-    return np.array([[*piece.at(s0, h), z[0]], [*piece.at(s0, -h), z[0]], [*piece.at(s1, -h), z[1]], [*piece.at(s1, h), z[1]]])
+    return np.array(
+        [[*piece.at(s0, h), z[0]], [*piece.at(s0, -h), z[0]], [*piece.at(s1, -h), z[1]], [*piece.at(s1, h), z[1]]]
+    )
 
 
-def add_floor_and_ceiling(builder: SoupBuilder, room: Room, *, base: float, pieces: list[WallPiece], height: float, finish: Finish, upper: bool) -> None:
+def add_floor_and_ceiling(
+    builder: SoupBuilder,
+    room: Room,
+    *,
+    base: float,
+    pieces: list[WallPiece],
+    height: float,
+    finish: Finish,
+    upper: bool,
+) -> None:
     """Floor at ``base``, its underside when a storey lies below, and the ceiling on top of the walls."""
     if len(room.points) < 3:
         return
@@ -132,7 +152,13 @@ def add_floor_and_ceiling(builder: SoupBuilder, room: Room, *, base: float, piec
     if room.floor_visible:
         _add_flat(builder, triangles, np.full(triangles.shape[:2], base), finish.floor, CLASS_ID["floor"])
         if upper:
-            _add_flat(builder, triangles[:, ::-1], np.full(triangles.shape[:2], base - SLAB), finish.ceiling, CLASS_ID["ceiling"])
+            _add_flat(
+                builder,
+                triangles[:, ::-1],
+                np.full(triangles.shape[:2], base - SLAB),
+                finish.ceiling,
+                CLASS_ID["ceiling"],
+            )
     if room.ceiling_visible:
         tops = ceiling_heights(room.points, pieces, height)[triangulate(room.points)]
         _add_flat(builder, triangles[:, ::-1], base + tops[:, ::-1], finish.ceiling, CLASS_ID["ceiling"])
@@ -154,7 +180,7 @@ def ceiling_heights(points: np.ndarray, pieces: list[WallPiece], height: float) 
 
 def _add_flat(builder, triangles: np.ndarray, z: np.ndarray, surface: Surface, semantic: int) -> None:
     corners = np.concatenate([triangles, z[..., None]], axis=2)
-    uv = triangles / surface.metres
+    uv = triangles / surface.meters
     builder.add(corners, uv=uv[..., ::-1] if surface.turned else uv, material=surface.material, semantic=semantic)
 
 
@@ -169,10 +195,10 @@ def add_ground(builder: SoupBuilder, home: Home, *, z: float, floor: Surface, gr
             for room in home.rooms:
                 if room.level == level.id and len(room.points) >= 3 and room.floor_visible:
                     box = np.stack([room.points.min(0) - 0.3, room.points.max(0) + 0.3])
-                    _add_rectangle(builder, box[0], box[1], z - 0.02, floor.material, floor.metres)
+                    _add_rectangle(builder, box[0], box[1], z - 0.02, floor.material, floor.meters)
 
 
-def _add_rectangle(builder, low, high, z: float, material: Material, metres: float) -> None:
+def _add_rectangle(builder, low, high, z: float, material: Material, meters: float) -> None:
     plan = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
     corners = quads(np.concatenate([plan, np.full((4, 1), z)], axis=1))
-    builder.add(corners, uv=corners[..., :2] / metres, material=material, semantic=0)
+    builder.add(corners, uv=corners[..., :2] / meters, material=material, semantic=0)

@@ -62,5 +62,9 @@ def _scene(entry, groups: dict, path: Path) -> SweetHomeRoom:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", scene.id):
         raise InputError(where, expected="an id of a-z, 0-9, _ and -", got=scene.id)
     if scene.light not in LIGHTS or scene.split not in ("train", "held_out"):
-        raise InputError(where, expected=f"light one of {', '.join(LIGHTS)}; split train or held_out", got=f"{scene.light}, {scene.split}")
+        raise InputError(
+            where,
+            expected=f"light one of {', '.join(LIGHTS)}; split train or held_out",
+            got=f"{scene.light}, {scene.split}",
+        )
     return scene

@@ -8,7 +8,9 @@ import numpy as np
 
 from chorus.sources.sweethome3d.mesh import Soup
 
-LINEAR = np.where(np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4).astype(np.float32)
+LINEAR = np.where(
+    np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
+).astype(np.float32)
 _LEVELS = 9
 
 
@@ -54,9 +56,14 @@ def texture_bank(soup: Soup) -> TextureBank:
         first[i], width[i], height[i] = np.array(rows[:_LEVELS]).T
     texels = np.concatenate(texels).astype(np.float32)
     return TextureBank(
-        texels=texels, first=first, width=width, height=height, mean=texels[first[:, -1]],
-        glow=np.array([m.glow for m in soup.materials], np.float32), density=_density(soup, width[:, 0], height[:, 0]),
-    )  # fmt: skip
+        texels=texels,
+        first=first,
+        width=width,
+        height=height,
+        mean=texels[first[:, -1]],
+        glow=np.array([m.glow for m in soup.materials], np.float32),
+        density=_density(soup, width[:, 0], height[:, 0]),
+    )
 
 
 def _mips(material) -> list[np.ndarray]:

@@ -36,7 +36,9 @@ def planks(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     return _shade(color, tone + grain + np.minimum(seam, ends)), float(rng.uniform(1.2, 2.0))
 
 
-def tiles(rng: np.random.Generator, color, *, count: int | None = None, side: tuple[float, float] = (0.22, 0.42)) -> tuple[np.ndarray, float]:
+def tiles(
+    rng: np.random.Generator, color, *, count: int | None = None, side: tuple[float, float] = (0.22, 0.42)
+) -> tuple[np.ndarray, float]:
     """Square tiles with grout, ``side`` metres wide; (texture, metres a repeat). A given count draws no chequers."""
     chequers = count is None and rng.random() < 0.25
     count = count or int(rng.integers(3, 6))
@@ -82,7 +84,9 @@ def outside(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
 
 
-def paint(rng: np.random.Generator, *, value: tuple[float, float], saturation: tuple[float, float], hues=None) -> np.ndarray:
+def paint(
+    rng: np.random.Generator, *, value: tuple[float, float], saturation: tuple[float, float], hues=None
+) -> np.ndarray:
     """[3] an sRGB colour; hues: allowed (low, high) ranges in 0..1, any when None."""
     low, high = (0.0, 1.0) if hues is None else hues[int(rng.integers(len(hues)))]
     return np.array(colorsys.hsv_to_rgb(rng.uniform(low, high), rng.uniform(*saturation), rng.uniform(*value)))

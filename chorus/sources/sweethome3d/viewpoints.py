@@ -38,18 +38,22 @@ class _Candidates:
     quality: np.ndarray  # [C] 1, less for views of a blank wall or of something right in front
 
 
-def choose_views(room: RoomScene, tracer: Tracer, *, views: int, width: int, height: int, fov_deg: float, rng: np.random.Generator):
+def choose_views(
+    room: RoomScene, tracer: Tracer, *, views: int, width: int, height: int, fov_deg: float, rng: np.random.Generator
+):
     """(Cameras, overlaps [views-1]) of a walk through the room.
 
-    Greedy: from the current view, among candidates that share at least MIN_OVERLAP of their pixels with it, the one that shows
-    most of what was seen least. Raises InputError when there is no free spot.
+    Greedy: from the current view, among candidates that share at least MIN_OVERLAP of their pixels with it, the one
+    that shows most of what was seen least. Raises InputError when there is no free spot.
     """
     K = intrinsics(width, height, fov_deg)
     positions = free_positions(room, tracer, rng)
     candidates = _candidates(room, tracer, positions, K, width, height)
     grid_K = K * np.array([[_GRID[0] / width], [_GRID[1] / height], [1.0]])
     order, overlaps = _walk(candidates, grid_K, views)
-    cameras = Cameras(K=np.repeat(K[None], views, axis=0), cam_from_world=candidates.pose[order], width=width, height=height)
+    cameras = Cameras(
+        K=np.repeat(K[None], views, axis=0), cam_from_world=candidates.pose[order], width=width, height=height
+    )
     return cameras, overlaps
 
 
@@ -60,23 +64,30 @@ def intrinsics(width: int, height: int, fov_deg: float) -> np.ndarray:
 
 
 def free_positions(room: RoomScene, tracer: Tracer, rng: np.random.Generator) -> np.ndarray:
-    """[P, 3] spots inside the room, outside every item, CLEARANCE from all surfaces. Raises InputError when there is none."""
+    """[P, 3] spots inside the room, outside every item, CLEARANCE from all surfaces. Raises InputError when there is
+    none."""
     low, high = room.outline.min(0), room.outline.max(0)
     ceiling = max(room.height, 1.4)
     sphere = _sphere(256)
     for step in (0.3, 0.15, 0.08):
-        grid = np.stack(np.meshgrid(*(np.arange(a + step / 2, b, step) for a, b in zip(low, high, strict=True))), axis=-1).reshape(-1, 2)
+        grid = np.stack(
+            np.meshgrid(*(np.arange(a + step / 2, b, step) for a, b in zip(low, high, strict=True))), axis=-1
+        ).reshape(-1, 2)
         grid = grid[inside(grid, room.outline) & (distance_to_edges(grid, room.outline) > CLEARANCE)]
         heights = np.linspace(0.55, 0.78, 3) * min(ceiling, 2.5)
         spots = np.concatenate([np.repeat(grid, 3, axis=0), np.tile(heights, len(grid))[:, None]], axis=1)
         spots = spots[~_in_boxes(spots, room.boxes)]
         if len(spots):
-            near = tracer.blocked(np.repeat(spots, len(sphere), axis=0), np.tile(sphere, (len(spots), 1)), reach=CLEARANCE)
+            near = tracer.blocked(
+                np.repeat(spots, len(sphere), axis=0), np.tile(sphere, (len(spots), 1)), reach=CLEARANCE
+            )
             spots = spots[~near.reshape(len(spots), -1).any(1)]
         if len(spots) >= 6 or (step == 0.08 and len(spots)):
             return _spread(spots, _MAX_POSITIONS, rng)
     where = f"{room.info['home']}: room {room.info['room']}"
-    raise InputError(where, expected=f"a spot {CLEARANCE} m away from everything", got="none", fix="Choose another room.")
+    raise InputError(
+        where, expected=f"a spot {CLEARANCE} m away from everything", got="none", fix="Choose another room."
+    )
 
 
 def _in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -85,7 +96,9 @@ def _in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     for x, y, z, hx, hy, hz, angle in boxes:
         d = points - [x, y, z]
         c, s = np.cos(angle), np.sin(angle)
-        found |= (np.abs(c * d[:, 0] + s * d[:, 1]) < hx) & (np.abs(c * d[:, 1] - s * d[:, 0]) < hy) & (np.abs(d[:, 2]) < hz)
+        found |= (
+            (np.abs(c * d[:, 0] + s * d[:, 1]) < hx) & (np.abs(c * d[:, 1] - s * d[:, 0]) < hy) & (np.abs(d[:, 2]) < hz)
+        )
     return found
 
 
@@ -109,8 +122,12 @@ def _spread(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     return points[np.sort(chosen)]
 
 
-def _candidates(room: RoomScene, tracer: Tracer, positions: np.ndarray, K: np.ndarray, width: int, height: int) -> _Candidates:
-    poses = np.stack([_pose(p, yaw, pitch) for p in positions for pitch in _PITCHES for yaw in np.arange(_YAWS) * 2 * np.pi / _YAWS])
+def _candidates(
+    room: RoomScene, tracer: Tracer, positions: np.ndarray, K: np.ndarray, width: int, height: int
+) -> _Candidates:
+    poses = np.stack(
+        [_pose(p, yaw, pitch) for p in positions for pitch in _PITCHES for yaw in np.arange(_YAWS) * 2 * np.pi / _YAWS]
+    )
     rays = pixel_rays(K, *_grid_pixels(width, height))
     rotation = poses[:, :3, :3]
     position = np.repeat(positions, _YAWS * len(_PITCHES), axis=0)
@@ -130,9 +147,15 @@ def _candidates(room: RoomScene, tracer: Tracer, positions: np.ndarray, K: np.nd
     quality = np.exp(-8.0 * np.maximum(close - 0.12, 0) - 5.0 * np.maximum(alike - 0.5, 0))
     cells, weight = _cells(point[good], nothing[good] | ~in_room[good], semantic[good])
     return _Candidates(
-        pose=poses[good], position=position[good], forward=rotation[good, 2], depth=depth[good], point=point[good],
-        shows=_incidence(cells, len(weight)), weight=weight, quality=quality[good],
-    )  # fmt: skip
+        pose=poses[good],
+        position=position[good],
+        forward=rotation[good, 2],
+        depth=depth[good],
+        point=point[good],
+        shows=_incidence(cells, len(weight)),
+        weight=weight,
+        quality=quality[good],
+    )
 
 
 def _incidence(cells: np.ndarray, count: int) -> sparse.csr_matrix:
@@ -145,7 +168,8 @@ def _incidence(cells: np.ndarray, count: int) -> sparse.csr_matrix:
 
 
 def _largest_share(room: RoomScene, triangle: np.ndarray) -> np.ndarray:
-    """[C] share of a view's samples [C, G] on its largest item or on walls facing one way: near 1 for a view of a blank wall."""
+    """[C] share of a view's samples [C, G] on its largest item or on walls facing one way: near 1 for a view of a blank
+    wall."""
     soup = room.soup
     n = soup.normals[:, 0]
     axis = np.abs(n).argmax(1)
@@ -231,7 +255,8 @@ def _walk(c: _Candidates, K: np.ndarray, views: int) -> tuple[list[int], np.ndar
 
 
 def _next(c: _Candidates, now: int, K: np.ndarray, order: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Unused candidates (and what they share with the current view) that overlap enough: a little further to the left if there are any."""
+    """Unused candidates (and what they share with the current view) that overlap enough: a little further to the left
+    if there are any."""
     ahead = c.forward @ c.forward[now]
     near = (np.linalg.norm(c.position - c.position[now], axis=1) < 1.5) & (ahead > 0.6)
     near[order] = False
@@ -267,7 +292,12 @@ def _visible(local: np.ndarray, depth: np.ndarray, K: np.ndarray, valid: np.ndar
         x = local[..., 0] / z * K[0, 0] + K[0, 2]
         y = local[..., 1] / z * K[1, 1] + K[1, 2]
     within = (z > 0.05) & (x >= 0) & (x < _GRID[0]) & (y >= 0) & (y < _GRID[1])
-    index = np.where(within, np.nan_to_num(y).clip(0, _GRID[1] - 1).astype(int) * _GRID[0] + np.nan_to_num(x).clip(0, _GRID[0] - 1).astype(int), 0)
+    index = np.where(
+        within,
+        np.nan_to_num(y).clip(0, _GRID[1] - 1).astype(int) * _GRID[0]
+        + np.nan_to_num(x).clip(0, _GRID[0] - 1).astype(int),
+        0,
+    )
     front = np.take_along_axis(depth, index, axis=1)
     shown = within & (z <= front * 1.15 + 0.15)
     return (shown | ~np.broadcast_to(valid, shown.shape) & within).mean(1)

@@ -1,4 +1,5 @@
-"""Walls in the plan: straight pieces of straight and arched walls, mitred where they join, with the openings cut into them."""
+"""Walls in the plan: straight pieces of straight and arched walls, mitred where they join, with the openings cut into
+them."""
 
 from __future__ import annotations
 
@@ -62,7 +63,10 @@ def _chain(wall: Wall) -> list[WallPiece]:
     lengths = np.linalg.norm(steps, axis=1)
     along = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
     heights = wall.height_start + (wall.height_end - wall.height_start) * along
-    return [WallPiece(wall, points[i], steps[i] / lengths[i], float(lengths[i]), (float(heights[i]), float(heights[i + 1]))) for i in range(len(steps))]
+    return [
+        WallPiece(wall, points[i], steps[i] / lengths[i], float(lengths[i]), (float(heights[i]), float(heights[i + 1])))
+        for i in range(len(steps))
+    ]
 
 
 def _axis(wall: Wall) -> np.ndarray:
@@ -96,7 +100,8 @@ def _mitre(piece: WallPiece, before: WallPiece | None, after: WallPiece | None) 
 
 
 def _trim(point, u, half: float, other: WallPiece | None) -> tuple[float, float]:
-    """How far from ``point`` along u the left and right sides begin (negative: they reach beyond), to meet ``other``'s sides."""
+    """How far from ``point`` along u the left and right sides begin (negative: they reach beyond), to meet ``other``'s
+    sides."""
     if other is None:
         return 0.0, 0.0
     near_start = np.linalg.norm(other.origin - point) <= np.linalg.norm(other.at(other.length) - point)

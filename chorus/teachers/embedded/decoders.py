@@ -1,8 +1,9 @@
 """A light decoder from the trunk's pyramid to one feature map at stride 8.
 
-Coarse first: context is gathered at stride 16 (with stride 32 and the image's mean poured in), where positions are few and width is cheap,
-then carried to stride 8 and sharpened there with strides 4 and 8. Blocks are ConvNeXt's (Liu et al. 2022): depthwise 7x7, layer norm, a GELU
-layer twice as wide, a scaled residual sum. No batch statistics anywhere, so training and use compute the same thing.
+Coarse first: context is gathered at stride 16 (with stride 32 and the image's mean poured in), where positions are few
+and width is cheap, then carried to stride 8 and sharpened there with strides 4 and 8. Blocks are ConvNeXt's (Liu et al.
+2022): depthwise 7x7, layer norm, a GELU layer twice as wide, a scaled residual sum. No batch statistics anywhere, so
+training and use compute the same thing.
 """
 
 from __future__ import annotations
@@ -79,14 +80,14 @@ class Decoder(nn.Module):
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         """The trunk's levels [B, C, H / stride, W / stride] -> unit vectors [B, dim, H / 8, W / 8]."""
-        level = {stride: self._standardised(pyramid[stride], stride) for stride in CHANNELS}
+        level = {stride: self._standardized(pyramid[stride], stride) for stride in CHANNELS}
         whole = self.whole(level[32].mean(dim=(2, 3)))[:, :, None, None]
         x = self.coarse(self.from16(level[16]) + _upsample(self.from32(level[32])) + whole)
         x = self.fine(_upsample(self.down(x)) + self.from8(level[8]) + self.from4(level[4]))
         x = self.out(self.norm(x.permute(0, 2, 3, 1)))  # [B, h, w, dim]
         return F.normalize(x, dim=-1).permute(0, 3, 1, 2)
 
-    def _standardised(self, x: Tensor, stride: int) -> Tensor:
+    def _standardized(self, x: Tensor, stride: int) -> Tensor:
         mean, std = getattr(self, f"mean{stride}"), getattr(self, f"std{stride}")
         return self.drop((x - mean[:, None, None]) / std[:, None, None])
 

@@ -22,7 +22,8 @@ _BATCH = 8
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledViews:
-    """Images a teacher sees with the labels to judge it by. images may be renders of the scene instead of the capture's own."""
+    """Images a teacher sees with the labels to judge it by. images may be renders of the scene instead of the capture's
+    own."""
 
     images: Tensor  # [V, H, W, 3] float in 0..1
     semantic: Tensor  # [V, H, W] int64
@@ -34,7 +35,9 @@ class LabelledViews:
     def of(cls, capture: Capture, images: np.ndarray | None = None) -> LabelledViews:
         """A labelled capture's views, or other images [V, H, W, 3] uint8 of the same poses under its labels."""
         shown = torch.from_numpy(np.ascontiguousarray(capture.images if images is None else images)).float() / 255
-        semantic, instance = (torch.from_numpy(layer.astype(np.int64)) for layer in (capture.semantic, capture.instance))
+        semantic, instance = (
+            torch.from_numpy(layer.astype(np.int64)) for layer in (capture.semantic, capture.instance)
+        )
         items = int(instance.max())
         instance = torch.where((instance == 0) & (semantic > 0), items + semantic, instance)
         return cls(images=shown, semantic=semantic, instance=instance, items=items, names=capture.class_names)
@@ -46,10 +49,11 @@ def feature_maps(teacher: Teacher, images: Tensor) -> Tensor:
 
 
 def evaluate_words(teacher: LanguageTeacher, rooms: list[LabelledViews], *, withheld: tuple[str, ...]) -> dict:
-    """Zero-shot segmentation of the views: bilinear cosines with every class's prompt, argmax, confusion summed over all rooms.
+    """Zero-shot segmentation of the views: bilinear cosines with every class's prompt, argmax, confusion summed over
+    all rooms.
 
-    miou: over classes present in the labels; f_: without wall, floor, ceiling; seen and withheld: the f_ ones of either kind. Unlabelled
-    pixels count nowhere.
+    miou: over classes present in the labels; f_: without wall, floor, ceiling; seen and withheld: the f_ ones of either
+    kind. Unlabelled pixels count nowhere.
     """
     names = rooms[0].names[1:]
     words = teacher.text([prompt(name) for name in names])
@@ -57,19 +61,27 @@ def evaluate_words(teacher: LanguageTeacher, rooms: list[LabelledViews], *, with
     for room in rooms:
         maps = F.normalize(feature_maps(teacher, room.images), dim=-1) @ words.T
         for cosines, truth in zip(maps, room.semantic, strict=True):
-            guess = F.interpolate(cosines.permute(2, 0, 1)[None], truth.shape, mode="bilinear", align_corners=False)[0].argmax(dim=0)
+            guess = F.interpolate(cosines.permute(2, 0, 1)[None], truth.shape, mode="bilinear", align_corners=False)[
+                0
+            ].argmax(dim=0)
             known = truth > 0
-            confusion += torch.bincount((truth[known] - 1) * len(names) + guess[known], minlength=len(names) ** 2).view(len(names), -1)
+            confusion += torch.bincount((truth[known] - 1) * len(names) + guess[known], minlength=len(names) ** 2).view(
+                len(names), -1
+            )
     return segmentation_scores(confusion, names, withheld=withheld)
 
 
 def segmentation_scores(confusion: Tensor, names: tuple[str, ...], *, withheld: tuple[str, ...]) -> dict:
-    """confusion [K, K], rows the truth, columns the guess -> means over classes present, per-class IoU, overall accuracy."""
+    """confusion [K, K], rows the truth, columns the guess -> means over classes present, per-class IoU, overall
+    accuracy."""
     hit, truth, guess = confusion.diagonal().double(), confusion.sum(dim=1).double(), confusion.sum(dim=0).double()
     iou, recall = hit / (truth + guess - hit).clamp_min(1), hit / truth.clamp_min(1)
     present = [i for i in range(len(names)) if truth[i] > 0]
     front = [i for i in present if names[i] not in BACKGROUND]
-    groups = {"seen": [i for i in front if names[i] not in withheld], "withheld": [i for i in front if names[i] in withheld]}
+    groups = {
+        "seen": [i for i in front if names[i] not in withheld],
+        "withheld": [i for i in front if names[i] in withheld],
+    }
 
     def mean(values: Tensor, group: list[int]) -> float | None:
         return round(float(values[group].mean()), 5) if group else None
@@ -86,14 +98,15 @@ def segmentation_scores(confusion: Tensor, names: tuple[str, ...], *, withheld: 
 
 
 def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
-    """boundary_f: best F over thresholds of 1 - cosine between neighbouring patches against a change of instance, no tolerance;
-    retrieval_r1: an item's mean feature in one view finds itself first among all items of the room's other views; chance for both."""
+    """boundary_f: best F over thresholds of 1 - cosine between neighbouring patches against a change of instance, no
+    tolerance; retrieval_r1: an item's mean feature in one view finds itself first among all items of the room's other
+    views; chance for both."""
     distances, changes, hits, luck = [], [], [], []
     for room in rooms:
         maps = feature_maps(teacher, room.images)
         maps = F.normalize(maps - maps.mean(dim=(0, 1, 2)), dim=-1)
         main, share = main_instance(on_grid(room.instance, *maps.shape[1:3]))
-        distance, change = _neighbours(maps, main, share)
+        distance, change = _neighbors(maps, main, share)
         distances.append(distance)
         changes.append(change)
         hit, chance = _retrieval(maps, torch.where((share > PURE) & (main <= room.items), main, 0))
@@ -110,8 +123,9 @@ def evaluate_objects(teacher: Teacher, rooms: list[LabelledViews]) -> dict:
     }
 
 
-def _neighbours(maps: Tensor, main: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs of neighbouring patches each filled by one instance: 1 - cosine [P] and whether the instance changes [P]."""
+def _neighbors(maps: Tensor, main: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of neighbouring patches each filled by one instance: 1 - cosine [P] and whether the instance changes
+    [P]."""
     distances, changes = [], []
     for dim in (1, 2):
         size = main.shape[dim] - 1
@@ -130,7 +144,8 @@ def _best_f(score: Tensor, positive: Tensor) -> float:
 
 
 def _retrieval(maps: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
-    """regions [V, h, w] instance ids, 0 elsewhere -> for each query that has an answer: found first [Q], chance of finding it [Q]."""
+    """regions [V, h, w] instance ids, 0 elsewhere -> for each query that has an answer: found first [Q], chance of
+    finding it [Q]."""
     features, ids, views = [], [], []
     for view, (feature, region) in enumerate(zip(maps, regions, strict=True)):
         for number in region.unique():

@@ -32,14 +32,23 @@ class TrainingViews:
 def training_views(captures: list[Capture], *, withheld: tuple[str, ...]) -> TrainingViews:
     """Raises InputError for a room without labels or of another image size than the first."""
     if not captures:
-        raise InputError("teacher training", expected="at least one labelled room", got="none", fix="Ingest the training homes first.")
+        raise InputError(
+            "teacher training",
+            expected="at least one labelled room",
+            got="none",
+            fix="Ingest the training homes first.",
+        )
     names = ("unlabelled", *sorted({name for capture in captures for name in capture.class_names[1:]} - set(withheld)))
     images, labels = [], []
     for number, capture in enumerate(captures):
         if capture.semantic is None or capture.instance is None:
             raise InputError(f"teacher training, room {number}", expected="semantic and instance labels", got="none")
         if capture.images.shape[1:] != captures[0].images.shape[1:]:
-            raise InputError(f"teacher training, room {number}", expected=f"views of {captures[0].images.shape[1:3]}", got=capture.images.shape[1:3])
+            raise InputError(
+                f"teacher training, room {number}",
+                expected=f"views of {captures[0].images.shape[1:3]}",
+                got=capture.images.shape[1:3],
+            )
         images.append(torch.from_numpy(capture.images))
         labels.append(_labels(capture, names))
     labels = torch.cat(labels)
@@ -58,9 +67,13 @@ def _labels(capture: Capture, names: tuple[str, ...]) -> Tensor:
 
 
 def on_grid(labels: Tensor, rows: int, cols: int) -> Tensor:
-    """[V, H, W, ...] -> [V, rows * 8, cols * 8, ...]: labels by nearest pixel, so that a teacher's patches are cells of 8 pixels whatever its grid."""
+    """[V, H, W, ...] -> [V, rows * 8, cols * 8, ...]: labels by nearest pixel, so that a teacher's patches are cells of
+    8 pixels whatever its grid."""
     height, width = labels.shape[1:3]
-    y, x = (((torch.arange(cells * PATCH) + 0.5) * size / (cells * PATCH)).long() for cells, size in ((rows, height), (cols, width)))
+    y, x = (
+        ((torch.arange(cells * PATCH) + 0.5) * size / (cells * PATCH)).long()
+        for cells, size in ((rows, height), (cols, width))
+    )
     return labels[:, y[:, None], x]
 
 

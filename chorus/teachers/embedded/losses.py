@@ -9,14 +9,18 @@ from torch import Tensor
 WORD_TEMPERATURE = 0.05
 PAIR_TEMPERATURE = 0.1
 PURE = 0.75  # share of a patch one instance must hold for the patch to speak for it
-_BOUNDARY_AT, _BOUNDARY_WIDTH = 0.5, 0.1  # the cosine taken for an even chance of one object, and how fast certainty grows
+_BOUNDARY_AT, _BOUNDARY_WIDTH = (
+    0.5,
+    0.1,
+)  # the cosine taken for an even chance of one object, and how fast certainty grows
 
 
 def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Tensor) -> Tensor:
     """Cross-entropy of the cosines with all supervised words, plus the distance to the right ones.
 
-    features [..., D] unit; shares [..., K] of each patch's pixels; words [K, D] unit; class_weights [K]. The first term tells words apart, the
-    second keeps features near the words themselves, so that words never trained on still have a meaning.
+    features [..., D] unit; shares [..., K] of each patch's pixels; words [K, D] unit; class_weights [K]. The first term
+    tells words apart, the second keeps features near the words themselves, so that words never trained on still have a
+    meaning.
     """
     cosines = features @ words.T  # [..., K]
     weights = shares * class_weights
@@ -28,8 +32,8 @@ def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Te
 def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor) -> Tensor:
     """Supervised contrast (Khosla et al. 2020, their L_out) over patches of one room.
 
-    features [n, D] unit; instances, classes, view [n]. Patches of one instance attract, others repel - except two instances of one class
-    seen in different views, which nothing in the images need tell apart.
+    features [n, D] unit; instances, classes, view [n]. Patches of one instance attract, others repel - except two
+    instances of one class seen in different views, which nothing in the images need tell apart.
     """
     same = instances[:, None] == instances[None]
     unclear = (classes[:, None] == classes[None]) & ~same & (view[:, None] != view[None])
@@ -37,7 +41,11 @@ def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor
     logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(itself | unclear, float("-inf"))
     log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(~same | itself, 0.0)
     partners = (same & ~itself).sum(dim=1)
-    return -(log_share.sum(dim=1) / partners.clamp_min(1))[partners > 0].mean() if (partners > 0).any() else features.sum() * 0
+    return (
+        -(log_share.sum(dim=1) / partners.clamp_min(1))[partners > 0].mean()
+        if (partners > 0).any()
+        else features.sum() * 0
+    )
 
 
 def boundary_loss(features: Tensor, instances: Tensor, shares: Tensor) -> Tensor:

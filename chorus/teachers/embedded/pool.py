@@ -1,4 +1,5 @@
-"""Augmented training views with the trunk's features of them, made once and met several times: the trunk is most of a step's cost."""
+"""Augmented training views with the trunk's features of them, made once and met several times: the trunk is most of a
+step's cost."""
 
 from __future__ import annotations
 
@@ -41,14 +42,18 @@ class Pool:
         return len(self.classes)
 
     def take(self, pairs: Tensor, *, flip: bool) -> Batch:
-        """The pairs' views [2 B], mirrored when ``flip``: the trunk's features of a mirrored view are nearly its mirrored features."""
+        """The pairs' views [2 B], mirrored when ``flip``: the trunk's features of a mirrored view are nearly its
+        mirrored features."""
 
         def pick(x: Tensor, across: int) -> Tensor:
             x = x[pairs].flatten(0, 1)
             return x.flip(across) if flip else x
 
         return Batch(
-            pyramid={stride: pick(x, 3).float().contiguous(memory_format=torch.channels_last) for stride, x in self.pyramid.items()},
+            pyramid={
+                stride: pick(x, 3).float().contiguous(memory_format=torch.channels_last)
+                for stride, x in self.pyramid.items()
+            },
             shares=pick(self.shares, 2).float(),
             classes=pick(self.classes, 2),
             instances=pick(self.instances, 2),
@@ -57,9 +62,16 @@ class Pool:
 
 
 def make_pool(
-    views: TrainingViews, trunk: Trunk, *, pairs: int, weights: Tensor, generator: torch.Generator, progress: Callable[[int], None] | None = None
+    views: TrainingViews,
+    trunk: Trunk,
+    *,
+    pairs: int,
+    weights: Tensor,
+    generator: torch.Generator,
+    progress: Callable[[int], None] | None = None,
 ) -> Pool:
-    """Draw ``pairs`` pairs, views of larger ``weights`` [V] more often, augment each view in its own way, and run the trunk."""
+    """Draw ``pairs`` pairs, views of larger ``weights`` [V] more often, augment each view in its own way, and run the
+    trunk."""
     chosen = _pairs(views, pairs, weights, generator)  # [2 M]
     parts: dict[str | int, list[Tensor]] = {}
     for done, index in enumerate(chosen.split(_BATCH)):
@@ -67,7 +79,12 @@ def make_pool(
         labels = on_grid(labels, *patch_grid(*images.shape[1:3]))  # the trunk sees whole cells of its coarsest stride
         shares = class_shares(labels[..., 0], len(views.names))
         instances, purity = main_instance(labels[..., 1])
-        made = {"shares": shares.half(), "classes": main_instance(labels[..., 0])[0], "instances": instances, "purity": purity.half()}
+        made = {
+            "shares": shares.half(),
+            "classes": main_instance(labels[..., 0])[0],
+            "instances": instances,
+            "purity": purity.half(),
+        }
         for name, x in (made | {stride: x.half() for stride, x in trunk(images).items()}).items():
             parts.setdefault(name, []).append(x)
         if progress:

@@ -39,8 +39,8 @@ class _DecoderTeacher(_EmbeddedTeacher):
 
 
 class EmbeddedLang(_DecoderTeacher):
-    """Words: unit vectors in MiniLM's space. Compare with :meth:`text` by cosine, nothing centred: a mean shared by all words shifts every
-    word's cosine alike and leaves the order as it is."""
+    """Words: unit vectors in MiniLM's space. Compare with :meth:`text` by cosine, nothing centred: a mean shared by all
+    words shifts every word's cosine alike and leaves the order as it is."""
 
     role: Role = "lang"
 
@@ -61,8 +61,8 @@ class EmbeddedObject(_DecoderTeacher):
 
 
 class EmbeddedDino(_EmbeddedTeacher):
-    """Visual structure: the trunk's own features at strides 8 and 16, the latter interpolated, each divided by its constant scale so that both
-    strides weigh alike. Nothing in it was trained here."""
+    """Visual structure: the trunk's own features at strides 8 and 16, the latter interpolated, each divided by its
+    constant scale so that both strides weigh alike. Nothing in it was trained here."""
 
     role: Role = "dino"
     dim = CHANNELS[8] + CHANNELS[16]
@@ -76,7 +76,9 @@ class EmbeddedDino(_EmbeddedTeacher):
         """images [B, H, W, 3] in 0..1 -> [B, h, w, 152]."""
         pyramid = self._trunk(images)
         coarse = F.interpolate(pyramid[16], scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.cat([pyramid[8] / self._scales[8], coarse / self._scales[16]], dim=1).permute(0, 2, 3, 1).contiguous()
+        return (
+            torch.cat([pyramid[8] / self._scales[8], coarse / self._scales[16]], dim=1).permute(0, 2, 3, 1).contiguous()
+        )
 
 
 def load_embedded(folder: Path) -> dict[Role, _EmbeddedTeacher]:

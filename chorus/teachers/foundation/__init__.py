@@ -1,4 +1,5 @@
-"""Foundation models as teachers: SigLIP2 (or any open_clip model), DINOv3 and DINOv2, SAM, PE-Spatial, C-RADIO. From the hub or a folder."""
+"""Foundation models as teachers: SigLIP2 (or any open_clip model), DINOv3 and DINOv2, SAM, PE-Spatial, C-RADIO. From
+the hub or a folder."""
 
 from chorus.teachers.torchvision_shim import make_torchvision_importable
 

@@ -1,4 +1,5 @@
-"""Features kept by content: the same weights, settings and image never meet the network twice, and nothing stale is ever found."""
+"""Features kept by content: the same weights, settings and image never meet the network twice, and nothing stale is
+ever found."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from chorus.teachers.foundation.wrapped import Wrapped
 class CachedTeacher(Wrapped):
     """A teacher whose patch features lie in ``folder``, one half-precision file an image, named by what they depend on.
 
-    A run that was killed goes on where it stopped, because every finished batch is on disk. First and later calls give the same
-    bits: fresh features are rounded to half as well.
+    A run that was killed goes on where it stopped, because every finished batch is on disk. First and later calls give
+    the same bits: fresh features are rounded to half as well.
     """
 
     def __init__(self, inner, folder: Path, *, batch: int = 8):

@@ -11,7 +11,8 @@ _HUB = "https://huggingface.co/"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One released model. kind: which loader reads it; vram_gb is an estimate: float32 weights, a batch of 8 in half precision."""
+    """One released model. kind: which loader reads it; vram_gb is an estimate: float32 weights, a batch of 8 in half
+    precision."""
 
     name: str
     kind: Kind
@@ -23,7 +24,7 @@ class Source:
     dim: int
     patch: int
     params_m: int  # millions
-    licence: str
+    license: str
     gated: bool = False
     vram_gb: float
 
@@ -41,36 +42,140 @@ class Source:
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _NO_WEIGHTS_TWICE = ("open_clip_config.json", "open_clip_model.safetensors", "*token*", "*.model", "*.txt", "LICENSE*")
 
-# fmt: off
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        Source(name="siglip2", kind="open_clip", roles=("lang",), repo="timm/ViT-SO400M-16-SigLIP2-512", files=_NO_WEIGHTS_TWICE, dim=1152, patch=16,
-               params_m=1136, licence="Apache-2.0", vram_gb=8.0),
-        Source(name="siglip2-base", kind="open_clip", roles=("lang",), repo="timm/ViT-B-16-SigLIP2-512", files=_NO_WEIGHTS_TWICE, dim=768, patch=16,
-               params_m=375, licence="Apache-2.0", vram_gb=3.5),
-        Source(name="siglip2-giant", kind="open_clip", roles=("lang",), repo="timm/ViT-gopt-16-SigLIP2-384", files=_NO_WEIGHTS_TWICE, dim=1536, patch=16,
-               params_m=1871, licence="Apache-2.0", vram_gb=11.0),
-        Source(name="dinov3", kind="dino", roles=("dino",), repo="facebook/dinov3-vitl16-pretrain-lvd1689m", dim=1024, patch=16, params_m=303,
-               licence="DINOv3 License", gated=True, vram_gb=3.5),
-        Source(name="dinov3-base", kind="dino", roles=("dino",), repo="facebook/dinov3-vitb16-pretrain-lvd1689m", dim=768, patch=16, params_m=86,
-               licence="DINOv3 License", gated=True, vram_gb=1.5),
-        Source(name="dinov2", kind="dino", roles=("dino",), repo="facebook/dinov2-with-registers-large", dim=1024, patch=14, params_m=304,
-               licence="Apache-2.0", vram_gb=3.5),
-        Source(name="pe-spatial", kind="perception", roles=("object",), repo="timm/vit_pe_spatial_large_patch14_448.fb", dim=1024, patch=14, params_m=303,
-               licence="Apache-2.0", vram_gb=3.5),
-        Source(name="pe-spatial-base", kind="perception", roles=("object",), repo="timm/vit_pe_spatial_base_patch16_512.fb", dim=768, patch=16, params_m=86,
-               licence="Apache-2.0", vram_gb=1.5),
-        Source(name="sam", kind="sam", roles=("object", "masks"), url=_SAM + "sam_vit_h_4b8939.pth", md5="4b8939a88964f0f4ff5f5b2642c598a6", dim=256, patch=16,
-               params_m=641, licence="Apache-2.0", vram_gb=9.0),
-        Source(name="sam-base", kind="sam", roles=("object", "masks"), url=_SAM + "sam_vit_b_01ec64.pth", md5="01ec64d29a2fca3f0661936605ae66f8", dim=256,
-               patch=16, params_m=94, licence="Apache-2.0", vram_gb=5.0),
-        Source(name="radio", kind="radio", roles=("lang", "dino", "object"), repo="nvidia/C-RADIOv4-H",
-               files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"), dim=1280, patch=16, params_m=631,
-               licence="NVIDIA Open Model License", vram_gb=5.0),
+        Source(
+            name="siglip2",
+            kind="open_clip",
+            roles=("lang",),
+            repo="timm/ViT-SO400M-16-SigLIP2-512",
+            files=_NO_WEIGHTS_TWICE,
+            dim=1152,
+            patch=16,
+            params_m=1136,
+            license="Apache-2.0",
+            vram_gb=8.0,
+        ),
+        Source(
+            name="siglip2-base",
+            kind="open_clip",
+            roles=("lang",),
+            repo="timm/ViT-B-16-SigLIP2-512",
+            files=_NO_WEIGHTS_TWICE,
+            dim=768,
+            patch=16,
+            params_m=375,
+            license="Apache-2.0",
+            vram_gb=3.5,
+        ),
+        Source(
+            name="siglip2-giant",
+            kind="open_clip",
+            roles=("lang",),
+            repo="timm/ViT-gopt-16-SigLIP2-384",
+            files=_NO_WEIGHTS_TWICE,
+            dim=1536,
+            patch=16,
+            params_m=1871,
+            license="Apache-2.0",
+            vram_gb=11.0,
+        ),
+        Source(
+            name="dinov3",
+            kind="dino",
+            roles=("dino",),
+            repo="facebook/dinov3-vitl16-pretrain-lvd1689m",
+            dim=1024,
+            patch=16,
+            params_m=303,
+            license="DINOv3 License",
+            gated=True,
+            vram_gb=3.5,
+        ),
+        Source(
+            name="dinov3-base",
+            kind="dino",
+            roles=("dino",),
+            repo="facebook/dinov3-vitb16-pretrain-lvd1689m",
+            dim=768,
+            patch=16,
+            params_m=86,
+            license="DINOv3 License",
+            gated=True,
+            vram_gb=1.5,
+        ),
+        Source(
+            name="dinov2",
+            kind="dino",
+            roles=("dino",),
+            repo="facebook/dinov2-with-registers-large",
+            dim=1024,
+            patch=14,
+            params_m=304,
+            license="Apache-2.0",
+            vram_gb=3.5,
+        ),
+        Source(
+            name="pe-spatial",
+            kind="perception",
+            roles=("object",),
+            repo="timm/vit_pe_spatial_large_patch14_448.fb",
+            dim=1024,
+            patch=14,
+            params_m=303,
+            license="Apache-2.0",
+            vram_gb=3.5,
+        ),
+        Source(
+            name="pe-spatial-base",
+            kind="perception",
+            roles=("object",),
+            repo="timm/vit_pe_spatial_base_patch16_512.fb",
+            dim=768,
+            patch=16,
+            params_m=86,
+            license="Apache-2.0",
+            vram_gb=1.5,
+        ),
+        Source(
+            name="sam",
+            kind="sam",
+            roles=("object", "masks"),
+            url=_SAM + "sam_vit_h_4b8939.pth",
+            md5="4b8939a88964f0f4ff5f5b2642c598a6",
+            dim=256,
+            patch=16,
+            params_m=641,
+            license="Apache-2.0",
+            vram_gb=9.0,
+        ),
+        Source(
+            name="sam-base",
+            kind="sam",
+            roles=("object", "masks"),
+            url=_SAM + "sam_vit_b_01ec64.pth",
+            md5="01ec64d29a2fca3f0661936605ae66f8",
+            dim=256,
+            patch=16,
+            params_m=94,
+            license="Apache-2.0",
+            vram_gb=5.0,
+        ),
+        Source(
+            name="radio",
+            kind="radio",
+            roles=("lang", "dino", "object"),
+            repo="nvidia/C-RADIOv4-H",
+            files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"),
+            dim=1280,
+            patch=16,
+            params_m=631,
+            license="NVIDIA Open Model License",
+            vram_gb=5.0,
+        ),
     )
 }
-# fmt: on
 
 PRESETS: dict[str, dict[str, str]] = {
     "paper": {"lang": "siglip2", "dino": "dinov3", "object": "pe-spatial", "masks": "sam"},

@@ -22,7 +22,9 @@ class DinoTeacher(AnySizeTeacher):
         config = net.config
         patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
         self._prefix = 1 + getattr(config, "num_register_tokens", 0)
-        super().__init__(net, role="dino", dim=config.hidden_size, mean=IMAGENET_MEAN, std=IMAGENET_STD, patch=patch, **common)
+        super().__init__(
+            net, role="dino", dim=config.hidden_size, mean=IMAGENET_MEAN, std=IMAGENET_STD, patch=patch, **common
+        )
 
     def tokens(self, pixels: Tensor) -> Tensor:
         return self.net(pixel_values=pixels).last_hidden_state[:, self._prefix :]
@@ -41,5 +43,10 @@ def load_dino(folder: Path, *, name: str, long_side: int = 0, **common) -> DinoT
                 raise InputError(folder, expected=f"a model of type {', '.join(MODEL_TYPES)}", got=config.model_type)
             net = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise InputError(folder, expected="a complete transformers model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
+            raise InputError(
+                folder,
+                expected="a complete transformers model folder",
+                got=error,
+                fix=f"Run: chorus teachers pull {name}",
+            ) from error
     return DinoTeacher(net, name=name, long_side=long_side, **common)

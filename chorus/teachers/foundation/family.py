@@ -23,13 +23,18 @@ from chorus.teachers.foundation.weights import fingerprint, resolve
 from chorus.teachers.foundation.windows import WindowedTeacher
 
 
-def load_foundation(params: TeacherParams, root: Path = Path(), *, device: torch.device | str | None = None) -> dict[Role, Teacher]:
-    """role -> teacher. root: the workspace that relative folders of the params start from; device: CUDA where there is one.
+def load_foundation(
+    params: TeacherParams, root: Path = Path(), *, device: torch.device | str | None = None
+) -> dict[Role, Teacher]:
+    """role -> teacher. root: the workspace that relative folders of the params start from; device: CUDA where there is
+    one.
 
     Raises MissingError with the command to run where weights are absent; nothing is downloaded here.
     """
     if params.foundation.lang_mode not in ("patches", "masks"):
-        raise ParamsError("teachers.foundation.lang_mode", expected="patches or masks", got=repr(params.foundation.lang_mode))
+        raise ParamsError(
+            "teachers.foundation.lang_mode", expected="patches or masks", got=repr(params.foundation.lang_mode)
+        )
     builder = _Builder(params, Path(root), device)
     return {role: builder.teacher(role) for role in ROLES}
 
@@ -43,17 +48,24 @@ class _Builder:
         self._trunks: dict[Path, RadioTrunk] = {}
 
     def teacher(self, role: Role) -> Teacher:
-        """The role's teacher. Raises ParamsError when the model named fills another role, MissingError when its weights are absent."""
+        """The role's teacher. Raises ParamsError when the model named fills another role, MissingError when its weights
+        are absent."""
         name = getattr(self._all, role)
         path = resolve(name, self._weights, role=role)
         teacher = self._load(role, path, name=label(name))
         if teacher.role != role:
-            raise ParamsError(f"teachers.foundation.{role}", expected=f"a model for the role '{role}'", got=f"'{name}', which fills '{teacher.role}'")
+            raise ParamsError(
+                f"teachers.foundation.{role}",
+                expected=f"a model for the role '{role}'",
+                got=f"'{name}', which fills '{teacher.role}'",
+            )
         if role == "lang" and self._all.lang_mode == "masks":
             return self._mask_pooled(teacher)
         if self._all.window:
             teacher = WindowedTeacher(teacher, window=self._all.window, overlap=self._all.overlap)
-        return CachedTeacher(teacher, self._root / self._all.cache, batch=self._all.batch) if self._all.cache else teacher
+        return (
+            CachedTeacher(teacher, self._root / self._all.cache, batch=self._all.batch) if self._all.cache else teacher
+        )
 
     def _load(self, role: Role, path: Path, *, name: str):
         common = {"name": name, "fingerprint": fingerprint(path), "device": self._device, "half": self._all.half}
@@ -79,10 +91,19 @@ class _Builder:
 
     def _mask_pooled(self, lang) -> MaskPooledTeacher:
         if not hasattr(lang, "embed"):
-            raise ParamsError("teachers.foundation.lang_mode", expected="patches for this language teacher", got="masks", fix="Masks need an open_clip model.")
+            raise ParamsError(
+                "teachers.foundation.lang_mode",
+                expected="patches for this language teacher",
+                got="masks",
+                fix="Masks need an open_clip model.",
+            )
         path = resolve(self._all.masks, self._weights, role="masks")
-        masks = SamMasks(load_sam(path), self._all.mask, fingerprint=fingerprint(path), device=self._device, half=self._all.half)
-        return MaskPooledTeacher(lang, masks, batch=4 * self._all.batch, cache=self._root / self._all.cache if self._all.cache else None)
+        masks = SamMasks(
+            load_sam(path), self._all.mask, fingerprint=fingerprint(path), device=self._device, half=self._all.half
+        )
+        return MaskPooledTeacher(
+            lang, masks, batch=4 * self._all.batch, cache=self._root / self._all.cache if self._all.cache else None
+        )
 
 
 def kind_of(path: Path) -> str:
@@ -98,7 +119,11 @@ def kind_of(path: Path) -> str:
         return "perception"
     if "adaptor_configs" in config or "auto_map" in config:
         return "radio"
-    raise MissingError(path, expected="a model of open_clip, DINO, timm, segment-anything or C-RADIO", got=f"model_type {config.get('model_type')!r}")
+    raise MissingError(
+        path,
+        expected="a model of open_clip, DINO, timm, segment-anything or C-RADIO",
+        got=f"model_type {config.get('model_type')!r}",
+    )
 
 
 def label(name: str) -> str:

@@ -1,4 +1,5 @@
-"""The object-aware teacher of the paper: PE-Spatial (Perception Encoder tuned on SAM's features), as timm carries it."""
+"""The object-aware teacher of the paper: PE-Spatial (Perception Encoder tuned on SAM's features), as timm carries
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from chorus.teachers.foundation.weights import one_of, quiet
 
 
 class PerceptionTeacher(AnySizeTeacher):
-    """The normalised patch tokens of the last block, class token dropped. Reads any size (rotary and interpolated positions)."""
+    """The normalised patch tokens of the last block, class token dropped. Reads any size (rotary and interpolated
+    positions)."""
 
     def __init__(self, net: nn.Module, **common):
         pixels = net.pretrained_cfg
@@ -34,7 +36,11 @@ def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) ->
         try:
             net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, dynamic_img_size=True)
         except (RuntimeError, OSError, KeyError, TypeError, SafetensorError) as error:
-            raise InputError(folder, expected="a complete timm model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
+            raise InputError(
+                folder, expected="a complete timm model folder", got=error, fix=f"Run: chorus teachers pull {name}"
+            ) from error
     if not hasattr(net, "num_prefix_tokens"):
-        raise InputError(folder, expected="a vision transformer", got=type(net).__name__, fix="Use a vit_pe_spatial_* model.")
+        raise InputError(
+            folder, expected="a vision transformer", got=type(net).__name__, fix="Use a vit_pe_spatial_* model."
+        )
     return PerceptionTeacher(net, name=name, long_side=long_side, **common)

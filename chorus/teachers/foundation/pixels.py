@@ -11,7 +11,8 @@ HALF_MEAN, HALF_STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
 def to_pixels(images: Tensor, size: tuple[int, int], *, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Images [B, H, W, 3] in 0..1 to normalised pixels [B, 3, h, w] of ``size`` (h, w), resampled bicubically (aspect ratio not kept)."""
+    """Images [B, H, W, 3] in 0..1 to normalised pixels [B, 3, h, w] of ``size`` (h, w), resampled bicubically (aspect
+    ratio not kept)."""
     pixels = images.permute(0, 3, 1, 2).float()
     if tuple(pixels.shape[-2:]) != tuple(size):
         pixels = F.interpolate(pixels, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(0.0, 1.0)
@@ -21,9 +22,11 @@ def to_pixels(images: Tensor, size: tuple[int, int], *, mean: tuple[float, ...],
 
 
 def whole_patches(height: int, width: int, *, patch: int, long_side: int = 0) -> tuple[int, int]:
-    """The image size (h, w) nearest to the given one that is cut into whole patches; its longer side is ``long_side`` pixels when set.
+    """The image size (h, w) nearest to the given one that is cut into whole patches; its longer side is ``long_side``
+    pixels when set.
 
-    Rounding each side by itself keeps patch k at k / rows of the image's height, so patch maps and images share their corners.
+    Rounding each side by itself keeps patch k at k / rows of the image's height, so patch maps and images share their
+    corners.
     """
     factor = long_side / max(height, width) if long_side else 1.0
     return tuple(max(1, round(side * factor / patch)) * patch for side in (height, width))

@@ -17,7 +17,8 @@ from chorus.teachers.masks import MaskTargets, label_map, pool_masks
 
 
 class MaskPooledTeacher:
-    """A language teacher that answers by mask (:meth:`pooled`). It also speaks the patch protocol, averaging the map over cells of ``cell`` pixels.
+    """A language teacher that answers by mask (:meth:`pooled`). It also speaks the patch protocol, averaging the map
+    over cells of ``cell`` pixels.
 
     cache: a folder to keep each image's masks and vectors in, by content; None keeps nothing.
     """
@@ -45,7 +46,8 @@ class MaskPooledTeacher:
         return max(1, height // self.cell), max(1, width // self.cell)
 
     def features(self, images: Tensor) -> Tensor:
-        """[B, rows, cols, dim]: the mean over each cell's masked pixels, L2-normalised by mask; zeros where a cell has none."""
+        """[B, rows, cols, dim]: the mean over each cell's masked pixels, L2-normalised by mask; zeros where a cell has
+        none."""
         rows, cols = self.patch_grid(*images.shape[1:3])
         return torch.stack([_cell_means(self._one(image), rows, cols) for image in images]).to(images.device)
 
@@ -55,7 +57,9 @@ class MaskPooledTeacher:
             return MaskTargets.load(path)
         masks = self._masks(image)
         labels, visible = label_map(masks)
-        vectors = pool_masks(self._lang, image.to(self._lang.device), masks, size=self._lang.input_size(0, 0), batch=self._batch)
+        vectors = pool_masks(
+            self._lang, image.to(self._lang.device), masks, size=self._lang.input_size(0, 0), batch=self._batch
+        )
         targets = MaskTargets(labels=torch.from_numpy(labels)[None], vectors=vectors[torch.from_numpy(visible)].half())
         if path is not None:
             with atomic_file(path) as temporary:
@@ -63,7 +67,9 @@ class MaskPooledTeacher:
         return targets
 
     def _path(self, image: Tensor) -> Path:
-        key = hashlib.sha256(json.dumps([self.fingerprint, self.settings], sort_keys=True, default=str).encode()).hexdigest()
+        key = hashlib.sha256(
+            json.dumps([self.fingerprint, self.settings], sort_keys=True, default=str).encode()
+        ).hexdigest()
         digest = hashlib.sha256(f"{key} {tuple(image.shape)}".encode() + image.cpu().contiguous().numpy().tobytes())
         return self._cache / key[:16] / f"{digest.hexdigest()}.safetensors"
 

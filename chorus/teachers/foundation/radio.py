@@ -1,7 +1,8 @@
 """C-RADIO: one trunk that learnt from several foundation models fills all three roles in a single forward pass.
 
-Its adaptors exist only as Python code inside the model's repository, and loading it runs that code on this machine with the user's rights.
-It is therefore off unless ``teachers.foundation.trust_remote_code`` says otherwise; pull the model, read its ``*.py`` files, then decide.
+Its adaptors exist only as Python code inside the model's repository, and loading it runs that code on this machine with
+the user's rights. It is therefore off unless ``teachers.foundation.trust_remote_code`` says otherwise; pull the model,
+read its ``*.py`` files, then decide.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class RadioTrunk(nn.Module):
         return int(self.model.patch_size)
 
     def forward(self, pixels: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """pixels [B, 3, h, w] in 0..1 -> adaptor name -> (summary [B, S], patch features [B, P, C]); 'backbone' among them."""
+        """pixels [B, 3, h, w] in 0..1 -> adaptor name -> (summary [B, S], patch features [B, P, C]); 'backbone' among
+        them."""
         if self._last is None or self._last[0].shape != pixels.shape or not torch.equal(self._last[0], pixels):
             self._last = (pixels, self.model(pixels))
         return self._last[1]
@@ -44,8 +46,8 @@ class RadioTrunk(nn.Module):
 class RadioTeacher(VisionTeacher):
     """One adaptor's patch features. The trunk normalises by itself and reads any size in whole patches.
 
-    For words the patches go through the adaptor's *summary* head: that head, not the patch head, was trained to end in the space of the
-    text tower (RayFronts, arXiv 2504.06994; RADSeg, arXiv 2511.19704).
+    For words the patches go through the adaptor's *summary* head: that head, not the patch head, was trained to end in
+    the space of the text tower (RayFronts, arXiv 2504.06994; RADSeg, arXiv 2511.19704).
     """
 
     def __init__(self, trunk: RadioTrunk, *, role: Role, text: OpenClipTeacher | None = None, **common):
@@ -65,7 +67,8 @@ class RadioTeacher(VisionTeacher):
         return rows // self.net.patch, cols // self.net.patch
 
     def patches(self, pixels: Tensor) -> Tensor:
-        """Pixels [B, 3, h, w] -> [B, rows, cols, dim] through this role's adaptor; of lang through the head that meets words."""
+        """Pixels [B, 3, h, w] -> [B, rows, cols, dim] through this role's adaptor; of lang through the head that meets
+        words."""
         out = self.net(pixels)
         if self.role == "lang":
             found = self.net.model.adaptors[self._adaptor].head_mlp(out["backbone"][1])
@@ -76,15 +79,25 @@ class RadioTeacher(VisionTeacher):
     def text(self, prompts: list[str]) -> Tensor:
         """[T, dim] L2-normalised, by the text tower the language adaptor learnt from."""
         if self._text is None:
-            raise MissingError(self.name, expected="a text tower", got="none loaded", fix="Run: chorus teachers pull siglip2-giant")
+            raise MissingError(
+                self.name, expected="a text tower", got="none loaded", fix="Run: chorus teachers pull siglip2-giant"
+            )
         return F.normalize(self._text.text(prompts), dim=-1)
 
 
 def load_radio(folder: Path, *, trust_remote_code: bool) -> RadioTrunk:
     """Read a C-RADIO repository with its three adaptors switched on. Raises InputError unless its code may run."""
     if not trust_remote_code:
-        fix = f"Read the *.py files in {folder}, then set teachers.foundation.trust_remote_code: true, or name other teachers."
-        raise InputError("teacher 'radio'", expected="leave to run the code in its repository", got="trust_remote_code: false", fix=fix)
+        fix = (
+            f"Read the *.py files in {folder}, then set teachers.foundation.trust_remote_code: true, or name "
+            f"other teachers."
+        )
+        raise InputError(
+            "teacher 'radio'",
+            expected="leave to run the code in its repository",
+            got="trust_remote_code: false",
+            fix=fix,
+        )
     from transformers import AutoConfig, AutoModel
 
     one_of(folder, ["config.json"])
@@ -93,6 +106,18 @@ def load_radio(folder: Path, *, trust_remote_code: bool) -> RadioTrunk:
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
             config.adaptor_names = list(ADAPTORS.values())
-            return RadioTrunk(AutoModel.from_pretrained(folder, config=config, trust_remote_code=True, local_files_only=True))
-        except (ImportError, OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:  # its code, its packages or its weights
-            raise InputError(folder, expected="a complete C-RADIO repository", got=error, fix="Run: chorus teachers pull radio") from error
+            return RadioTrunk(
+                AutoModel.from_pretrained(folder, config=config, trust_remote_code=True, local_files_only=True)
+            )
+        except (
+            ImportError,
+            OSError,
+            ValueError,
+            RuntimeError,
+            KeyError,
+            AttributeError,
+            SafetensorError,
+        ) as error:  # its code, its packages or its weights
+            raise InputError(
+                folder, expected="a complete C-RADIO repository", got=error, fix="Run: chorus teachers pull radio"
+            ) from error

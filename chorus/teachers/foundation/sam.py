@@ -1,4 +1,5 @@
-"""SAM as segment-anything publishes it: image-encoder features as an object-aware teacher, and the network behind automatic masks."""
+"""SAM as segment-anything publishes it: image-encoder features as an object-aware teacher, and the network behind
+automatic masks."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ SAM_MEAN, SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of 0..
 class SamTeacher(VisionTeacher):
     """The image encoder's output (256 channels), padding cut off.
 
-    The encoder reads squares only. The longer side fills it, the shorter one is rounded to whole patches and padded below as SAM does.
+    The encoder reads squares only. The longer side fills it, the shorter one is rounded to whole patches and padded
+    below as SAM does.
     """
 
     def __init__(self, sam: nn.Module, **common):
@@ -45,7 +47,8 @@ class SamTeacher(VisionTeacher):
 
 
 def load_sam(path: Path) -> nn.Module:
-    """A segment-anything network from its released checkpoint (``sam_vit_*.pth``), or from a folder holding one (.pth or .safetensors).
+    """A segment-anything network from its released checkpoint (``sam_vit_*.pth``), or from a folder holding one (.pth
+    or .safetensors).
 
     Its sizes are read off the weights, so ViT-B, -L and -H, and any other Sam, load by the same call.
     """
@@ -55,7 +58,9 @@ def load_sam(path: Path) -> nn.Module:
         sam = build_sam(weights)
         sam.load_state_dict(weights)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(path, expected="the weights of a segment-anything model", got=error, fix="Run: chorus teachers pull sam") from error
+        raise InputError(
+            path, expected="the weights of a segment-anything model", got=error, fix="Run: chorus teachers pull sam"
+        ) from error
     return sam.eval().requires_grad_(False)
 
 
@@ -72,8 +77,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 def build_sam(weights: dict[str, Tensor]) -> nn.Module:
     """An empty Sam of the sizes the weights have.
 
-    Heads follow from the length of the relative-position tables (one row per head channel), windowed blocks from their number
-    (2 window - 1 rows); a global block's table covers the whole grid.
+    Heads follow from the length of the relative-position tables (one row per head channel), windowed blocks from their
+    number (2 window - 1 rows); a global block's table covers the whole grid.
     """
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
@@ -108,12 +113,20 @@ def build_sam(weights: dict[str, Tensor]) -> nn.Module:
     iou = "mask_decoder.iou_prediction_head.layers."
     decoder = MaskDecoder(
         num_multimask_outputs=shape["mask_decoder.mask_tokens.weight"][0] - 1,
-        transformer=TwoWayTransformer(depth=_count(shape, "mask_decoder.transformer.layers."), embedding_dim=prompt, mlp_dim=mlp, num_heads=8),
+        transformer=TwoWayTransformer(
+            depth=_count(shape, "mask_decoder.transformer.layers."), embedding_dim=prompt, mlp_dim=mlp, num_heads=8
+        ),
         transformer_dim=prompt,
         iou_head_depth=_count(shape, iou),
         iou_head_hidden_dim=shape[iou + "0.weight"][0],
     )
-    return Sam(image_encoder=encoder, prompt_encoder=prompts, mask_decoder=decoder, pixel_mean=list(SAM_MEAN), pixel_std=list(SAM_STD))
+    return Sam(
+        image_encoder=encoder,
+        prompt_encoder=prompts,
+        mask_decoder=decoder,
+        pixel_mean=list(SAM_MEAN),
+        pixel_std=list(SAM_STD),
+    )
 
 
 def _count(shape: dict, prefix: str) -> int:

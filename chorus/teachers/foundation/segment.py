@@ -13,12 +13,20 @@ from chorus.teachers.nms import PackedMasks, box_nms, concatenate, mask_nms, pac
 class SamMasks:
     """Masks of a whole image, best first.
 
-    The filters are those of segment-anything's generator on one crop: predicted quality, stability under a shift of the threshold, box
-    suppression, then small islands and holes; ``mask_nms`` below 1 adds suppression by the masks themselves.
+    The filters are those of segment-anything's generator on one crop: predicted quality, stability under a shift of the
+    threshold, box suppression, then small islands and holes; ``mask_nms`` below 1 adds suppression by the masks
+    themselves.
     """
 
     def __init__(
-        self, sam: nn.Module, params: MaskParams, *, fingerprint: str = "", device: torch.device | str | None = None, half: bool = True, points: int = 64
+        self,
+        sam: nn.Module,
+        params: MaskParams,
+        *,
+        fingerprint: str = "",
+        device: torch.device | str | None = None,
+        half: bool = True,
+        points: int = 64,
     ):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.params, self.fingerprint = params, fingerprint
@@ -37,7 +45,10 @@ class SamMasks:
             predictor.set_image(picture)
         predictor.features = predictor.features.float()
         grid = build_point_grid(self.params.points_per_side) * np.array(picture.shape[1::-1])
-        found = [self._ask(predictor, grid[i : i + self._points], picture.shape[:2]) for i in range(0, len(grid), self._points)]
+        found = [
+            self._ask(predictor, grid[i : i + self._points], picture.shape[:2])
+            for i in range(0, len(grid), self._points)
+        ]
         masks, quality = concatenate([m for m, _ in found]), np.concatenate([q for _, q in found])
         kept = box_nms(_sam_boxes(masks), quality, self.params.box_nms)
         masks, quality = masks.select(kept), quality[kept]
@@ -51,7 +62,9 @@ class SamMasks:
 
         coords = torch.as_tensor(predictor.transform.apply_coords(points, shape), device=self.device)
         labels = torch.ones(len(coords), dtype=torch.int, device=self.device)
-        logits, quality, _ = predictor.predict_torch(coords[:, None], labels[:, None], multimask_output=True, return_logits=True)
+        logits, quality, _ = predictor.predict_torch(
+            coords[:, None], labels[:, None], multimask_output=True, return_logits=True
+        )
         logits, quality = logits.flatten(0, 1), quality.flatten(0, 1)
         good = quality > self.params.pred_iou
         logits, quality = logits[good], quality[good]

@@ -1,4 +1,5 @@
-"""Language teachers of open_clip: SigLIP2, CLIP, MobileCLIP and any other tower that can be asked about one patch at a time."""
+"""Language teachers of open_clip: SigLIP2, CLIP, MobileCLIP and any other tower that can be asked about one patch at a
+time."""
 
 from __future__ import annotations
 
@@ -20,10 +21,11 @@ CONFIG = "open_clip_config.json"
 class OpenClipTeacher(VisionTeacher):
     """Patch features in the space of the text tower.
 
-    Only the pooled embedding of such a model was trained to agree with words. Each patch is therefore taken through the tower's own last
-    pooling step *as though it were the whole image*: attention pooling over one token (SigLIP), the last block with attention over one
-    token (CLIP; the value path of MaskCLIP, arXiv 2112.01071), or the head on one cell of the map (MobileCLIP). For an image of one
-    patch this is the library's own embedding, and for mean-pooled towers the mean over patches is.
+    Only the pooled embedding of such a model was trained to agree with words. Each patch is therefore taken through the
+    tower's own last pooling step *as though it were the whole image*: attention pooling over one token (SigLIP), the
+    last block with attention over one token (CLIP; the value path of MaskCLIP, arXiv 2112.01071), or the head on one
+    cell of the map (MobileCLIP). For an image of one patch this is the library's own embedding, and for mean-pooled
+    towers the mean over patches is.
     """
 
     def __init__(self, model: nn.Module, tokenizer, **common):
@@ -61,29 +63,42 @@ class OpenClipTeacher(VisionTeacher):
 
     @torch.no_grad()
     def text(self, prompts: list[str]) -> Tensor:
-        """[T, dim] L2-normalised embeddings of the prompts, through the tokenizer and text tower of the same checkpoint."""
+        """[T, dim] L2-normalised embeddings of the prompts, through the tokenizer and text tower of the same
+        checkpoint."""
         batches = [self._tokenizer(list(prompts[i : i + 256])).to(self.device) for i in range(0, len(prompts), 256)]
         with self.precision():
             return torch.cat([F.normalize(self.net.encode_text(tokens).float(), dim=-1) for tokens in batches]).cpu()
 
 
 def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
-    """Read a model folder as open_clip releases it: open_clip_config.json, the weights, and the tokenizer's files where the config names one."""
+    """Read a model folder as open_clip releases it: open_clip_config.json, the weights, and the tokenizer's files where
+    the config names one."""
     import open_clip
 
     one_of(folder, [CONFIG])
-    one_of(folder, ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "*.safetensors", "open_clip_pytorch_model.bin"])
+    one_of(
+        folder,
+        [
+            "open_clip_model.safetensors",
+            "open_clip_pytorch_model.safetensors",
+            "*.safetensors",
+            "open_clip_pytorch_model.bin",
+        ],
+    )
     with quiet():
         try:
             model = open_clip.create_model(f"local-dir:{folder}")
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
         except (ValueError, RuntimeError, OSError, SafetensorError) as error:
-            raise InputError(folder, expected="a complete open_clip model folder", got=error, fix=f"Run: chorus teachers pull {name}") from error
+            raise InputError(
+                folder, expected="a complete open_clip model folder", got=error, fix=f"Run: chorus teachers pull {name}"
+            ) from error
     return OpenClipTeacher(model, tokenizer, name=name, **common)
 
 
 def hub_id(name: str) -> str | None:
-    """The hub repository of open_clip's ``MODEL:TAG`` (CLIP and MobileCLIP by name), or None where it is no such name."""
+    """The hub repository of open_clip's ``MODEL:TAG`` (CLIP and MobileCLIP by name), or None where it is no such
+    name."""
 
     model, _, tag = name.partition(":")
     if not tag:
@@ -93,7 +108,9 @@ def hub_id(name: str) -> str | None:
     config = open_clip.get_pretrained_cfg(model, tag) or {}
     if not config.get("hf_hub"):
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "no tags"
-        raise MissingError(f"teacher '{name}'", expected="a MODEL:TAG of open_clip with a hub repository", got=f"{model} has {tags}")
+        raise MissingError(
+            f"teacher '{name}'", expected="a MODEL:TAG of open_clip with a hub repository", got=f"{model} has {tags}"
+        )
     return config["hf_hub"].rstrip("/")
 
 
@@ -110,16 +127,26 @@ def _timm_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
         alone = patches.reshape(-1, 1, patches.shape[-1])
         include = getattr(trunk, "pool_include_prefix", getattr(trunk, "attn_pool", None) is not None)
         if prefix and trunk.global_pool != "token" and not include:  # the pooling will cut these off again
-            alone = torch.cat([tokens[:, None, :prefix].expand(-1, patches.shape[1], -1, -1).flatten(0, 1), alone], dim=1)
+            alone = torch.cat(
+                [tokens[:, None, :prefix].expand(-1, patches.shape[1], -1, -1).flatten(0, 1), alone], dim=1
+            )
     return visual.head(trunk.forward_head(alone)).unflatten(0, (batch, -1))
 
 
 def _clip_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
-    """[B, P, dim]: all blocks but the last on the whole image, the last one on each patch alone, then the projection."""
+    """[B, P, dim]: all blocks but the last on the whole image, the last one on each patch alone, then the
+    projection."""
     if getattr(visual, "attn_pool", None) is not None or not hasattr(visual, "transformer"):
-        raise InputError(type(visual).__name__, expected="a tower with a class token", got="another pooling", fix="Use a SigLIP2 or CLIP model.")
+        raise InputError(
+            type(visual).__name__,
+            expected="a tower with a class token",
+            got="another pooling",
+            fix="Use a SigLIP2 or CLIP model.",
+        )
     blocks = visual.transformer.resblocks
-    before = visual.forward_intermediates(pixels, indices=[len(blocks) - 2], output_fmt="NLC", intermediates_only=True)["image_intermediates"][0]
+    before = visual.forward_intermediates(pixels, indices=[len(blocks) - 2], output_fmt="NLC", intermediates_only=True)[
+        "image_intermediates"
+    ][0]
     alone = before.reshape(-1, 1, before.shape[-1])  # [B P, 1, C]
     last = blocks[-1](alone if visual.transformer.batch_first else alone.transpose(0, 1)).reshape(before.shape)
     return visual.ln_post(last) @ visual.proj

@@ -1,4 +1,5 @@
-"""Tiny untrained models of the released classes, written in the released file layouts: to rehearse a foundation run without its weights.
+"""Tiny untrained models of the released classes, written in the released file layouts: to rehearse a foundation run
+without its weights.
 
 Their features mean nothing. Everything else - loading, shapes, caching, masks, lifting - is the real thing.
 """
@@ -13,11 +14,14 @@ import torch
 from chorus.teachers.foundation.siglip import CONFIG
 from chorus.teachers.foundation.weights import quiet
 
-_WORDS = "this is a the of wall floor ceiling chair table sofa bed lamp door window sink piano cabinet shelf plant picture".split()
+_WORDS = (
+    "this is a the of wall floor ceiling chair table sofa bed lamp door window sink piano cabinet shelf plant picture"
+).split()
 
 
 def write_standins(folder: Path, *, seed: int = 0) -> dict[str, str]:
-    """Write one model for each of lang, dino, object, masks and return their paths by that name, as ``teachers.foundation`` wants them."""
+    """Write one model for each of lang, dino, object, masks and return their paths by that name, as
+    ``teachers.foundation`` wants them."""
 
     places = {name: Path(folder) / name for name in ("lang", "dino", "object", "masks")}
     with torch.random.fork_rng(devices=[]), quiet():
@@ -29,14 +33,35 @@ def write_standins(folder: Path, *, seed: int = 0) -> dict[str, str]:
     return {name: str(place) for name, place in places.items()}
 
 
-def write_open_clip(folder: Path, *, vision: dict | None = None, hub_tokenizer: bool = True, dim: int = 48, custom: bool = True) -> None:
-    """open_clip's layout. vision: its vision_cfg; the default is SigLIP's arrangement, a ViT pooled by attention. No hub_tokenizer: CLIP's own."""
+def write_open_clip(
+    folder: Path, *, vision: dict | None = None, hub_tokenizer: bool = True, dim: int = 48, custom: bool = True
+) -> None:
+    """open_clip's layout. vision: its vision_cfg; the default is SigLIP's arrangement, a ViT pooled by attention. No
+    hub_tokenizer: CLIP's own."""
     import open_clip
     from safetensors.torch import save_file
 
-    vision = vision or {"timm_model_name": "test_vit3", "timm_model_pretrained": False, "timm_pool": "map", "timm_proj": "linear", "image_size": 160}
-    text = {"context_length": 64, "vocab_size": len(_WORDS) + 3, "width": 32, "heads": 2, "layers": 2, "no_causal_mask": True, "pool_type": "last"}
-    text = {**text, "hf_tokenizer_name": "local"} if hub_tokenizer else {**text, "context_length": 77, "vocab_size": 49408, "pool_type": "argmax"}
+    vision = vision or {
+        "timm_model_name": "test_vit3",
+        "timm_model_pretrained": False,
+        "timm_pool": "map",
+        "timm_proj": "linear",
+        "image_size": 160,
+    }
+    text = {
+        "context_length": 64,
+        "vocab_size": len(_WORDS) + 3,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+        "no_causal_mask": True,
+        "pool_type": "last",
+    }
+    text = (
+        {**text, "hf_tokenizer_name": "local"}
+        if hub_tokenizer
+        else {**text, "context_length": 77, "vocab_size": 49408, "pool_type": "argmax"}
+    )
     config = {"embed_dim": dim, "vision_cfg": vision, "text_cfg": text, "custom_text": custom}
     folder.mkdir(parents=True, exist_ok=True)
     pixels = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
@@ -55,16 +80,27 @@ def write_dinov3(folder: Path, *, dim: int = 32, registers: int = 4) -> None:
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     sizes = {"hidden_size": dim, "intermediate_size": 2 * dim, "num_hidden_layers": 2, "num_attention_heads": 2}
-    DINOv3ViTModel(DINOv3ViTConfig(**sizes, num_register_tokens=registers, patch_size=16, initializer_range=0.2)).save_pretrained(folder)
+    DINOv3ViTModel(
+        DINOv3ViTConfig(**sizes, num_register_tokens=registers, patch_size=16, initializer_range=0.2)
+    ).save_pretrained(folder)
 
 
 def write_dinov2(folder: Path, *, dim: int = 32, registers: int = 0) -> None:
     """transformers' layout of DINOv2, with registers or without."""
     from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-    sizes = {"hidden_size": dim, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 70, "mlp_ratio": 2}
+    sizes = {
+        "hidden_size": dim,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": 14,
+        "image_size": 70,
+        "mlp_ratio": 2,
+    }
     if registers:
-        Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**sizes, num_register_tokens=registers)).save_pretrained(folder)
+        Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**sizes, num_register_tokens=registers)).save_pretrained(
+            folder
+        )
     else:
         Dinov2Model(Dinov2Config(**sizes)).save_pretrained(folder)
 
@@ -80,19 +116,36 @@ def write_perception(folder: Path, *, dim: int = 36) -> None:
 
 
 def write_sam(folder: Path, *, grid: int = 8) -> None:
-    """segment-anything's layout: one checkpoint, here of a network that sees ``16 grid`` pixels and has every part of the real one."""
+    """segment-anything's layout: one checkpoint, here of a network that sees ``16 grid`` pixels and has every part of
+    the real one."""
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
     from chorus.teachers.foundation.sam import SAM_MEAN, SAM_STD
 
     side, prompt = 16 * grid, 32
     encoder = ImageEncoderViT(
-        img_size=side, embed_dim=32, depth=3, num_heads=2, mlp_ratio=2, out_chans=prompt, use_rel_pos=True, window_size=3, global_attn_indexes=(1,)
+        img_size=side,
+        embed_dim=32,
+        depth=3,
+        num_heads=2,
+        mlp_ratio=2,
+        out_chans=prompt,
+        use_rel_pos=True,
+        window_size=3,
+        global_attn_indexes=(1,),
     )
-    prompts = PromptEncoder(embed_dim=prompt, image_embedding_size=(grid, grid), input_image_size=(side, side), mask_in_chans=8)
+    prompts = PromptEncoder(
+        embed_dim=prompt, image_embedding_size=(grid, grid), input_image_size=(side, side), mask_in_chans=8
+    )
     transformer = TwoWayTransformer(depth=2, embedding_dim=prompt, mlp_dim=64, num_heads=8)
     decoder = MaskDecoder(transformer_dim=prompt, transformer=transformer, iou_head_depth=3, iou_head_hidden_dim=32)
-    sam = Sam(image_encoder=encoder, prompt_encoder=prompts, mask_decoder=decoder, pixel_mean=list(SAM_MEAN), pixel_std=list(SAM_STD))
+    sam = Sam(
+        image_encoder=encoder,
+        prompt_encoder=prompts,
+        mask_decoder=decoder,
+        pixel_mean=list(SAM_MEAN),
+        pixel_std=list(SAM_STD),
+    )
     with torch.no_grad():  # loud enough that points and pictures make a difference, and every mask is thought good
         for name, parameter in sam.named_parameters():
             if parameter.ndim > 1:

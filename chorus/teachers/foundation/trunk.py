@@ -13,7 +13,8 @@ from chorus.teachers.foundation.pixels import to_pixels, whole_patches
 
 
 class VisionTeacher:
-    """A frozen network behind the Teacher protocol. A subclass says which size it reads and how a batch of pixels becomes patches.
+    """A frozen network behind the Teacher protocol. A subclass says which size it reads and how a batch of pixels
+    becomes patches.
 
     fingerprint: a content hash of the weights; with :attr:`settings` it keys every cached feature.
     """
@@ -40,7 +41,13 @@ class VisionTeacher:
     @property
     def settings(self) -> dict:
         """Everything besides the weights and the image that the features depend on, plain JSON."""
-        return {"teacher": type(self).__name__, "mean": self.mean, "std": self.std, "precision": str(self._dtype), "size": self.input_size(480, 640)}
+        return {
+            "teacher": type(self).__name__,
+            "mean": self.mean,
+            "std": self.std,
+            "precision": str(self._dtype),
+            "size": self.input_size(480, 640),
+        }
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -76,7 +83,8 @@ class VisionTeacher:
 
 
 class AnySizeTeacher(VisionTeacher):
-    """A vision transformer that reads images at their own size, rounded to whole patches, or with their longer side at ``long_side`` pixels."""
+    """A vision transformer that reads images at their own size, rounded to whole patches, or with their longer side at
+    ``long_side`` pixels."""
 
     def __init__(self, net: nn.Module, *, patch: int, long_side: int = 0, **common):
         self._patch, self._long_side = patch, long_side

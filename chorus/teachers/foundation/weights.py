@@ -1,4 +1,5 @@
-"""Weights on disk: fetched once, resumable, checked, with the licence recorded beside them; and found again without a network."""
+"""Weights on disk: fetched once, resumable, checked, with the licence recorded beside them; and found again without a
+network."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Pulled:
 
     name: str
     folder: Path
-    licence: str
+    license: str
     bytes: int
     fresh: bool  # False: it was there already and its checksums hold
 
@@ -41,24 +42,31 @@ class Listed:
     here: bool
     intact: bool | None  # None where no checksum was recorded
     megabytes: float  # on disk, or the expected download
-    licence: str
+    license: str
     gated: bool
     presets: tuple[str, ...]
     folder: Path
 
 
 def pull(names: list[str], folder: Path, *, say=print) -> list[Pulled]:
-    """Fetch models of the catalogue, hub ids (``org/name``) or open_clip names (``MODEL:TAG``) into ``folder``; complete ones are left alone.
+    """Fetch models of the catalogue, hub ids (``org/name``) or open_clip names (``MODEL:TAG``) into ``folder``;
+    complete ones are left alone.
 
-    A broken download is taken up where it stopped. Raises MissingError: unknown name, terms not accepted, no network, or a checksum that differs.
+    A broken download is taken up where it stopped. Raises MissingError: unknown name, terms not accepted, no network,
+    or a checksum that differs.
     """
     sources = [source_of(name) for name in names]
     return [_pull(source, Path(folder) / folder_name(source.name), say) for source in sources]
 
 
 def list_teachers(folder: Path, *, verify: bool = False) -> list[Listed]:
-    """What the catalogue knows and what lies in ``folder``, models fetched by other names included. verify: read every file and compare its checksum."""
-    others = [path.name for path in sorted(Path(folder).glob("*")) if path.is_dir() and path.name not in SOURCES and (path / RECORD).exists()]
+    """What the catalogue knows and what lies in ``folder``, models fetched by other names included. verify: read every
+    file and compare its checksum."""
+    others = [
+        path.name
+        for path in sorted(Path(folder).glob("*"))
+        if path.is_dir() and path.name not in SOURCES and (path / RECORD).exists()
+    ]
     rows = []
     for name in [*SOURCES, *others]:
         place, record = Path(folder) / name, _record(Path(folder) / name)
@@ -71,7 +79,7 @@ def list_teachers(folder: Path, *, verify: bool = False) -> list[Listed]:
                 here=here,
                 intact=_intact(place, record, verify) if here and record else None,
                 megabytes=_bytes(place) / 1e6 if here else (known.gigabytes * 1e3 if known else 0.0),
-                licence=record.get("licence") or (known.licence if known else "unknown"),
+                license=record.get("license") or (known.license if known else "unknown"),
                 gated=bool(known and known.gated),
                 presets=tuple(presets_of(name)),
                 folder=place,
@@ -81,7 +89,8 @@ def list_teachers(folder: Path, *, verify: bool = False) -> list[Listed]:
 
 
 def resolve(name: str, folder: Path, *, role: str) -> Path:
-    """The folder (or file) that holds a model: a path as it is, or the place :func:`pull` puts that name in. Raises MissingError with what to do."""
+    """The folder (or file) that holds a model: a path as it is, or the place :func:`pull` puts that name in. Raises
+    MissingError with what to do."""
     path = Path(name).expanduser()
     if path.exists():
         return path
@@ -90,14 +99,26 @@ def resolve(name: str, folder: Path, *, role: str) -> Path:
         return place
     if name not in SOURCES and not _is_remote_name(name):
         known = ", ".join(source.name for source in SOURCES.values() if role in source.roles)
-        raise MissingError(f"teachers.foundation.{role}", expected=f"a path, a hub id, or one of {known}", got=f"'{name}', which is none of them")
-    raise MissingError(f"teacher '{name}'", expected=f"its weights in {place}", got="nothing there", fix=f"Run: chorus teachers pull {name} ({_EMBEDDED}).")
+        raise MissingError(
+            f"teachers.foundation.{role}",
+            expected=f"a path, a hub id, or one of {known}",
+            got=f"'{name}', which is none of them",
+        )
+    raise MissingError(
+        f"teacher '{name}'",
+        expected=f"its weights in {place}",
+        got="nothing there",
+        fix=f"Run: chorus teachers pull {name} ({_EMBEDDED}).",
+    )
 
 
 def fingerprint(path: Path) -> str:
-    """One content hash of a model on disk: from the record where names, sizes and times still agree with it, else by reading the files."""
+    """One content hash of a model on disk: from the record where names, sizes and times still agree with it, else by
+    reading the files."""
     files = [path] if Path(path).is_file() else _files(Path(path))
-    return _fingerprint(Path(path), tuple((file.as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+    return _fingerprint(
+        Path(path), tuple((file.as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -106,19 +127,29 @@ def _fingerprint(path: Path, stats: tuple) -> str:
     if path.is_file():
         return hash_file(path)
     record = _record(path)
-    digests = {f: d["sha256"] for f, d in record.get("files", {}).items()} if _intact(path, record, verify=False) else _hashes(path)
+    digests = (
+        {f: d["sha256"] for f, d in record.get("files", {}).items()}
+        if _intact(path, record, verify=False)
+        else _hashes(path)
+    )
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def one_of(folder: Path, patterns: list[str]) -> Path:
-    """The first file of ``folder`` that fits one of the patterns, in their order. Raises MissingError naming the file that is absent."""
+    """The first file of ``folder`` that fits one of the patterns, in their order. Raises MissingError naming the file
+    that is absent."""
     for pattern in patterns:
         found = sorted(Path(folder).glob(pattern))
         if found:
             return found[0]
     name = next((n for n in SOURCES if n == Path(folder).name), None)
     command = f"Run: chorus teachers pull {name}" if name else "Point teachers.foundation at a complete model folder"
-    raise MissingError(Path(folder) / patterns[0], expected="a file of a released model", got="no such file", fix=f"{command} ({_EMBEDDED}).")
+    raise MissingError(
+        Path(folder) / patterns[0],
+        expected="a file of a released model",
+        got="no such file",
+        fix=f"{command} ({_EMBEDDED}).",
+    )
 
 
 def folder_name(name: str) -> str:
@@ -127,17 +158,22 @@ def folder_name(name: str) -> str:
 
 
 def source_of(name: str) -> Source:
-    """The catalogue's entry, or one made up for a hub id or an open_clip name. Raises MissingError for anything else."""
+    """The catalogue's entry, or one made up for a hub id or an open_clip name. Raises MissingError for anything
+    else."""
     if name in SOURCES:
         return SOURCES[name]
     if not _is_remote_name(name):
-        raise MissingError(f"teacher '{name}'", expected=f"one of {', '.join(SOURCES)}, a hub id or an open_clip MODEL:TAG", got="an unknown name")
+        raise MissingError(
+            f"teacher '{name}'",
+            expected=f"one of {', '.join(SOURCES)}, a hub id or an open_clip MODEL:TAG",
+            got="an unknown name",
+        )
     repo = name
     if ":" in name:
         from chorus.teachers.foundation.siglip import hub_id
 
         repo = hub_id(name)
-    return Source(name=name, kind="open_clip", roles=(), repo=repo, dim=0, patch=0, params_m=0, licence="", vram_gb=0.0)
+    return Source(name=name, kind="open_clip", roles=(), repo=repo, dim=0, patch=0, params_m=0, license="", vram_gb=0.0)
 
 
 @contextlib.contextmanager
@@ -166,15 +202,20 @@ def _pull(source: Source, place: Path, say) -> Pulled:
     record = _record(place)
     fresh = not (_looks_complete(place, record) and _intact(place, record, verify=True))
     if fresh:
-        say(f"{source.name}: {source.licence or 'licence: see'} {source.page}" + (f", about {source.gigabytes:.1f} GB" if source.params_m else ""))
+        say(
+            f"{source.name}: {source.license or 'license: see'} {source.page}"
+            + (f", about {source.gigabytes:.1f} GB" if source.params_m else "")
+        )
         place.mkdir(parents=True, exist_ok=True)
         fetched = fetch_repository(source, place) if source.repo else fetch_file(source, place)
-        record = _write_record(source, place, revision=fetched.revision, licence=fetched.licence or source.licence, expected=fetched.sha256)
+        record = _write_record(
+            source, place, revision=fetched.revision, license=fetched.license or source.license, expected=fetched.sha256
+        )
     say(f"{source.name}: {'fetched' if fresh else 'already here'}, {_bytes(place) / 1e6:,.0f} MB in {place}")
-    return Pulled(name=source.name, folder=place, licence=record["licence"], bytes=_bytes(place), fresh=fresh)
+    return Pulled(name=source.name, folder=place, license=record["license"], bytes=_bytes(place), fresh=fresh)
 
 
-def _write_record(source: Source, place: Path, *, revision: str, licence: str, expected: dict[str, str]) -> dict:
+def _write_record(source: Source, place: Path, *, revision: str, license: str, expected: dict[str, str]) -> dict:
     digests = _hashes(place)
     for file, digest in expected.items():
         if digests.get(file, digest) != digest:
@@ -182,8 +223,18 @@ def _write_record(source: Source, place: Path, *, revision: str, licence: str, e
             fix = f"The damaged file was deleted. Run: chorus teachers pull {source.name}"
             raise MissingError(place / file, expected=f"sha256 {digest[:12]}", got=digests[file][:12], fix=fix)
     stats = {file: (place / file).stat() for file in digests}
-    files = {file: {"sha256": digest, "bytes": stats[file].st_size, "mtime": stats[file].st_mtime_ns} for file, digest in digests.items()}
-    record = {"name": source.name, "page": source.page, "revision": revision, "licence": licence, "gated": source.gated, "files": files}
+    files = {
+        file: {"sha256": digest, "bytes": stats[file].st_size, "mtime": stats[file].st_mtime_ns}
+        for file, digest in digests.items()
+    }
+    record = {
+        "name": source.name,
+        "page": source.page,
+        "revision": revision,
+        "license": license,
+        "gated": source.gated,
+        "files": files,
+    }
     with atomic_file(place / RECORD) as temporary:
         temporary.write_text(json.dumps(record, sort_keys=True, indent=1) + "\n")
     return record
@@ -195,12 +246,18 @@ def _record(place: Path) -> dict:
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
-        raise InputError(place / RECORD, expected="JSON", got=error, fix="Delete this file and pull the model again.") from error
+        raise InputError(
+            place / RECORD, expected="JSON", got=error, fix="Delete this file and pull the model again."
+        ) from error
 
 
 def _files(place: Path) -> list[Path]:
     inside = (p for p in sorted(place.rglob("*")) if p.is_file() and p.name != RECORD)
-    return [p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts) and p.suffix != ".part"]
+    return [
+        p
+        for p in inside
+        if not any(part.startswith(".") for part in p.relative_to(place).parts) and p.suffix != ".part"
+    ]
 
 
 def _hashes(place: Path) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Large images in overlapping windows: each window at the size the network likes, patch features averaged where windows overlap."""
+"""Large images in overlapping windows: each window at the size the network likes, patch features averaged where windows
+overlap."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from chorus.teachers.foundation.wrapped import Wrapped
 
 
 class WindowedTeacher(Wrapped):
-    """A teacher that sees an image through square windows of ``window`` pixels, overlapping by about ``overlap`` of their side.
+    """A teacher that sees an image through square windows of ``window`` pixels, overlapping by about ``overlap`` of
+    their side.
 
-    A window of the inner teacher gives g x g patches, so a patch spans window / g pixels; the image is scaled by less than one patch so
-    that whole patches fill it, and windows start on patch corners. Images no larger than a window go straight through.
+    A window of the inner teacher gives g x g patches, so a patch spans window / g pixels; the image is scaled by less
+    than one patch so that whole patches fill it, and windows start on patch corners. Images no larger than a window go
+    straight through.
     """
 
     def __init__(self, inner, *, window: int, overlap: float = 0.25):
@@ -31,7 +34,10 @@ class WindowedTeacher(Wrapped):
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         if max(height, width) <= self.window:
             return self.inner.patch_grid(height, width)
-        return tuple(max(cells, round(side * cells / self.window)) for side, cells in zip((height, width), self._grid, strict=True))
+        return tuple(
+            max(cells, round(side * cells / self.window))
+            for side, cells in zip((height, width), self._grid, strict=True)
+        )
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -42,7 +48,13 @@ class WindowedTeacher(Wrapped):
         rows, cols = self.patch_grid(height, width)
         size = tuple(round(cells * self.window / g) for cells, g in zip((rows, cols), self._grid, strict=True))
         if size != (height, width):
-            images = F.interpolate(images.permute(0, 3, 1, 2), size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1).permute(0, 2, 3, 1)
+            images = (
+                F.interpolate(
+                    images.permute(0, 3, 1, 2), size=size, mode="bicubic", antialias=True, align_corners=False
+                )
+                .clamp(0, 1)
+                .permute(0, 2, 3, 1)
+            )
         total = images.new_zeros(len(images), rows, cols, self.inner.dim)
         seen = images.new_zeros(rows, cols, 1)
         for top in _starts(rows, self._grid[0], self.overlap):

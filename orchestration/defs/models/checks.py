@@ -34,9 +34,11 @@ def every_room(workspace: Workspace) -> dg.AssetCheckResult:
         listed = listed_rooms(workspace.store, split="train", domain="main")
     missing = [name for name in listed if name not in used]
     return dg.AssetCheckResult(
-        passed=not missing, severity=dg.AssetCheckSeverity.WARN,
-        description=f"left out: {', '.join(missing)}" if missing else f"all {len(listed)} training rooms", metadata={"rooms": len(used)},
-    )  # fmt: skip
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"left out: {', '.join(missing)}" if missing else f"all {len(listed)} training rooms",
+        metadata={"rooms": len(used)},
+    )
 
 
 def _check(workspace: Workspace, variants: dict, folder) -> dg.AssetCheckResult:
@@ -48,11 +50,20 @@ def _check(workspace: Workspace, variants: dict, folder) -> dg.AssetCheckResult:
 
 
 def progress(model: str, steps: list[dict]) -> list[dict]:
-    """A row a loss (the total aside, to which teachers are added on the way): the last value, its ratio to the first, the share that is finite."""
+    """A row a loss (the total aside, to which teachers are added on the way): the last value, its ratio to the first,
+    the share that is finite."""
     found = []
     for name in (key for key in steps[0] if key not in ("step", "lr", "loss")):
         values = [row[name] for row in steps if row.get(name) is not None]
         if values:
             finite = sum(math.isfinite(value) for value in values) / len(values)
-            found.append({"model": model, "loss": name, "last": values[-1], "ratio": values[-1] / values[0] if values[0] else None, "finite": finite})
+            found.append(
+                {
+                    "model": model,
+                    "loss": name,
+                    "last": values[-1],
+                    "ratio": values[-1] / values[0] if values[0] else None,
+                    "finite": finite,
+                }
+            )
     return found

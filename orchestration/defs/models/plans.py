@@ -17,9 +17,12 @@ def encoder(store: Store, params: Params) -> Plan:
     names = ready(store, params, rooms(store, split="train", domain="main"))
     request = {"encoder": params.encoder, "distill": params.distill, "text": _words(store, params), "seed": params.seed}
     return Plan(
-        path=store.model("encoder"), stage="models/encoder", make=lambda out: _train(store, params, names, out), params=request,
+        path=store.model("encoder"),
+        stage="models/encoder",
+        make=lambda out: _train(store, params, names, out),
+        params=request,
         inputs=hashes(store, names),
-    )  # fmt: skip
+    )
 
 
 def _words(store: Store, params: Params) -> str:
@@ -31,10 +34,16 @@ def _words(store: Store, params: Params) -> str:
 
 
 def ready(store: Store, params: Params, names: list[str]) -> list[str]:
-    """The rooms whose targets are there and up to date; one that failed a check has none. Raises StoreError when none is."""
+    """The rooms whose targets are there and up to date; one that failed a check has none. Raises StoreError when none
+    is."""
     found = [name for name in names if _current(store, params, name)]
     if not found:
-        raise StoreError("scenes/targets", expected=f"targets of {len(names)} rooms", got="none up to date", fix="Materialize scenes/targets first.")
+        raise StoreError(
+            "scenes/targets",
+            expected=f"targets of {len(names)} rooms",
+            got="none up to date",
+            fix="Materialize scenes/targets first.",
+        )
     return found
 
 
@@ -63,9 +72,12 @@ def adapted_encoder(store: Store, params: Params) -> Plan:
     names = ready(store, params, rooms(store, split="train", domain="second"))
     inputs = {"encoder": hash_of(store.model("encoder"), "models/encoder"), **hashes(store, names)}
     return Plan(
-        path=store.model("adapted"), stage="models/adapted_encoder", make=lambda out: _adapt(store, params, names, out),
-        params={"adapt": params.adapt, "seed": params.seed}, inputs=inputs,
-    )  # fmt: skip
+        path=store.model("adapted"),
+        stage="models/adapted_encoder",
+        make=lambda out: _adapt(store, params, names, out),
+        params={"adapt": params.adapt, "seed": params.seed},
+        inputs=inputs,
+    )
 
 
 def _adapt(store: Store, params: Params, names: list[str], out: Path) -> None:

@@ -12,4 +12,6 @@ def loads_and_answers(workspace: Workspace) -> dg.AssetCheckResult:
     """The challenger loads from the registry and encodes a small cloud of Gaussians into finite features."""
     with red_asset():
         shape, finite = try_challenger(workspace.store)
-    return dg.AssetCheckResult(passed=finite, description=f"features of shape {list(shape)}, {'all finite' if finite else 'not all finite'}")
+    return dg.AssetCheckResult(
+        passed=finite, description=f"features of shape {list(shape)}, {'all finite' if finite else 'not all finite'}"
+    )

@@ -1,4 +1,5 @@
-"""What makes a registered version. The version itself lies in MLflow; a small file under the state folder says which it is."""
+"""What makes a registered version. The version itself lies in MLflow; a small file under the state folder says which it
+is."""
 
 import hashlib
 import json
@@ -17,10 +18,20 @@ def chorus_encoder(store: Store, params: Params) -> Plan:
     content = hash_of(store.model("encoder"), "models/encoder")
     report = _report(store)
     if report["request"]["inputs"]["encoder"] != content:
-        raise StoreError(store.reports, expected="the report of today's encoder", got="the report of another", fix="Materialize reports/evaluation first.")
+        raise StoreError(
+            store.reports,
+            expected="the report of today's encoder",
+            got="the report of another",
+            fix="Materialize reports/evaluation first.",
+        )
     inputs = {"encoder": content, "figures": _digest({key: report[key] for key in KEYS})}
     path = store.state / "registry" / "chorus_encoder"
-    return Plan(path=path, stage="registry/chorus_encoder", make=lambda out: _register(store, report, content, out), inputs=inputs)
+    return Plan(
+        path=path,
+        stage="registry/chorus_encoder",
+        make=lambda out: _register(store, report, content, out),
+        inputs=inputs,
+    )
 
 
 def _report(store: Store) -> dict:
@@ -35,7 +46,9 @@ def _register(store: Store, report: dict, content: str, out: Path) -> None:
 
     inputs, held_out = report["request"]["inputs"], report["data"]["held_out_rooms"]
     test = {"settings": report["request"]["params"], "rooms": {name: inputs[f"{name}/capture"] for name in held_out}}
-    version = register(store, content=content, run=find_run(store, name="splats", content=content), report=report, scenes=_digest(test))
+    version = register(
+        store, content=content, run=find_run(store, name="splats", content=content), report=report, scenes=_digest(test)
+    )
     (out / "version.json").write_text(json.dumps(version, sort_keys=True, indent=1) + "\n")
 
 

@@ -8,12 +8,19 @@ from orchestration.resources import Workspace
 UPSTREAM = (["models", "encoder"], ["models", "adapted_encoder"], ["scenes", "targets"])
 
 
-@dg.asset(key=["reports", "evaluation"], group_name="reports", kinds={"python"}, deps=[dg.AssetKey(key) for key in UPSTREAM])
+@dg.asset(
+    key=["reports", "evaluation"], group_name="reports", kinds={"python"}, deps=[dg.AssetKey(key) for key in UPSTREAM]
+)
 def evaluation(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
-    """Zero-shot, probe, adaptation and storage figures on homes nothing was trained on, as one HTML page and one JSON file."""
+    """Zero-shot, probe, adaptation and storage figures on homes nothing was trained on, as one HTML page and one JSON
+    file."""
     artifact = workspace.make(context)
     report = tables.read_json(artifact.path / "metrics.json")
-    table = [{"method": name, **{key: row[key] for key in ("f_miou", "f_macc")}} for name, row in report["zero_shot"].items() if "f_macc" in row]
+    table = [
+        {"method": name, **{key: row[key] for key in ("f_miou", "f_macc")}}
+        for name, row in report["zero_shot"].items()
+        if "f_macc" in row
+    ]
     pictures = sorted((artifact.path / "plots").glob("*.png"))
     return metadata.result(
         artifact,

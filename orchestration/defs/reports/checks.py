@@ -18,7 +18,14 @@ def figures(workspace: Workspace) -> dg.AssetCheckResult:
         "over_chance": _ratio(zero_shot["student"]["f_miou"], zero_shot["chance"]["f_miou"]),
         "adaptation_gain": _difference(adaptation["after"]["f_miou"], adaptation["before"]["f_miou"]),
     }
-    return check([row], [known("student"), between("over_chance", 1.5, severity="warning"), between("adaptation_gain", 0, severity="warning")])
+    return check(
+        [row],
+        [
+            known("student"),
+            between("over_chance", 1.5, severity="warning"),
+            between("adaptation_gain", 0, severity="warning"),
+        ],
+    )
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

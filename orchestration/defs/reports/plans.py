@@ -10,7 +10,8 @@ from orchestration.scene_list import rooms
 
 
 def evaluation(store: Store, params: Params) -> Plan:
-    """Every figure, on homes nothing was trained on. The seconds it shows are no input: a rerun for them alone is not worth it."""
+    """Every figure, on homes nothing was trained on. The seconds it shows are no input: a rerun for them alone is not
+    worth it."""
     groups = {
         "held_out": ready(store, params, rooms(store, split="held_out", domain="main")),
         "probe_train": ready(store, params, rooms(store, split="train", domain="main")),
@@ -18,12 +19,19 @@ def evaluation(store: Store, params: Params) -> Plan:
         "adapted_on": ready(store, params, rooms(store, split="train", domain="second")),
     }
     every = [name for names in groups.values() for name in names]
-    inputs = {"encoder": hash_of(store.model("encoder"), "models/encoder"), "adapted": hash_of(store.model("adapted"), "models/adapted_encoder")}
+    inputs = {
+        "encoder": hash_of(store.model("encoder"), "models/encoder"),
+        "adapted": hash_of(store.model("adapted"), "models/adapted_encoder"),
+    }
     inputs |= hashes(store, every) | {f"{name}/capture": part_hash(store, name, "capture") for name in every}
     return Plan(
-        path=store.reports, stage="reports/evaluation", make=lambda out: _report(store, params, groups, out),
-        params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed}, inputs=inputs, recipe=2,
-    )  # fmt: skip
+        path=store.reports,
+        stage="reports/evaluation",
+        make=lambda out: _report(store, params, groups, out),
+        params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed},
+        inputs=inputs,
+        recipe=2,
+    )
 
 
 def _report(store: Store, params: Params, groups: dict[str, list[str]], out: Path) -> None:

@@ -23,7 +23,11 @@ def views(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.As
     table = tables.views(_part(workspace, context, "capture"))
     suite = [rows(6, "views"), between("brightness", 8, 250, mostly=0.9), between("contrast", 4, mostly=0.8)]
     if "depth_share" in table[0]:
-        suite += [between("depth_share", 0.3, mostly=0.8), between("overlap", 0.2, mostly=0.9), between("overlap", 0.5, mostly=0.8, severity="warning")]
+        suite += [
+            between("depth_share", 0.3, mostly=0.8),
+            between("overlap", 0.2, mostly=0.9),
+            between("overlap", 0.5, mostly=0.8, severity="warning"),
+        ]
     return check(table, suite)
 
 
@@ -33,10 +37,17 @@ def classes(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.
     table = tables.classes(_part(workspace, context, "capture"))
     if not table:
         return dg.AssetCheckResult(passed=True, description="this capture has no labels")
-    unlabelled = sum(row["share"] for row in table if row["class"] == "unlabelled")
-    named = [{**row, "unlabelled": unlabelled} for row in table if row["class"] != "unlabelled"]
+    unlabeled = sum(row["share"] for row in table if row["class"] == "unlabelled")
+    named = [{**row, "unlabelled": unlabeled} for row in table if row["class"] != "unlabelled"]
     weak = "warning"
-    return check(named, [rows(4, "classes", severity=weak), includes("class", ["wall", "floor"], severity=weak), between("unlabelled", 0, 0.3, severity=weak)])
+    return check(
+        named,
+        [
+            rows(4, "classes", severity=weak),
+            includes("class", ["wall", "floor"], severity=weak),
+            between("unlabelled", 0, 0.3, severity=weak),
+        ],
+    )
 
 
 @dg.asset_check(asset=gaussians, blocking=True, partitions_def=scenes)
@@ -44,7 +55,15 @@ def likeness(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg
     """Held-out views are rendered well enough to learn from."""
     table = tables.fit(_part(workspace, context, "gaussians"))
     view = "psnr_heldout" if "psnr_heldout" in table[0] else "psnr_train"
-    return check(table, [known(view), between(view, MIN_PSNR), between("gaussians", 100), between("ssim" + view[4:], 0.5, severity="warning")])
+    return check(
+        table,
+        [
+            known(view),
+            between(view, MIN_PSNR),
+            between("gaussians", 100),
+            between("ssim" + view[4:], 0.5, severity="warning"),
+        ],
+    )
 
 
 @dg.asset_check(asset=teacher_views, blocking=True, partitions_def=scenes)

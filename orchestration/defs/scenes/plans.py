@@ -15,28 +15,56 @@ def capture(store: Store, params: Params, scene: str) -> Plan:
     """Posed images: of a room of a home, or of the folder a user dropped under data/incoming."""
     folder = store.incoming / scene
     if folder.is_dir():
-        return _plan(store, scene, "capture", lambda out: _ingest(folder, params, out), params.capture, {"folder": hash_folder(folder)})
+        return _plan(
+            store,
+            scene,
+            "capture",
+            lambda out: _ingest(folder, params, out),
+            params.capture,
+            {"folder": hash_folder(folder)},
+        )
     one_of(scene, all_scenes(store), "scene")
     spec = specs(store)[scene]
-    return _plan(store, scene, "capture", lambda out: _render_room(store, spec, params, out), {"capture": params.capture, "scene": spec}, {}, recipe=2)
+    return _plan(
+        store,
+        scene,
+        "capture",
+        lambda out: _render_room(store, spec, params, out),
+        {"capture": params.capture, "scene": spec},
+        {},
+        recipe=2,
+    )
 
 
 def gaussians(store: Store, params: Params, scene: str) -> Plan:
     """Gaussians fitted to the capture."""
     inputs = {"capture": part_hash(store, scene, "capture")}
-    return _plan(store, scene, "gaussians", lambda out: _fit(store, scene, params, out), {"fit": params.fit, "seed": params.seed}, inputs, recipe=splat.RECIPE)
+    return _plan(
+        store,
+        scene,
+        "gaussians",
+        lambda out: _fit(store, scene, params, out),
+        {"fit": params.fit, "seed": params.seed},
+        inputs,
+        recipe=splat.RECIPE,
+    )
 
 
 def teacher_views(store: Store, params: Params, scene: str) -> Plan:
     """Views rendered from the Gaussians, as every teacher sees them."""
     inputs = {part: part_hash(store, scene, part) for part in ("capture", "gaussians")}
     teachers = params.teachers
-    kept = {"family": teachers.family} | ({} if teachers.storage == "half" else {"storage": teachers.storage, "error": teachers.storage_error})
+    kept = {"family": teachers.family} | (
+        {} if teachers.storage == "half" else {"storage": teachers.storage, "error": teachers.storage_error}
+    )
     if teachers.family == "foundation":
         from chorus.teachers.foundation.identity import views_identity
 
         settings, weights = views_identity(teachers, store.root)
-        request, inputs = {**kept, **settings}, inputs | {f"teachers/{role}": content for role, content in weights.items()}
+        request, inputs = (
+            {**kept, **settings},
+            inputs | {f"teachers/{role}": content for role, content in weights.items()},
+        )
     else:
         request, inputs["teachers"] = kept, hash_of(store.embedded_teacher, "teachers/embedded")
     return _plan(store, scene, "teacher_views", lambda out: _teacher_views(store, scene, params, out), request, inputs)
@@ -49,7 +77,9 @@ def targets(store: Store, params: Params, scene: str) -> Plan:
 
 
 def _plan(store: Store, scene: str, part: str, make, params: object, inputs: dict, *, recipe: int = 1) -> Plan:
-    return Plan(path=store.scene(scene, part), stage=f"scenes/{part}", make=make, params=params, inputs=inputs, recipe=recipe)
+    return Plan(
+        path=store.scene(scene, part), stage=f"scenes/{part}", make=make, params=params, inputs=inputs, recipe=recipe
+    )
 
 
 def _ingest(folder: Path, params: Params, out: Path) -> None:
@@ -82,9 +112,15 @@ def _teacher_views(store: Store, scene: str, params: Params, out: Path) -> None:
 
     cameras, chosen = Capture.load(store.scene(scene, "capture")).cameras, params.teachers
     make_teacher_views(
-        read_scene(store.scene(scene, "gaussians") / "scene.ply"), cameras, load_teachers(chosen, store), out=out, storage=chosen.storage,
-        error=chosen.storage_error, batch=chosen.foundation.batch if chosen.family == "foundation" else 8, report=_say_every(10.0, scene),
-    )  # fmt: skip
+        read_scene(store.scene(scene, "gaussians") / "scene.ply"),
+        cameras,
+        load_teachers(chosen, store),
+        out=out,
+        storage=chosen.storage,
+        error=chosen.storage_error,
+        batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
+        report=_say_every(10.0, scene),
+    )
     if chosen.family == "foundation" and chosen.foundation.cache:
         from chorus.teachers.foundation.cache import prune
 
@@ -108,4 +144,9 @@ def _targets(store: Store, scene: str, params: Params, out: Path) -> None:
     from chorus.io import read_scene
     from chorus.teachers.lift import make_targets
 
-    make_targets(read_scene(store.scene(scene, "gaussians") / "scene.ply"), store.scene(scene, "teacher_views"), params.targets, out=out)
+    make_targets(
+        read_scene(store.scene(scene, "gaussians") / "scene.ply"),
+        store.scene(scene, "teacher_views"),
+        params.targets,
+        out=out,
+    )

@@ -19,11 +19,17 @@ def incoming_scenes(context: dg.SensorEvaluationContext, workspace: Workspace) -
     with red_asset():
         names = incoming(workspace.store)
     new = [name for name in names if not context.instance.has_dynamic_partition(scenes.name, name)]
-    runs = [dg.RunRequest(run_key=f"{name}-{_state(workspace.store.incoming / name)}", partition_key=name) for name in names]
-    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=[scenes.build_add_request(new)] if new else [])
+    runs = [
+        dg.RunRequest(run_key=f"{name}-{_state(workspace.store.incoming / name)}", partition_key=name) for name in names
+    ]
+    return dg.SensorResult(
+        run_requests=runs, dynamic_partitions_requests=[scenes.build_add_request(new)] if new else []
+    )
 
 
 def _state(folder) -> str:
     """Changes when a file is added, removed, resized or touched; reads no file."""
-    found = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file())
+    found = sorted(
+        (str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
+    )
     return hashlib.sha256(repr(found).encode()).hexdigest()[:12]

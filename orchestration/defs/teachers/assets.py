@@ -12,7 +12,9 @@ class Training(dg.Config):
     retrain: bool = False
 
 
-@dg.asset(key=["teachers", "embedded"], group_name="teachers", kinds={"pytorch"}, deps=[dg.AssetKey(["scenes", "capture"])])
+@dg.asset(
+    key=["teachers", "embedded"], group_name="teachers", kinds={"pytorch"}, deps=[dg.AssetKey(["scenes", "capture"])]
+)
 def embedded(context: dg.AssetExecutionContext, config: Training, workspace: Workspace) -> dg.MaterializeResult:
     """Language and object heads over a frozen image trunk, trained on 2D renders of the training homes."""
     artifact = workspace.make(context, retrain=config.retrain)

@@ -13,6 +13,9 @@ def heads(workspace: Workspace) -> dg.AssetCheckResult:
     """Both heads are there with the bytes the manifest names."""
     folder = workspace.store.embedded_teacher
     found, listed = hash_files(folder), manifest_of(folder)["files"]
-    table = [{"file": name, "same": float(found.get(name) == digest), "bytes": (folder / name).stat().st_size} for name, digest in listed.items()]
+    table = [
+        {"file": name, "same": float(found.get(name) == digest), "bytes": (folder / name).stat().st_size}
+        for name, digest in listed.items()
+    ]
     there = includes("file", ["lang.safetensors", "object.safetensors", "provenance.json"])
     return check(table, [there, between("same", 1, 1), between("bytes", 1, 12_000_000)])

@@ -8,7 +8,7 @@ from chorus.adapt.train import AdaptScene, adapt_encoder, choose_parameters, cov
 from chorus.cameras import look_at
 from chorus.distill.losses import match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
-from chorus.encoder.inputs import InputConfig, voxelise
+from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.params import AdaptParams
@@ -20,10 +20,20 @@ STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
 
 
 def weights_of(room):
-    poses = [look_at([0, 0, 1.2], [np.cos(a), np.sin(a), 1.0]) for a in np.linspace(0, 2 * np.pi, VIEWS, endpoint=False)]
+    poses = [
+        look_at([0, 0, 1.2], [np.cos(a), np.sin(a), 1.0]) for a in np.linspace(0, 2 * np.pi, VIEWS, endpoint=False)
+    ]
     size = {"width": 64, "height": 48, "patch_rows": ROWS, "patch_cols": COLS}
     K = torch.tensor([[40.0, 0, 32], [0, 40, 24], [0, 0, 1]]).expand(VIEWS, 3, 3).contiguous()
-    return patch_weights(room.means, room.unit_quats, room.scales * 3, room.opacities, viewmats=torch.tensor(np.stack(poses)).float(), Ks=K, **size)
+    return patch_weights(
+        room.means,
+        room.unit_quats,
+        room.scales * 3,
+        room.opacities,
+        viewmats=torch.tensor(np.stack(poses)).float(),
+        Ks=K,
+        **size,
+    )
 
 
 @pytest.fixture
@@ -38,13 +48,23 @@ def model():
 def scene(make_room):
     room = make_room(3000)
     weights = weights_of(room)
-    mix = {role: torch.randn(3, c, generator=torch.Generator().manual_seed(c)) for role, c in (("lang", 24), ("dino", 8))}
-    colour = torch.zeros(weights.shape[1], 3).index_add_(
-        0, weights.indices.long(), room.rgb[torch.repeat_interleave(torch.arange(3000), weights.indptr.diff())] * weights.values[:, None]
+    mix = {
+        role: torch.randn(3, c, generator=torch.Generator().manual_seed(c)) for role, c in (("lang", 24), ("dino", 8))
+    }
+    color = torch.zeros(weights.shape[1], 3).index_add_(
+        0,
+        weights.indices.long(),
+        room.rgb[torch.repeat_interleave(torch.arange(3000), weights.indptr.diff())] * weights.values[:, None],
     )
-    colour = colour / weights.coverage[:, None].clamp_min(1e-6)
-    maps = {role: torch.sin((colour * 4 - 2) @ m) for role, m in mix.items()}
-    return AdaptScene(name="room", scene=room, weights=dict.fromkeys(maps, weights), teacher_maps=maps, starts=dict.fromkeys(maps, STARTS))
+    color = color / weights.coverage[:, None].clamp_min(1e-6)
+    maps = {role: torch.sin((color * 4 - 2) @ m) for role, m in mix.items()}
+    return AdaptScene(
+        name="room",
+        scene=room,
+        weights=dict.fromkeys(maps, weights),
+        teacher_maps=maps,
+        starts=dict.fromkeys(maps, STARTS),
+    )
 
 
 def dense(weights):
@@ -56,7 +76,7 @@ def dense(weights):
 
 @pytest.mark.parametrize("role", ["lang", "dino"])  # hidden narrower than the output, and wider
 def test_a_step_is_that_of_the_dense_render(model, scene, role):
-    voxels = voxelise(scene.scene, model.config.inputs)
+    voxels = voxelize(scene.scene, model.config.inputs)
     pyramid = model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
     weights, head = scene.weights[role], model.heads[role]
     patches = covered_patches(weights, torch.tensor([0, 2]), starts=STARTS, min_coverage=0.3)
@@ -66,7 +86,9 @@ def test_a_step_is_that_of_the_dense_render(model, scene, role):
         loss = match_loss(predicted, scene.teacher_maps[role][patches.rows])
         return loss, torch.autograd.grad(loss, parameters, allow_unused=True)
 
-    sparse = gradients(render_head(head, lambda rows: model.encoder.run(pyramid, voxels.feat, rows=rows).upcast, patches, voxels))
+    sparse = gradients(
+        render_head(head, lambda rows: model.encoder.run(pyramid, voxels.feat, rows=rows).upcast, patches, voxels)
+    )
     everything = head(model.encoder.run(pyramid, voxels.feat).upcast)[voxels.index]  # [N, C]
     full = gradients((dense(weights).T @ everything / weights.coverage[:, None])[patches.rows])
     torch.testing.assert_close(sparse[0], full[0], rtol=1e-5, atol=1e-6)
@@ -81,7 +103,9 @@ def test_only_covered_patches_of_the_views_are_compared(scene):
     patches = covered_patches(weights, torch.tensor([1]), starts=STARTS, min_coverage=0.5)
     assert torch.equal(torch.div(patches.rows, ROWS * COLS, rounding_mode="floor"), torch.ones_like(patches.rows))
     assert (weights.coverage[patches.rows] >= 0.5 * weights.coverage.max()).all()
-    sums = torch.zeros(len(patches.rows)).index_add_(0, torch.repeat_interleave(torch.arange(len(patches.rows)), patches.indptr.diff()), patches.values)
+    sums = torch.zeros(len(patches.rows)).index_add_(
+        0, torch.repeat_interleave(torch.arange(len(patches.rows)), patches.indptr.diff()), patches.values
+    )
     torch.testing.assert_close(sums, torch.ones_like(sums), rtol=1e-3, atol=1e-3)
 
 
@@ -91,9 +115,14 @@ def test_masks_are_many_or_few_and_compared_by_their_own_size(scene):
     share = weights.coverage / pixels
     for view in (1, 3):
         rows = covered_patches(weights, torch.tensor([0, view]), starts=starts, min_coverage=0.1, pixels=pixels).rows
-        expected = [r for r in range(int(starts[view]), int(starts[view + 1])) if share[r] >= 0.1 * share.max() and share[r] > 0]
+        expected = [
+            r for r in range(int(starts[view]), int(starts[view + 1])) if share[r] >= 0.1 * share.max() and share[r] > 0
+        ]
         assert rows.tolist() == expected
-    assert scene.groups(2)[1].tolist() != [] and len(covered_patches(weights, torch.tensor([0]), starts=starts, min_coverage=0.1).rows) == 0
+    assert (
+        scene.groups(2)[1].tolist() != []
+        and len(covered_patches(weights, torch.tensor([0]), starts=starts, min_coverage=0.1).rows) == 0
+    )
 
 
 @pytest.mark.parametrize("tune", ["heads", "last", "all", "lora"])
@@ -112,7 +141,9 @@ def test_adaptation_lowers_the_loss_and_leaves_the_model_alone(model, scene, tmp
     }
     assert changed and all(name.startswith(parts[tune]) for name in changed)
     if tune == "lora":
-        assert {name for name in changed if name.startswith("encoder.")} == {name for name in before if name.endswith("qkv.weight")}
+        assert {name for name in changed if name.startswith("encoder.")} == {
+            name for name in before if name.endswith("qkv.weight")
+        }
 
 
 def test_the_same_bytes_twice(model, scene, tmp_path):

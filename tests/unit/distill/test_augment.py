@@ -2,7 +2,17 @@ import math
 
 import torch
 
-from chorus.distill.augment import Augmentation, augment, euler_quat, flip, immature_blur, quat_product, rescale, rotate, unseen_noise
+from chorus.distill.augment import (
+    Augmentation,
+    augment,
+    euler_quat,
+    flip,
+    immature_blur,
+    quat_product,
+    rescale,
+    rotate,
+    unseen_noise,
+)
 from chorus.encoder.inputs import rotation_matrices
 
 
@@ -28,7 +38,9 @@ def test_angles_turn_x_then_y_then_z():
 
 def test_quaternion_product_is_the_product_of_rotations():
     a, b = torch.nn.functional.normalize(torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
-    torch.testing.assert_close(rotation_matrices(quat_product(a, b)), rotation_matrices(a) @ rotation_matrices(b), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        rotation_matrices(quat_product(a, b)), rotation_matrices(a) @ rotation_matrices(b), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_a_flip_mirrors_covariances(make_room):

@@ -25,7 +25,12 @@ def test_contrastive_loss_is_the_literal_formula():
     draw, halves = torch.Generator().manual_seed(3), []
     for rows in (torch.arange(120), torch.arange(120, 230)):
         rows = rows[torch.randperm(len(rows), generator=draw)]
-        halves.append([features[part].mean(0) / features[part].mean(0).norm() for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])])
+        halves.append(
+            [
+                features[part].mean(0) / features[part].mean(0).norm()
+                for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])
+            ]
+        )
     logits = [[float(a @ b) / 0.2 for _, b in halves] for a, _ in halves]
     rows = sum(math.log(sum(map(math.exp, row))) - row[i] for i, row in enumerate(logits)) / 2
     columns = sum(math.log(sum(math.exp(row[i]) for row in logits)) - logits[i][i] for i in range(2)) / 2

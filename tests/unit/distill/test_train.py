@@ -12,14 +12,25 @@ from chorus.errors import InputError
 from chorus.params import DistillParams
 
 PARAMS = DistillParams(
-    steps=12, lr=2e-3, weight_decay=0.05, warmup=0.1, clip=1.0, points=256, head_width=32, log_every=2, checkpoint_every=3
-)  # fmt: skip
+    steps=12,
+    lr=2e-3,
+    weight_decay=0.05,
+    warmup=0.1,
+    clip=1.0,
+    points=256,
+    head_width=32,
+    log_every=2,
+    checkpoint_every=3,
+)
 
 
 @pytest.fixture
 def scenes(make_room):
     """Targets a network can learn from colour and shape."""
-    mix = {"lang": torch.randn(6, 16, generator=torch.Generator().manual_seed(1)), "object": torch.randn(6, 8, generator=torch.Generator().manual_seed(2))}
+    mix = {
+        "lang": torch.randn(6, 16, generator=torch.Generator().manual_seed(1)),
+        "object": torch.randn(6, 8, generator=torch.Generator().manual_seed(2)),
+    }
     found = []
     for i in range(3):
         room = make_room(1200, seed=i)
@@ -32,7 +43,9 @@ def scenes(make_room):
 
 def setup(variant="splats", **changes):
     inputs = InputConfig(variant=variant, grid_size=0.1)
-    config = EncoderConfig(in_channels=inputs.channels, channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.1)
+    config = EncoderConfig(
+        in_channels=inputs.channels, channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.1
+    )
     return {"inputs": inputs, "encoder_config": config, "params": replace(PARAMS, **changes)}
 
 
@@ -54,7 +67,13 @@ def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
         train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=kill)
     assert (tmp_path / "state" / "training.pt").exists()
     first = []
-    train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=lambda step, *_: first.append(step))
+    train_encoder(
+        scenes,
+        **setup(),
+        out=tmp_path / "resumed",
+        state=tmp_path / "state",
+        progress=lambda step, *_: first.append(step),
+    )
     assert first[0] == 7  # after the checkpoint of step 6
     assert files(tmp_path / "straight") == files(tmp_path / "resumed")
     assert not (tmp_path / "state" / "training.pt").exists()
@@ -82,8 +101,8 @@ def test_training_lowers_the_loss_and_the_object_teacher_joins_late(scenes, tmp_
 
 
 def test_labels_are_read_only_where_given_and_named(scenes, tmp_path):
-    labelled = [replace(scene, labels={"lang": (scene.scene.rgb[:, 0] > 0.5).long()}) for scene in scenes]
-    result = train_encoder(labelled, **setup(steps=2, points=1000), out=tmp_path / "with")
+    labeled = [replace(scene, labels={"lang": (scene.scene.rgb[:, 0] > 0.5).long()}) for scene in scenes]
+    result = train_encoder(labeled, **setup(steps=2, points=1000), out=tmp_path / "with")
     plain = train_encoder(scenes, **setup(steps=2, points=1000), out=tmp_path / "without")
     assert result.model.config.notes["labels_read"] == ["lang"]
     assert result.curves[-1]["lang"] > plain.curves[-1]["lang"]

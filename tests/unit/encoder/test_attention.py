@@ -6,7 +6,8 @@ from chorus.encoder.attention import WindowAttention, make_windows
 
 
 def padded_rows(order: torch.Tensor, window: int) -> list[torch.Tensor]:
-    """The literal rule: pad to whole windows by repeating the rows just before the gap; a shorter sample is one window."""
+    """The literal rule: pad to whole windows by repeating the rows just before the gap; a shorter sample is one
+    window."""
     count = len(order)
     if count <= window:
         return [order]
@@ -17,7 +18,9 @@ def padded_rows(order: torch.Tensor, window: int) -> list[torch.Tensor]:
     return list(torch.tensor(padded).split(window))
 
 
-def literal_attention(module: WindowAttention, x: torch.Tensor, orders: list[torch.Tensor], window: int) -> torch.Tensor:
+def literal_attention(
+    module: WindowAttention, x: torch.Tensor, orders: list[torch.Tensor], window: int
+) -> torch.Tensor:
     out = torch.zeros_like(x)
     for order in orders:
         for i, rows in enumerate(padded_rows(order, window)):

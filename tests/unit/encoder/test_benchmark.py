@@ -3,7 +3,7 @@ import torch
 from chorus.encoder.benchmark import agreement, measure, model_of
 from chorus.encoder.curves import build_pyramid
 from chorus.encoder.house import drawn_room, house
-from chorus.encoder.inputs import voxelise
+from chorus.encoder.inputs import voxelize
 from chorus.encoder.speed import operations, product_rate
 
 
@@ -13,7 +13,9 @@ def test_a_house_is_rooms_side_by_side():
     size = room.means.amax(dim=0) - room.means.amin(dim=0)
     assert len(found) == 1700
     torch.testing.assert_close(found.means[:500], room.means, atol=0.06, rtol=0)
-    torch.testing.assert_close(found.means[500:1000] - room.means, torch.tensor([float(size[0]) + 0.3, 0, 0]).expand(500, 3), atol=0.06, rtol=0)
+    torch.testing.assert_close(
+        found.means[500:1000] - room.means, torch.tensor([float(size[0]) + 0.3, 0, 0]).expand(500, 3), atol=0.06, rtol=0
+    )
     assert torch.equal(found.sh[500:1000], room.sh)
 
 
@@ -21,7 +23,7 @@ def test_a_run_is_measured_in_memory_and_to_files():
     scene = house(600, drawn_room(300))
     for files, outputs in ((False, ("tokens", "upcast")), (True, ("lang", "upcast"))):
         found = measure(scene, "tiny", outputs, files=files, threads=1, max_rows=10**6)
-        assert (found.gaussians, found.voxels) == (600, len(voxelise(scene, model_of("tiny", ()).config.inputs)))
+        assert (found.gaussians, found.voxels) == (600, len(voxelize(scene, model_of("tiny", ()).config.inputs)))
         assert found.seconds > 0
         assert found.peak > 0.05
 
@@ -36,7 +38,9 @@ def test_operations_are_counted():
     """One level, one block, two voxels beside each other, one window of two rows."""
     config = model_of("tiny", ()).config.encoder
     config = type(config)(in_channels=11, channels=(4,), depths=(1,), heads=(1,), window=8)
-    pyramid = build_pyramid(torch.tensor([[0, 0, 0], [0, 0, 1]]), torch.tensor([2]), depths=(1,), window=8, orders=("z",))
+    pyramid = build_pyramid(
+        torch.tensor([[0, 0, 0], [0, 0, 1]]), torch.tensor([2]), depths=(1,), window=8, orders=("z",)
+    )
     found = operations(pyramid, config)
     assert found["convolution"] == 2 * 16 * 4  # each voxel reads itself and the other
     assert found["attention"] == 4 * 2 * 2 * 4  # scores and their products with values

@@ -7,7 +7,7 @@ import torch
 import chorus
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_model, save_model
 from chorus.encoder.encode import SceneEncoder
-from chorus.encoder.inputs import InputConfig, voxelise
+from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.encoder.tiling import cut, encode_tiles
 from chorus.errors import ChorusError, InputError, MissingError
@@ -51,7 +51,7 @@ def test_four_lines(model, tmp_path, make_room, monkeypatch):
     assert float(scores.abs().max()) <= 1.00001
 
 
-def test_features_leave_the_standardised_space(model, make_room):
+def test_features_leave_the_standardized_space(model, make_room):
     room = make_room(300)
     encoder = SceneEncoder(model)
     out = encoder.encode(room, outputs=("lang", "upcast"))
@@ -79,14 +79,21 @@ def test_every_kind_of_source(model, make_room, tmp_path):
     write_scene(tmp_path / "scene.ply", room)
     write_npy_folder(tmp_path / "folder", room)
     arrays = scene_from_colors(room.means, room.quats, room.scales, room.opacities, room.rgb)
-    write_points(tmp_path / "points.ply", PointCloud(points=room.means.numpy(), colors=(room.rgb * 255).byte().numpy(), normals=None))
+    write_points(
+        tmp_path / "points.ply",
+        PointCloud(points=room.means.numpy(), colors=(room.rgb * 255).byte().numpy(), normals=None),
+    )
     plain = encoder.encode(room).lang
     for scene in (chorus.read(tmp_path / "scene.ply"), chorus.read(tmp_path / "folder"), arrays):
         cosine = torch.nn.functional.cosine_similarity(encoder.encode(scene).lang, plain, dim=1)
         assert float(cosine.min()) > 0.99  # a folder keeps colours as bytes
     assert encoder.encode(chorus.read(tmp_path / "points.ply")).lang.shape == (200, 12)
-    points = SceneModel(ModelConfig(encoder=replace(SIZE, in_channels=9), inputs=InputConfig(variant="points", grid_size=0.1)))
-    out = SceneEncoder(points).encode(chorus.read(tmp_path / "points.ply"), outputs=("upcast",), normals=torch.eye(3)[torch.arange(200) % 3])
+    points = SceneModel(
+        ModelConfig(encoder=replace(SIZE, in_channels=9), inputs=InputConfig(variant="points", grid_size=0.1))
+    )
+    out = SceneEncoder(points).encode(
+        chorus.read(tmp_path / "points.ply"), outputs=("upcast",), normals=torch.eye(3)[torch.arange(200) % 3]
+    )
     assert out.upcast.shape == (200, 64)
 
 
@@ -103,7 +110,7 @@ def test_names_that_cannot_be_asked_for(model, make_room):
 
 
 def test_tiles_own_every_row_once(make_room):
-    voxels = voxelise(make_room(6000, size=(12.0, 5.0, 2.5)), INPUTS)
+    voxels = voxelize(make_room(6000, size=(12.0, 5.0, 2.5)), INPUTS)
     tiles = cut(voxels.grid, max_rows=1500, cell=4, halo=10)
     assert len(tiles) > 2
     owned = torch.cat([rows[core] for rows, core in tiles])
@@ -113,7 +120,7 @@ def test_tiles_own_every_row_once(make_room):
 
 def test_tiled_and_untiled_features_agree(model, make_room):
     room = make_room(6000, size=(12.0, 5.0, 2.5))
-    assert len(list(encode_tiles(model.encoder, voxelise(room, INPUTS), max_rows=1500, halo=20))) > 2
+    assert len(list(encode_tiles(model.encoder, voxelize(room, INPUTS), max_rows=1500, halo=20))) > 2
     whole = SceneEncoder(model).encode(room, outputs=("upcast", "tokens"))
     tiled = SceneEncoder(model, max_rows=1500).encode(room, outputs=("upcast", "tokens"))
     cosine = torch.nn.functional.cosine_similarity(whole.upcast, tiled.upcast, dim=1)
@@ -146,7 +153,7 @@ def test_a_bar_on_long_scenes_only(model, make_room, monkeypatch):
     steps.clear()
     SceneEncoder(model).encode(room, progress=True)
     assert all(shown for shown, _ in steps)
-    assert sum(count for _, count in steps) == pytest.approx(2 * len(voxelise(room, INPUTS)))
+    assert sum(count for _, count in steps) == pytest.approx(2 * len(voxelize(room, INPUTS)))
     assert len(steps) > 2  # also while the network runs
     steps.clear()
     SceneEncoder(model).encode(room, progress=False)

@@ -72,7 +72,9 @@ def test_a_batch_gives_what_its_samples_give(encoder):
     together = encoder(torch.cat([g for g, _ in parts]), torch.cat([f for _, f in parts]), offset)
     for i, (grid, feat) in enumerate(parts):
         alone = encoder(grid, feat, torch.tensor([len(grid)]))
-        torch.testing.assert_close(together.upcast[offset[i] - len(grid) : offset[i]], alone.upcast, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            together.upcast[offset[i] - len(grid) : offset[i]], alone.upcast, rtol=1e-4, atol=1e-5
+        )
         torch.testing.assert_close(together.tokens[together.tokens_batch == i], alone.tokens, rtol=1e-4, atol=1e-5)
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import chorus
-from chorus.encoder.inputs import InputConfig, splat_normals, voxelise
+from chorus.encoder.inputs import InputConfig, splat_normals, voxelize
 from chorus.encoder.points import scene_of_points
 from chorus.errors import InputError
 from chorus.io import PointCloud, write_points, write_scene
@@ -32,10 +32,15 @@ def test_normals_are_estimated_where_absent(cloud):
 
 def test_a_file_of_bare_points_is_read_and_encoded(cloud, tmp_path):
     points, normals, colors = cloud
-    write_points(tmp_path / "points.ply", PointCloud(points=points.astype(np.float32), colors=colors, normals=normals.astype(np.float32)))
+    write_points(
+        tmp_path / "points.ply",
+        PointCloud(points=points.astype(np.float32), colors=colors, normals=normals.astype(np.float32)),
+    )
     scene = chorus.read(tmp_path / "points.ply")
-    voxels = voxelise(scene, InputConfig(variant="points", grid_size=1e-3))
-    torch.testing.assert_close(voxels.feat[voxels.index][:, 3:6], torch.from_numpy(colors / 127.5 - 1).float(), atol=1e-4, rtol=0)
+    voxels = voxelize(scene, InputConfig(variant="points", grid_size=1e-3))
+    torch.testing.assert_close(
+        voxels.feat[voxels.index][:, 3:6], torch.from_numpy(colors / 127.5 - 1).float(), atol=1e-4, rtol=0
+    )
 
 
 def test_gaussians_stay_gaussians(make_room, tmp_path):

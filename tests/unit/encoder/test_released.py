@@ -26,13 +26,23 @@ def released(tmp_path):
 def test_encoder_and_projector_are_found_by_name_and_shape(released, tmp_path):
     path, encoder, head = released
     found = import_checkpoint(path, tmp_path / "out")
-    assert (len(found.matched), found.missing, found.unexpected) == (len(encoder.state_dict()) + 6, (), ("module.other.scale",))
+    assert (len(found.matched), found.missing, found.unexpected) == (
+        len(encoder.state_dict()) + 6,
+        (),
+        ("module.other.scale",),
+    )
     assert "1 unexpected (first module.other.scale)" in str(found)
     again = load_model(tmp_path / "out")
-    assert (again.config.encoder.channels, again.config.encoder.depths, again.config.inputs.variant) == ((16, 32), (1, 2), "splats")
+    assert (again.config.encoder.channels, again.config.encoder.depths, again.config.inputs.variant) == (
+        (16, 32),
+        (1, 2),
+        "splats",
+    )
     assert again.config.heads["lang"].teacher == "proj_siglip"
     assert all(torch.equal(tensor, encoder.state_dict()[name]) for name, tensor in again.encoder.state_dict().items())
-    assert all(torch.equal(tensor, head.state_dict()[name]) for name, tensor in again.heads["lang"].state_dict().items())
+    assert all(
+        torch.equal(tensor, head.state_dict()[name]) for name, tensor in again.heads["lang"].state_dict().items()
+    )
 
 
 def test_files_that_are_no_checkpoint(released, tmp_path):

@@ -23,7 +23,9 @@ def _cloud(rng, count=700):
     semantic = rng.choice(len(NAMES), count, p=[0.35, 0.3, 0.15, 0.1, 0.1])
     positions = rng.random((count, 3)) * [3, 2.5, 0.02]
     wall = semantic == 0
-    positions[wall] = np.stack([rng.random(wall.sum()) * 3, np.full(wall.sum(), 2.5), rng.random(wall.sum()) * 2], axis=1)
+    positions[wall] = np.stack(
+        [rng.random(wall.sum()) * 3, np.full(wall.sum(), 2.5), rng.random(wall.sum()) * 2], axis=1
+    )
     for c, corner in ((2, (0.4, 0.4, 0)), (3, (1.6, 0.5, 0)), (4, (2.4, 1.6, 0))):
         positions[semantic == c] = np.array(corner) + rng.random(((semantic == c).sum(), 3)) * 0.45
     return positions.astype(np.float32), semantic
@@ -32,8 +34,8 @@ def _cloud(rng, count=700):
 def _scene(positions, semantic):
     n = len(positions)
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4)
-    colours = torch.tensor(COLOURS[semantic], dtype=torch.float32)
-    return scene_from_colors(torch.tensor(positions), quats, torch.full((n, 3), 0.04), torch.full((n,), 0.9), colours)
+    colors = torch.tensor(COLOURS[semantic], dtype=torch.float32)
+    return scene_from_colors(torch.tensor(positions), quats, torch.full((n, 3), 0.04), torch.full((n,), 0.9), colors)
 
 
 def room(name, seed, *, noise=None, pictures=True):
@@ -46,10 +48,23 @@ def room(name, seed, *, noise=None, pictures=True):
     fields = {}
     for method, sigma in noise.items():
         features = clean + sigma * rng.normal(size=clean.shape)
-        fields[method] = Field(positions=positions, lang=features, probe=features, valid=rng.random(len(positions)) < 0.95 if method == "lifted" else None)
+        fields[method] = Field(
+            positions=positions,
+            lang=features,
+            probe=features,
+            valid=rng.random(len(positions)) < 0.95 if method == "lifted" else None,
+        )
     fields["random"] = Field(positions=positions, probe=rng.normal(size=clean.shape))
-    fields["colour_only"] = Field(positions=positions, probe=COLOURS[semantic] + 0.3 * rng.normal(size=(len(semantic), 3)))
-    return Room(name=name, truth=truth, fields=fields, gaussians=_scene(positions, semantic) if pictures else None, info={"home": name[:3]})
+    fields["color_only"] = Field(
+        positions=positions, probe=COLOURS[semantic] + 0.3 * rng.normal(size=(len(semantic), 3))
+    )
+    return Room(
+        name=name,
+        truth=truth,
+        fields=fields,
+        gaussians=_scene(positions, semantic) if pictures else None,
+        info={"home": name[:3]},
+    )
 
 
 def inputs(**changes) -> ReportInputs:
@@ -60,10 +75,17 @@ def inputs(**changes) -> ReportInputs:
         "held_out": (room("one_kitchen", 1), room("two_bath", 2, pictures=False)),
         "probe_train": tuple(room(f"train{i}", 10 + i, pictures=False) for i in range(3)),
         "adaptation": (room("other_den", 20, pictures=False), room("other_hall", 21, pictures=False)),
-        "fit": {"one_kitchen": {"psnr_heldout": 25.0}, "two_bath": {"psnr_heldout": 24.0}, "train0": {"psnr_heldout": 29.0}},
-        "storage": {"factorised_bytes": 1_000, "naive_bytes": 90_000},
+        "fit": {
+            "one_kitchen": {"psnr_heldout": 25.0},
+            "two_bath": {"psnr_heldout": 24.0},
+            "train0": {"psnr_heldout": 29.0},
+        },
+        "storage": {"factorized_bytes": 1_000, "naive_bytes": 90_000},
         "seconds": {"capture": 12.34, "gaussians": 60.0},
-        "teachers": {"rooms": 2, "lang": {"miou": 30.0, "seen_f_miou": 26.0, "withheld_f_miou": None, "accuracy": 70.0}},
+        "teachers": {
+            "rooms": 2,
+            "lang": {"miou": 30.0, "seen_f_miou": 26.0, "withheld_f_miou": None, "accuracy": 70.0},
+        },
         "provenance": {"models/encoder": "ab" * 32},
         **changes,
     }

@@ -51,23 +51,33 @@ def _capture():
     images = np.where(semantic[..., None] == 2, [200, 20, 20], [90, 90, 90]).astype(np.uint8)
     depth = np.full(semantic.shape, 2.0, np.float32)
     labels = {"semantic": semantic, "instance": semantic.astype(np.uint16), "class_names": NAMES}
-    return Capture(images=images, cameras=cameras, depth=depth, info={"home": "drawn", "models": {"own/box": 2}}, **labels)
+    return Capture(
+        images=images, cameras=cameras, depth=depth, info={"home": "drawn", "models": {"own/box": 2}}, **labels
+    )
 
 
 def _scene():
     flat = np.stack(np.meshgrid(np.linspace(-1, 1, 25), np.linspace(-0.7, 0.7, 18)), -1).reshape(-1, 2)
-    means = torch.tensor(np.concatenate([flat, 1e-3 * np.random.default_rng(0).random((len(flat), 1))], 1), dtype=torch.float32)
+    means = torch.tensor(
+        np.concatenate([flat, 1e-3 * np.random.default_rng(0).random((len(flat), 1))], 1), dtype=torch.float32
+    )
     n = len(means)
     rgb = torch.where(means[:, :1] < 0, torch.tensor([[0.35, 0.35, 0.35]]), torch.tensor([[0.8, 0.1, 0.1]]))
-    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.04), torch.full((n,), 0.95), rgb)
+    return scene_from_colors(
+        means, torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.04), torch.full((n,), 0.95), rgb
+    )
 
 
 def _save_models(folder):
     for variant in ("points", "splats"):
         torch.manual_seed(0)
-        encoder = EncoderConfig(in_channels=CHANNELS[variant], channels=(8, 16), depths=(0, 1), heads=(1, 2), window=32, drop_path=0.0)
+        encoder = EncoderConfig(
+            in_channels=CHANNELS[variant], channels=(8, 16), depths=(0, 1), heads=(1, 2), window=32, drop_path=0.0
+        )
         heads = {"lang": HeadConfig(channels=DIM, width=16)}
-        model = SceneModel(ModelConfig(encoder=encoder, inputs=InputConfig(variant=variant, grid_size=0.08), heads=heads, text="drawn"))
+        model = SceneModel(
+            ModelConfig(encoder=encoder, inputs=InputConfig(variant=variant, grid_size=0.08), heads=heads, text="drawn")
+        )
         save_model(model, folder / variant)
     (folder / "splats" / "curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
 
@@ -89,7 +99,10 @@ def store(tmp_path_factory):
             save_labels(out / "labels.npz", label_gaussians(scene, capture))
 
         _put(store.scene(name, "gaussians"), gaussians)
-        _put(store.scene(name, "teacher_views"), lambda out: make_teacher_views(scene, capture.cameras, {"lang": Teacher()}, out=out))
+        _put(
+            store.scene(name, "teacher_views"),
+            lambda out: make_teacher_views(scene, capture.cameras, {"lang": Teacher()}, out=out),
+        )
         views = store.scene(name, "teacher_views")
         _put(store.scene(name, "targets"), lambda out, views=views: make_targets(scene, views, PARAMS.targets, out=out))
     _put(store.model("encoder"), _save_models)
@@ -108,15 +121,17 @@ def words(monkeypatch):
 
 
 def test_a_store_becomes_a_report(store, tmp_path):
-    inputs = collect(store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False)
+    inputs = collect(
+        store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False
+    )
     assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",)
-    assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "colour_only", "noisy"}
+    assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "color_only", "noisy"}
     assert inputs.trained_models == {"own/box"} and inputs.held_out[0].info["models"] == {"own/box": 2}
     assert set(inputs.curves) == {"encoder/splats"} and inputs.storage["naive_bytes"] > 0
     assert "gaussians of room-a" in inputs.provenance and inputs.held_out[0].info["home"] == "drawn"
     report = measure(inputs, PARAMS.evaluate)
     assert report["zero_shot"]["lifted"]["f_miou"] > 80  # one class in front: the chair
-    assert report["linear_probe"]["colour_only"]["miou"] > 80
+    assert report["linear_probe"]["color_only"]["miou"] > 80
     written = write_report(tmp_path, inputs, PARAMS.evaluate)
     assert written["seconds"]["capture"] == 2.0 and 0 < written["seconds"]["evaluation"] < 600
     assert report["fit"]["psnr_heldout_median"] == 25.5 and report["adaptation"]["before"]["f_miou"] is None

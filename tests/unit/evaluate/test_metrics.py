@@ -71,5 +71,7 @@ def test_bootstrap_brackets_the_value_and_pairs_differences():
     value = float(np.nanmean(metrics.iou(sum(rooms))))
     low, high = metrics.bootstrap(lambda m: float(np.nanmean(metrics.iou(m[0]))), [rooms], draws=200, seed=0)
     assert low <= value <= high
-    same = metrics.bootstrap(lambda m: float(np.nanmean(metrics.iou(m[0]) - metrics.iou(m[1]))), [rooms, rooms], draws=50, seed=0)
+    same = metrics.bootstrap(
+        lambda m: float(np.nanmean(metrics.iou(m[0]) - metrics.iou(m[1]))), [rooms, rooms], draws=50, seed=0
+    )
     assert same == (0.0, 0.0)

@@ -24,7 +24,7 @@ def test_the_same_seed_gives_the_same_bytes():
     assert one.weight.numpy().tobytes() == two.weight.numpy().tobytes()
 
 
-def test_unlabelled_rows_teach_nothing():
+def test_unlabeled_rows_teach_nothing():
     features, labels = _blobs(0)
     noisy, hidden = np.concatenate([features, features * 9]), np.concatenate([labels, np.full(600, -1)])
     one, two = probe.train(features, labels, 4, steps=20, seed=0), probe.train(noisy, hidden, 4, steps=20, seed=0)
@@ -35,7 +35,11 @@ def test_unlabelled_rows_teach_nothing():
 
 def test_sample_is_sorted_unique_and_seeded():
     rows = probe.sample(1000, 50, seed=1)
-    assert len(np.unique(rows)) == 50 and (np.diff(rows) > 0).all() and np.array_equal(rows, probe.sample(1000, 50, seed=1))
+    assert (
+        len(np.unique(rows)) == 50
+        and (np.diff(rows) > 0).all()
+        and np.array_equal(rows, probe.sample(1000, 50, seed=1))
+    )
     assert probe.sample(10, 50, seed=1).tolist() == list(range(10))
 
 
@@ -66,7 +70,11 @@ def _room(positions, semantic, instance, probability):
 
 def test_true_labels_give_full_precision(two_boxes):
     positions, semantic, instance = two_boxes
-    assert instances.table([_room(positions, semantic, instance, np.eye(3)[semantic])], 3) == {"ap25": 100.0, "ap50": 100.0, "map": 100.0}
+    assert instances.table([_room(positions, semantic, instance, np.eye(3)[semantic])], 3) == {
+        "ap25": 100.0,
+        "ap50": 100.0,
+        "map": 100.0,
+    }
 
 
 def test_a_wrong_label_loses_its_class(two_boxes):

@@ -40,7 +40,13 @@ def test_the_page_needs_nothing_from_outside(written):
 
 def test_the_page_explains_its_limits_and_its_origin(written):
     page = (written[0] / "report.html").read_text()
-    for text in ("What these numbers do not show", "piano", "abababab", "prefers-color-scheme: dark", "student (Gaussians)"):
+    for text in (
+        "What these numbers do not show",
+        "piano",
+        "abababab",
+        "prefers-color-scheme: dark",
+        "student (Gaussians)",
+    ):
         assert text in page
 
 
@@ -58,19 +64,32 @@ def test_metrics_are_strict_json_with_the_fixed_keys(written):
 def test_a_second_run_gives_the_same_bytes(written, tmp_path):
     folder, _, data = written
     write_report(tmp_path, data, PARAMS)
-    for name in ("report.html", "metrics.json", "plots/curves.png", "plots/one_kitchen_colour_above.png"):
+    for name in ("report.html", "metrics.json", "plots/curves.png", "plots/one_kitchen_color_above.png"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 
 def test_a_report_without_rooms_to_show_or_curves_still_stands(tmp_path):
-    bare = inputs(held_out=(room("one_kitchen", 1, noise={"student": 0.2}, pictures=False),), probe_train=(), adaptation=(), storage={}, seconds={})
+    bare = inputs(
+        held_out=(room("one_kitchen", 1, noise={"student": 0.2}, pictures=False),),
+        probe_train=(),
+        adaptation=(),
+        storage={},
+        seconds={},
+    )
     write_report(tmp_path, bare, PARAMS)
     assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 def test_the_table_shows_every_method_and_the_page(written):
     text = render_table(written[1], "data/reports/report.html")
-    for word in ("chance", "student", "teacher", "adaptation f-mIoU", "25.0 dB median of 3 scenes", "data/reports/report.html"):
+    for word in (
+        "chance",
+        "student",
+        "teacher",
+        "adaptation f-mIoU",
+        "25.0 dB median of 3 scenes",
+        "data/reports/report.html",
+    ):
         assert word in text
     assert len({len(line) for line in text.splitlines()[:8]}) == 1
 
@@ -88,7 +107,11 @@ def test_an_absent_or_damaged_metrics_file_is_named(tmp_path):
 def test_limits_name_rare_absent_and_unsettled_things(written):
     text = " ".join(limits.sentences(written[1]))
     assert "2 rooms of 2 homes" in text and "fewer than 500 points" in text and "One random seed" in text
-    report = {**written[1], "adaptation": {"gain": {"f_miou_interval": [-1.0, 2.0]}}, "zero_shot_withheld": {"lifted": {"f_miou": 0.5}}}
+    report = {
+        **written[1],
+        "adaptation": {"gain": {"f_miou_interval": [-1.0, 2.0]}},
+        "zero_shot_withheld": {"lifted": {"f_miou": 0.5}},
+    }
     text = " ".join(limits.sentences(report))
     assert "that adaptation helps" in text and "hardly knows them" in text
 
@@ -96,7 +119,10 @@ def test_limits_name_rare_absent_and_unsettled_things(written):
 def test_furniture_seen_in_training_is_named(written):
     assert "furniture model" not in " ".join(limits.sentences(written[1]))  # nothing is known of it
     kitchen, bath = written[2].held_out
-    held_out = (replace(kitchen, info={"models": {"a/chair": 3, "a/box": 1}}), replace(bath, info={"models": {"a/box": 4}}))
+    held_out = (
+        replace(kitchen, info={"models": {"a/chair": 3, "a/box": 1}}),
+        replace(bath, info={"models": {"a/box": 4}}),
+    )
     for trained, said in (
         (frozenset({"a/box", "a/sofa"}), "1 of the 2 furniture models .* 62 % of all items there: box"),
         (frozenset({"a/sofa"}), "None of the 2"),

@@ -15,7 +15,7 @@ def test_the_vote_equals_brute_force():
     rng = np.random.default_rng(0)
     splats, targets = rng.random((300, 3)), rng.random((80, 3))
     labels, valid = rng.integers(0, 4, 300), rng.random(300) < 0.8
-    rows = zero_shot.nearest(splats, targets, valid, neighbours=7)
+    rows = zero_shot.nearest(splats, targets, valid, neighbors=7)
     got = zero_shot.vote(labels, rows, 4)
     for point, winner in zip(targets, got, strict=True):
         order = sorted(np.flatnonzero(valid), key=lambda i: np.linalg.norm(splats[i] - point))[:7]
@@ -25,12 +25,12 @@ def test_the_vote_equals_brute_force():
 
 def test_the_nearer_voters_win_a_tie():
     splats = np.array([[0.0, 0, 0], [1, 0, 0]])
-    rows = zero_shot.nearest(splats, np.array([[0.1, 0, 0], [0.9, 0, 0]]), np.ones(2, bool), neighbours=25)
+    rows = zero_shot.nearest(splats, np.array([[0.1, 0, 0], [0.9, 0, 0]]), np.ones(2, bool), neighbors=25)
     assert zero_shot.vote(np.array([3, 1]), rows, 5).tolist() == [3, 1]
 
 
 def test_no_valid_splat_means_no_prediction():
-    rows = zero_shot.nearest(np.zeros((2, 3)), np.zeros((3, 3)), np.zeros(2, bool), neighbours=5)
+    rows = zero_shot.nearest(np.zeros((2, 3)), np.zeros((3, 3)), np.zeros(2, bool), neighbors=5)
     assert zero_shot.vote(np.zeros(2, int), rows, 4).tolist() == [-1, -1, -1]
 
 

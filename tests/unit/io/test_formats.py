@@ -3,7 +3,17 @@ import pytest
 import torch
 
 from chorus.errors import InputError
-from chorus.io import open_features, read_features, read_npy_folder, read_npy_labels, read_scene, read_splat, write_features, write_npy_folder, write_scene
+from chorus.io import (
+    open_features,
+    read_features,
+    read_npy_folder,
+    read_npy_labels,
+    read_scene,
+    read_splat,
+    write_features,
+    write_npy_folder,
+    write_scene,
+)
 from chorus.scene import scene_from_colors
 
 
@@ -20,7 +30,9 @@ def test_splat_round_trip(tmp_path):
     order = [int((scene.means - mean).norm(dim=1).argmin()) for mean in back.means]
     scene = scene.select(torch.tensor(order))
     assert torch.equal(back.means, scene.means) and sorted(order) == list(range(40))
-    assert torch.allclose(back.rgb, scene.rgb, atol=1 / 255) and torch.allclose(back.opacities, scene.opacities, atol=1 / 255)
+    assert torch.allclose(back.rgb, scene.rgb, atol=1 / 255) and torch.allclose(
+        back.opacities, scene.opacities, atol=1 / 255
+    )
     assert torch.allclose(back.unit_quats, scene.unit_quats, atol=0.03) and torch.allclose(back.scales, scene.scales)
 
 
@@ -74,11 +86,18 @@ def test_unknown_or_absent_scene(tmp_path, name):
 
 
 def test_features_round_trip_and_equal_bytes(tmp_path):
-    features, valid = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 1, 0, 1, 0]).bool()
+    features, valid = (
+        torch.randn(5, 3, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([1, 1, 0, 1, 0]).bool(),
+    )
     for name in ("a", "b"):
         write_features(tmp_path / name, features, valid=valid, info={"model": "tiny", "level": 2, "scene": "x"})
     back = read_features(tmp_path / "a")
-    assert torch.equal(back.features, features.half().float()) and torch.equal(back.valid, valid) and back.info["level"] == 2
+    assert (
+        torch.equal(back.features, features.half().float())
+        and torch.equal(back.valid, valid)
+        and back.info["level"] == 2
+    )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -99,8 +118,14 @@ def test_rows_are_written_in_any_order_and_all_of_them(tmp_path):
         for rows in ([8, 2, 3], [], [0, 1, 7, 4, 5], [6]):
             writer.write(torch.tensor(rows, dtype=torch.int64), features[rows])
     assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
-    with pytest.raises(InputError, match="all 9 rows, got 2"), open_features(tmp_path / "short", rows=9, channels=4) as writer:
+    with (
+        pytest.raises(InputError, match="all 9 rows, got 2"),
+        open_features(tmp_path / "short", rows=9, channels=4) as writer,
+    ):
         writer.write(torch.tensor([1, 2]), features[:2])
-    with pytest.raises(InputError, match=r"shape \[1, 4\]"), open_features(tmp_path / "short", rows=9, channels=4) as writer:
+    with (
+        pytest.raises(InputError, match=r"shape \[1, 4\]"),
+        open_features(tmp_path / "short", rows=9, channels=4) as writer,
+    ):
         writer.write(torch.tensor([1]), features[:2])
     assert not list(tmp_path.glob("*short*"))

@@ -12,7 +12,13 @@ from chorus.scene import GaussianScene
 
 def scene_of(n: int, degree: int = 0, seed: int = 0) -> GaussianScene:
     draw = torch.Generator().manual_seed(seed)
-    shapes = {"means": (n, 3), "quats": (n, 4), "log_scales": (n, 3), "opacity_logits": (n,), "sh": (n, (degree + 1) ** 2, 3)}
+    shapes = {
+        "means": (n, 3),
+        "quats": (n, 4),
+        "log_scales": (n, 3),
+        "opacity_logits": (n,),
+        "sh": (n, (degree + 1) ** 2, 3),
+    }
     return GaussianScene(**{name: torch.randn(shape, generator=draw) for name, shape in shapes.items()})
 
 
@@ -20,7 +26,10 @@ def as_ascii(path, rows: int | None = None, order: str = "ascii"):
     """Rewrite a binary PLY of ours in another encoding."""
     table = read_table(path)[:rows]
     header = "".join(f"property float {name}\n" for name in table.dtype.names)
-    head = f"ply\nformat {order} 1.0\ncomment ours\nelement vertex {len(table)}\n{header}element face 0\nproperty list uchar int vertex_indices\nend_header\n"
+    head = (
+        f"ply\nformat {order} 1.0\ncomment ours\nelement vertex {len(table)}\n{header}element face 0\n"
+        f"property list uchar int vertex_indices\nend_header\n"
+    )
     if order == "ascii":
         body = "".join(" ".join(repr(float(value)) for value in row) + "\n" for row in table).encode()
     else:
@@ -43,7 +52,11 @@ def test_harmonics_are_stored_channel_by_channel(tmp_path):
     write_ply(tmp_path / "scene.ply", scene)
     table = read_table(tmp_path / "scene.ply")
     assert table.dtype.names[:6] == ("x", "y", "z", "nx", "ny", "nz")
-    assert table["f_rest_0"][0] == scene.sh[0, 1, 0] and table["f_rest_3"][0] == scene.sh[0, 1, 1] and table["f_rest_2"][0] == scene.sh[0, 3, 0]
+    assert (
+        table["f_rest_0"][0] == scene.sh[0, 1, 0]
+        and table["f_rest_3"][0] == scene.sh[0, 1, 1]
+        and table["f_rest_2"][0] == scene.sh[0, 3, 0]
+    )
 
 
 @pytest.mark.parametrize("order", ["ascii", "binary_big_endian"])
@@ -131,7 +144,9 @@ def test_damage_never_raises_anything_else(tmp_path_factory, noise, at):
 
 def test_point_cloud_is_not_a_scene_but_is_read_as_points(tmp_path):
     path = tmp_path / "points.ply"
-    cloud = PointCloud(points=np.eye(3, dtype=np.float32), colors=np.full((3, 3), 7, np.uint8), normals=np.eye(3, dtype=np.float32))
+    cloud = PointCloud(
+        points=np.eye(3, dtype=np.float32), colors=np.full((3, 3), 7, np.uint8), normals=np.eye(3, dtype=np.float32)
+    )
     write_points(path, cloud)
     with pytest.raises(InputError, match="point cloud"):
         read_ply(path)

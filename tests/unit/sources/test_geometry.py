@@ -14,7 +14,9 @@ from chorus.sources.upright import camera_up, floor_height, level_up, unproject,
 def test_triangulated_points_lie_on_the_walls(sharp_room):
     points, colors = triangulate(sharp_room.images, sharp_room.cameras)
     assert len(points) == len(colors) > 100
-    distance = np.stack([2 - np.abs(points[:, 0]), 1.5 - np.abs(points[:, 1]), np.abs(points[:, 2]), 2.4 - points[:, 2]])
+    distance = np.stack(
+        [2 - np.abs(points[:, 0]), 1.5 - np.abs(points[:, 1]), np.abs(points[:, 2]), 2.4 - points[:, 2]]
+    )
     assert np.median(np.abs(distance).min(axis=0)) < 0.05
 
 
@@ -51,7 +53,9 @@ def test_any_frame_becomes_upright(sharp_room, seed):
 
 
 def test_level_surfaces_refine_the_cameras(sharp_room):
-    normals = np.concatenate([np.tile([0, 0, 1.0], (100, 1)), np.tile([1.0, 0, 0], (100, 1)), np.random.default_rng(0).normal(size=(20, 3))])
+    normals = np.concatenate(
+        [np.tile([0, 0, 1.0], (100, 1)), np.tile([1.0, 0, 0], (100, 1)), np.random.default_rng(0).normal(size=(20, 3))]
+    )
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     tilted = np.array([0.2, -0.1, 1.0]) / np.linalg.norm([0.2, -0.1, 1.0])
     assert level_up(normals, tilted) @ [0, 0, 1] > np.cos(np.radians(1.5))
@@ -59,7 +63,9 @@ def test_level_surfaces_refine_the_cameras(sharp_room):
 
 def test_floor_is_the_lowest_level_many_share():
     draw = np.random.default_rng(0)
-    heights = np.concatenate([draw.normal(0.1, 0.005, 500), draw.normal(0.9, 0.005, 2000), draw.uniform(0.1, 2.5, 3000), [-3.0] * 5])
+    heights = np.concatenate(
+        [draw.normal(0.1, 0.005, 500), draw.normal(0.9, 0.005, 2000), draw.uniform(0.1, 2.5, 3000), [-3.0] * 5]
+    )
     assert abs(floor_height(heights) - 0.1) < 0.02
     assert abs(floor_height(draw.uniform(1, 2, 500)) - 1.0) < 0.06
 

@@ -20,7 +20,15 @@ def write_photos(folder, capture, **extra):
     (folder / "images").mkdir(parents=True)
     poses = to_opengl(capture.cameras.moved(TILT).cam_from_world)
     K = capture.cameras.K[0]
-    spec = {"fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "w": capture.cameras.width, "h": capture.cameras.height, **extra}
+    spec = {
+        "fl_x": K[0, 0],
+        "fl_y": K[1, 1],
+        "cx": K[0, 2],
+        "cy": K[1, 2],
+        "w": capture.cameras.width,
+        "h": capture.cameras.height,
+        **extra,
+    }
     spec["frames"] = []
     for view, (image, pose) in enumerate(zip(capture.images, poses, strict=True)):
         Image.fromarray(image).save(folder / "images" / f"{view:03d}.png", compress_level=1)
@@ -35,7 +43,9 @@ def write_rgbd(folder, capture):
     np.savetxt(folder / "camera-intrinsics.txt", cameras.K[0])
     for view, pose in enumerate(cameras.world_from_cam):
         Image.fromarray(capture.images[view]).save(folder / f"frame-{view:06d}.color.png", compress_level=1)
-        Image.fromarray((capture.depth[view] * 1000).round().astype(np.uint16)).save(folder / f"frame-{view:06d}.depth.png", compress_level=1)
+        Image.fromarray((capture.depth[view] * 1000).round().astype(np.uint16)).save(
+            folder / f"frame-{view:06d}.depth.png", compress_level=1
+        )
         np.savetxt(folder / f"frame-{view:06d}.pose.txt", pose)
     return folder
 
@@ -67,7 +77,9 @@ def test_kinds(photos, rgbd, tmp_path):
 def test_rgbd_room_stands_upright_on_its_floor(rgbd, sharp_room):
     capture = ingest_folder(rgbd, PARAMS)
     assert len(capture) == 16 and capture.info["metric"] and capture.info["skipped"] == {}
-    up = capture.cameras.cam_from_world[:, :3, 2] - sharp_room.cameras.cam_from_world[:, :3, 2]  # the world's z in each camera
+    up = (
+        capture.cameras.cam_from_world[:, :3, 2] - sharp_room.cameras.cam_from_world[:, :3, 2]
+    )  # the world's z in each camera
     assert np.abs(up).max() < 0.02
     assert np.abs(capture.cameras.positions[:, 2] - 1.3).max() < 0.05  # cameras hang 1.3 m above the floor
     assert np.abs(capture.cameras.positions[:, :2].mean(axis=0)).max() < 0.3
@@ -91,13 +103,26 @@ def test_distortion_is_undone(sharp_room, tmp_path):
     K = sharp_room.cameras.K[0] - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
     lens = np.array([0.08, -0.02, 0.001, -0.001])
     columns, rows = np.meshgrid(np.arange(160.0), np.arange(120.0))
-    straight = cv2.undistortPoints(np.stack([columns, rows], axis=-1).reshape(-1, 1, 2), K, lens, P=K).reshape(120, 160, 2).astype(np.float32)
-    bent = np.stack([cv2.remap(image, straight[..., 0], straight[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT) for image in sharp_room.images])
+    straight = (
+        cv2.undistortPoints(np.stack([columns, rows], axis=-1).reshape(-1, 1, 2), K, lens, P=K)
+        .reshape(120, 160, 2)
+        .astype(np.float32)
+    )
+    bent = np.stack(
+        [
+            cv2.remap(image, straight[..., 0], straight[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            for image in sharp_room.images
+        ]
+    )
     names = dict(zip(("k1", "k2", "p1", "p2"), lens.tolist(), strict=True))
-    capture = ingest_folder(write_photos(tmp_path / "bent", dataclasses.replace(sharp_room, images=bent), **names), PARAMS)
+    capture = ingest_folder(
+        write_photos(tmp_path / "bent", dataclasses.replace(sharp_room, images=bent), **names), PARAMS
+    )
     map_to = np.linalg.inv(capture.cameras.K[0])
     pixels = np.stack([columns + 0.5, rows + 0.5, np.ones_like(rows)], axis=-1) @ (sharp_room.cameras.K[0] @ map_to).T
-    expected = cv2.remap(sharp_room.images[0], *(pixels[..., i].astype(np.float32) - 0.5 for i in (0, 1)), cv2.INTER_LINEAR)
+    expected = cv2.remap(
+        sharp_room.images[0], *(pixels[..., i].astype(np.float32) - 0.5 for i in (0, 1)), cv2.INTER_LINEAR
+    )
     assert np.abs(capture.images[0].astype(int) - expected)[10:-10, 10:-10].mean() < 4
     assert np.abs(sharp_room.images[0].astype(int) - expected)[10:-10, 10:-10].mean() > 6
 
@@ -190,7 +215,11 @@ def test_unknown_depth_and_lost_frames(rgbd, copied):
     (folder / "frame-000004.depth.png").unlink()
     Image.fromarray(np.full((120, 160), 65535, np.uint16)).save(folder / "frame-000005.depth.png")
     capture = ingest_folder(folder, PARAMS)
-    assert len(capture) == 12 and capture.info["skipped"] == {"no finite rigid pose": 1, "no readable pose": 1, "files unreadable": 2}
+    assert len(capture) == 12 and capture.info["skipped"] == {
+        "no finite rigid pose": 1,
+        "no readable pose": 1,
+        "files unreadable": 2,
+    }
     assert (capture.depth[1] == 0).all() and np.isfinite(capture.depth).all()
 
 

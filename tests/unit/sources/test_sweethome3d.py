@@ -49,7 +49,7 @@ def test_same_seed_same_bytes_other_seed_other_picture(capture, homes):
     assert not np.array_equal(other.images, capture.images)
 
 
-def test_labels_come_from_the_catalogue_id(capture):
+def test_labels_come_from_the_catalog_id(capture):
     seen = {CLASS_NAMES[i] for i in np.unique(capture.semantic)}
     assert {"wall", "floor", "bed", "wardrobe", "chair"} <= seen
     assert capture.info["models"]["Scopia/chair"] == 1 and capture.info["models"]["eTeks/bed"] == 1
@@ -71,7 +71,14 @@ def test_depth_agrees_between_views(capture):
         depth = capture.depth[a]
         y, x = np.nonzero(depth > 0)
         z = depth[y, x]
-        local = np.stack([(x + 0.5 - c.K[a, 0, 2]) / c.K[a, 0, 0] * z, (y + 0.5 - c.K[a, 1, 2]) / c.K[a, 1, 1] * z, z, np.ones_like(z)])
+        local = np.stack(
+            [
+                (x + 0.5 - c.K[a, 0, 2]) / c.K[a, 0, 0] * z,
+                (y + 0.5 - c.K[a, 1, 2]) / c.K[a, 1, 1] * z,
+                z,
+                np.ones_like(z),
+            ]
+        )
         moved = (c.cam_from_world[b] @ np.linalg.inv(c.cam_from_world[a]) @ local)[:3]
         u = np.floor(moved[0] / moved[2] * c.K[b, 0, 0] + c.K[b, 0, 2]).astype(int)
         v = np.floor(moved[1] / moved[2] * c.K[b, 1, 1] + c.K[b, 1, 2]).astype(int)
@@ -98,14 +105,23 @@ def test_geometry_is_metric_and_z_up(capture):
         for v in range(len(c)):
             y, x = np.nonzero(capture.semantic[v] == CLASS_ID[name])
             z = capture.depth[v][y, x]
-            local = np.stack([(x + 0.5 - c.K[v, 0, 2]) / c.K[v, 0, 0] * z, (y + 0.5 - c.K[v, 1, 2]) / c.K[v, 1, 1] * z, z, np.ones_like(z)])
+            local = np.stack(
+                [
+                    (x + 0.5 - c.K[v, 0, 2]) / c.K[v, 0, 0] * z,
+                    (y + 0.5 - c.K[v, 1, 2]) / c.K[v, 1, 1] * z,
+                    z,
+                    np.ones_like(z),
+                ]
+            )
             found.append((c.world_from_cam[v] @ local)[2])
         found = np.concatenate(found)
         assert len(found) and np.abs(np.median(found) - height) < 0.01, name
 
 
 def test_plain_home_uses_default_models_only(homes):
-    plain = make_capture(dataclasses.replace(LIVING, furniture=(), light="evening", domain="second"), PARAMS, homes_dir=homes)
+    plain = make_capture(
+        dataclasses.replace(LIVING, furniture=(), light="evening", domain="second"), PARAMS, homes_dir=homes
+    )
     assert {name.partition("/")[0] for name in plain.info["models"]} == {"eTeks"} and plain.info["domain"] == "second"
 
 

@@ -44,7 +44,9 @@ def test_cut_out_shapes():
     assert slices("M0,0 v1 h1 v-1 z") == [(0.0, 1.0, 0.0, 1.0)]
     circle = path_polygon("M0,0.5 A0.5 0.5 0 1 1 1,0.5 A0.5 0.5 0 1 1 0,0.5 Z")
     assert np.abs(np.linalg.norm(circle - 0.5, axis=1) - 0.5).max() < 1e-6
-    area = sum((b - a) * (high - low) for a, b, low, high in slices("M0,0.5 A0.5 0.5 0 1 1 1,0.5 A0.5 0.5 0 1 1 0,0.5 Z"))
+    area = sum(
+        (b - a) * (high - low) for a, b, low, high in slices("M0,0.5 A0.5 0.5 0 1 1 1,0.5 A0.5 0.5 0 1 1 0,0.5 Z")
+    )
     assert area == pytest.approx(np.pi / 4, rel=0.03)
     with pytest.raises(InputError, match="SVG path"):
         path_polygon("M0 C1")
@@ -61,7 +63,9 @@ def test_joined_walls_meet_without_gap():
 
 
 def test_arched_wall_bulges_to_its_left():
-    home = parse_home(f"<home>{wall(0, 0, 0, 200, 0, 'arcExtent=' + chr(34) + '3.1415927' + chr(34))}</home>".encode(), "arc")
+    home = parse_home(
+        f"<home>{wall(0, 0, 0, 200, 0, 'arcExtent=' + chr(34) + '3.1415927' + chr(34))}</home>".encode(), "arc"
+    )
     pieces = wall_pieces(home.walls)
     points = np.array([p.origin for p in pieces])
     assert len(pieces) >= 20 and points[:, 1].max() == pytest.approx(1.0, abs=0.01)  # half a circle, radius 1 m
@@ -77,7 +81,9 @@ def test_sloping_wall_and_opening():
     assert (end - begin, low, high) == pytest.approx((0.9, 0.0, 2.05))
     assert north.openings[0] == pytest.approx((1.4, 2.6, 0.9, 2.1))
     assert not pieces[1].openings and not pieces[2].openings
-    sloped = parse_home(f"<home>{wall(0, 0, 0, 400, 0, 'heightAtEnd=' + chr(34) + '150' + chr(34))}</home>".encode(), "slope")
+    sloped = parse_home(
+        f"<home>{wall(0, 0, 0, 400, 0, 'heightAtEnd=' + chr(34) + '150' + chr(34))}</home>".encode(), "slope"
+    )
     assert wall_pieces(sloped.walls)[0].top(2.0) == pytest.approx(2.0)
 
 
@@ -87,7 +93,7 @@ def test_wall_part_of_an_open_door():
     assert center == pytest.approx(door.center) and half == pytest.approx(0.06)
 
 
-def test_items_are_turned_to_metres_and_z_up():
+def test_items_are_turned_to_meters_and_z_up():
     bed: Item = parse_home(home_xml().encode(), "tiny").items[0]
     assert bed.center == pytest.approx([0.9, -1.1]) and bed.size == pytest.approx([1.4, 1.9, 0.5])
     assert bed.angle == pytest.approx(-np.pi)

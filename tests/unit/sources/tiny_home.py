@@ -43,11 +43,23 @@ def wall(number: int, x0: float, y0: float, x1: float, y1: float, extra: str = "
     )
 
 
-def item(kind: str, x: float, y: float, size: tuple[float, float, float], *, tag: str = "pieceOfFurniture", extra: str = "", model: str | None = None) -> str:
+def item(
+    kind: str,
+    x: float,
+    y: float,
+    size: tuple[float, float, float],
+    *,
+    tag: str = "pieceOfFurniture",
+    extra: str = "",
+    model: str | None = None,
+) -> str:
     """One piece of furniture; size is width, depth, height in centimetres."""
     model = f"{_RESOURCES}/{kind}.obj" if model is None else model
     w, d, h = size
-    return f'<{tag} catalogId="eTeks#{kind}" name="{kind}" model="{model}" x="{x}" y="{y}" width="{w}" depth="{d}" height="{h}" {extra}/>'
+    return (
+        f'<{tag} catalogId="eTeks#{kind}" name="{kind}" model="{model}" x="{x}" y="{y}" width="{w}" '
+        f'depth="{d}" height="{h}" {extra}/>'
+    )
 
 
 def home_xml(*, items: list[str] | None = None) -> str:
@@ -58,11 +70,16 @@ def home_xml(*, items: list[str] | None = None) -> str:
     walls.append(wall(4, 400, 0, 400, 350))
     items = default_items() if items is None else items
     rooms = [
-        '<room name="Living room" floorColor="FF805030"><point x="5" y="5"/><point x="395" y="5"/><point x="395" y="345"/><point x="5" y="345"/></room>',
-        '<room name="Store"><point x="405" y="5"/><point x="795" y="5"/><point x="795" y="345"/><point x="405" y="345"/></room>',
+        '<room name="Living room" floorColor="FF805030"><point x="5" y="5"/><point x="395" y="5"/><point '
+        'x="395" y="345"/><point x="5" y="345"/></room>',
+        '<room name="Store"><point x="405" y="5"/><point x="795" y="5"/><point x="795" y="345"/><point x="405" '
+        'y="345"/></room>',
         '<room name="Niche"><point x="405" y="5"/><point x="505" y="5"/><point x="505" y="45"/></room>',
     ]
-    return f'<?xml version="1.0"?><home version="5500" name="Tiny" wallHeight="250">{"".join(walls + rooms + items)}</home>'
+    return (
+        f'<?xml version="1.0"?><home version="5500" name="Tiny" wallHeight="250">'
+        f"{''.join(walls + rooms + items)}</home>"
+    )
 
 
 def default_items() -> list[str]:
@@ -98,11 +115,14 @@ def build_packages(folder: Path, *, xml: str | None = None) -> Path:
 
 def _others() -> list[str]:
     """Entries for the other chairs and doors the stand-in table names, all drawn with the same box."""
-    from chorus.sources.sweethome3d.catalogue import STAND_INS
+    from chorus.sources.sweethome3d.catalog import STAND_INS
 
-    names = sorted({n.split("/")[1] for kinds in STAND_INS.values() for n in kinds.split() if n.startswith("Scopia/")} - {"chair"})
+    names = sorted(
+        {n.split("/")[1] for kinds in STAND_INS.values() for n in kinds.split() if n.startswith("Scopia/")} - {"chair"}
+    )
     return [
-        f"id#{i}=Scopia#{name}\nname#{i}=x\nmodel#{i}=/scopia/chair.obj\nwidth#{i}=500\ndepth#{i}=20\nheight#{i}=20\n" for i, name in enumerate(names, start=2)
+        f"id#{i}=Scopia#{name}\nname#{i}=x\nmodel#{i}=/scopia/chair.obj\nwidth#{i}=500\ndepth#{i}=20\nheight#{i}=20\n"
+        for i, name in enumerate(names, start=2)
     ]
 
 

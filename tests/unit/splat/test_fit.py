@@ -32,7 +32,14 @@ def test_the_room_is_rendered_in_views_never_fitted(result):
 
 def test_gaussians_lie_on_the_walls_and_are_no_needles(result):
     half = torch.tensor([2.0, 1.5])
-    to_walls = torch.cat([(half - result.scene.means[:, :2].abs()).abs(), result.scene.means[:, 2:].abs(), (2.4 - result.scene.means[:, 2:]).abs()], dim=1)
+    to_walls = torch.cat(
+        [
+            (half - result.scene.means[:, :2].abs()).abs(),
+            result.scene.means[:, 2:].abs(),
+            (2.4 - result.scene.means[:, 2:]).abs(),
+        ],
+        dim=1,
+    )
     assert to_walls.min(dim=1).values.quantile(0.95) < 0.08
     ordered = result.scene.scales.sort(dim=1).values
     assert (ordered[:, 2] / ordered[:, 1]).quantile(0.98) < 12
@@ -43,7 +50,12 @@ def test_artifact_is_whole_and_reproducible(result, room, tmp_path):
     for name in ("a", "b"):
         save_gaussians(tmp_path / name, result, room)
     assert hash_files(tmp_path / "a") == hash_files(tmp_path / "b")
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["contact_sheet.png", "labels.npz", "metrics.json", "scene.ply"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "contact_sheet.png",
+        "labels.npz",
+        "metrics.json",
+        "scene.ply",
+    ]
     assert len(read_ply(tmp_path / "a" / "scene.ply")) == len(result.scene)
     metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
     assert metrics["psnr_heldout"] == result.metrics["psnr_heldout"] and "seconds" not in metrics
@@ -52,7 +64,9 @@ def test_artifact_is_whole_and_reproducible(result, room, tmp_path):
 def test_labels_follow_the_surfaces(result, room, tmp_path):
     save_gaussians(tmp_path, result, room)
     labels = load_labels(tmp_path / "labels.npz")
-    inside = (result.scene.means[:, :2].abs() < torch.tensor([1.8, 1.3])).all(dim=1)  # away from the skirting, where labels mix
+    inside = (result.scene.means[:, :2].abs() < torch.tensor([1.8, 1.3])).all(
+        dim=1
+    )  # away from the skirting, where labels mix
     floor = (inside & (result.scene.means[:, 2] < 0.05)).numpy() & (labels.semantic > 0)
     assert floor.sum() > 50 and (labels.semantic[floor] == labels.class_names.index("floor")).mean() > 0.9
     assert (labels.instance[floor] == 5).mean() > 0.9

@@ -11,14 +11,28 @@ from chorus.splat.pictures import contact_sheet, error_image
 from chorus.splat.rasterize import render
 from chorus.splat.seeds import seeds_at, spacing, thin, to_gaussians
 from chorus.splat.start import starting_seeds
-from chorus.splat.weights import join_views, load_weights, save_weights, scene_weights, stored_bytes, stored_names, view_parts
+from chorus.splat.weights import (
+    join_views,
+    load_weights,
+    save_weights,
+    scene_weights,
+    stored_bytes,
+    stored_names,
+    view_parts,
+)
 
 
 def wall(room, count: int = 600):
     """Gaussians on the surfaces of the room, not optimised."""
     seeds = starting_seeds(room, np.arange(len(room)), count, np.random.default_rng(0))
     rows = to_gaussians(seeds, radius=0.6 * spacing(seeds.points))
-    return scene_from_colors(rows["means"], rows["quats"], rows["log_scales"].exp(), rows["opacity_logits"].sigmoid(), torch.from_numpy(seeds.colors).float())
+    return scene_from_colors(
+        rows["means"],
+        rows["quats"],
+        rows["log_scales"].exp(),
+        rows["opacity_logits"].sigmoid(),
+        torch.from_numpy(seeds.colors).float(),
+    )
 
 
 def test_adam_matches_torch():
@@ -52,12 +66,26 @@ def test_seeds_lie_on_the_surface_and_face_the_camera(room):
     assert np.abs(np.linalg.norm(seeds.normals, axis=1) - 1).max() < 1e-6
     assert (np.abs(seeds.normals).max(axis=1) > 0.99).mean() > 0.9  # the walls are axis-aligned
     assert ((seeds.normals * (room.cameras.positions[0] - seeds.points)).sum(axis=1) > 0).all()
-    distance = np.stack([2 - np.abs(seeds.points[:, 0]), 1.5 - np.abs(seeds.points[:, 1]), np.abs(seeds.points[:, 2]), 2.4 - seeds.points[:, 2]])
+    distance = np.stack(
+        [
+            2 - np.abs(seeds.points[:, 0]),
+            1.5 - np.abs(seeds.points[:, 1]),
+            np.abs(seeds.points[:, 2]),
+            2.4 - seeds.points[:, 2],
+        ]
+    )
     assert np.abs(distance).min(axis=0).max() < 1e-3
 
 
 def test_unknown_depth_seeds_nothing(room):
-    seeds = seeds_at(np.array([3]), np.array([3]), image=room.images[0] / 255.0, depth=np.zeros((48, 64)), cameras=room.cameras, view=0)
+    seeds = seeds_at(
+        np.array([3]),
+        np.array([3]),
+        image=room.images[0] / 255.0,
+        depth=np.zeros((48, 64)),
+        cameras=room.cameras,
+        view=0,
+    )
     assert len(seeds) == 0
 
 
@@ -100,7 +128,9 @@ def test_weights_lift_what_they_render(room, tmp_path):
     assert stored_names(tmp_path / "a") == ("fine",) and stored_names(tmp_path / "absent") == ()
     assert 0 <= (tmp_path / "a").stat().st_size - stored_bytes(weights) < 600  # the header
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() and back.shape == weights.shape
-    assert torch.allclose(back.values, weights.values, rtol=1e-3, atol=1e-6) and torch.equal(back.indices, weights.indices)
+    assert torch.allclose(back.values, weights.values, rtol=1e-3, atol=1e-6) and torch.equal(
+        back.indices, weights.indices
+    )
 
 
 def test_damaged_weights_and_labels(tmp_path):
@@ -122,7 +152,7 @@ def test_runs_of_views_side_by_side_are_all_views(room):
         torch.testing.assert_close(getattr(joined, name), getattr(whole, name))
 
 
-def test_labels_need_a_labelled_capture(room):
+def test_labels_need_a_labeled_capture(room):
     import dataclasses
 
     assert label_gaussians(wall(room), dataclasses.replace(room, semantic=None, instance=None)) is None

@@ -25,7 +25,14 @@ def draw(seed: int, *, views: int = 4, height: int = 64, width: int = 96, names:
     K = np.tile(np.array([[80.0, 0, width / 2], [0, 80.0, height / 2], [0, 0, 1]]), (views, 1, 1))
     cameras = Cameras(K=K, cam_from_world=np.tile(np.eye(4), (views, 1, 1)), width=width, height=height)
     info = {"home": f"drawn{seed}", "split": "train"}
-    return Capture(images=images.clip(0, 255).astype(np.uint8), cameras=cameras, semantic=semantic, instance=instance, class_names=names, info=info)
+    return Capture(
+        images=images.clip(0, 255).astype(np.uint8),
+        cameras=cameras,
+        semantic=semantic,
+        instance=instance,
+        class_names=names,
+        info=info,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 import torch
 
-from chorus.teachers.embedded.augment import _mirrored, _zoom, augment, quantise
+from chorus.teachers.embedded.augment import _mirrored, _zoom, augment, quantize
 
 
 def pair(height=64, width=96):
@@ -31,8 +31,8 @@ def test_mirrored_indices():
     assert _mirrored(torch.tensor([-2, -1, 0, 3, 4, 5]), 4).tolist() == [1, 0, 0, 3, 3, 2]
 
 
-def test_fine_quantisation_changes_nothing_coarse_loses_detail():
+def test_fine_quantization_changes_nothing_coarse_loses_detail():
     x = torch.rand(3, 16, 24, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(quantise(x, step=1e-5), x, atol=1e-3, rtol=0)
-    assert (quantise(x, step=0.5) - x).abs().mean() > 0.05
-    assert quantise(x[:, :15], step=0.5) is not None and torch.equal(quantise(x[:, :15], step=0.5), x[:, :15])
+    torch.testing.assert_close(quantize(x, step=1e-5), x, atol=1e-3, rtol=0)
+    assert (quantize(x, step=0.5) - x).abs().mean() > 0.05
+    assert quantize(x[:, :15], step=0.5) is not None and torch.equal(quantize(x[:, :15], step=0.5), x[:, :15])

@@ -12,7 +12,9 @@ from chorus.teachers.compress import compress, features_shape, load_features, sa
 def smooth_features(views=6, rows=12, cols=16, channels=96, seed=0, decay=1.0):
     """[V, h, w, C] with a power-law spectrum around a mean, as image features have."""
     generator = torch.Generator().manual_seed(seed)
-    coefficients = torch.randn(views, rows, cols, channels, generator=generator) * torch.arange(1, channels + 1) ** -decay
+    coefficients = (
+        torch.randn(views, rows, cols, channels, generator=generator) * torch.arange(1, channels + 1) ** -decay
+    )
     basis = torch.linalg.qr(torch.randn(channels, channels, generator=generator))[0]
     return coefficients @ basis + torch.randn(channels, generator=generator)
 
@@ -46,7 +48,9 @@ def test_averaged_patches_come_back_closer_than_single_ones():
     single = torch.nn.functional.cosine_similarity(small.expand(), features, dim=1).mean()
     mean = torch.nn.functional.cosine_similarity(lifted, exact, dim=1).mean()
     assert mean > 0.995 and 1 - mean < (1 - single) / 3
-    torch.testing.assert_close(small.expand(weights.T @ small.codes.float()), lifted, rtol=1e-4, atol=1e-4)  # lifting codes, then expanding
+    torch.testing.assert_close(
+        small.expand(weights.T @ small.codes.float()), lifted, rtol=1e-4, atol=1e-4
+    )  # lifting codes, then expanding
 
 
 @pytest.mark.parametrize("storage", ["half", "int8"])

@@ -19,14 +19,22 @@ from chorus.teachers.embedded.weights import SHIPPED, load_decoder, provenance
 from chorus.teachers.load import embedded_folder, load_teachers
 from chorus.teachers.report import report_teachers
 
-PARAMS = replace(load_params(Path(__file__).parents[3] / "params.yaml").teachers, family="embedded", withheld=("piano",), train_pairs=8, train_steps=8)
+PARAMS = replace(
+    load_params(Path(__file__).parents[3] / "params.yaml").teachers,
+    family="embedded",
+    withheld=("piano",),
+    train_pairs=8,
+    train_steps=8,
+)
 
 
 @pytest.fixture(scope="module")
 def trained(drawn_room, tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     seen = []
-    metrics = train_embedded([drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, progress=lambda step, losses: seen.append(step))
+    metrics = train_embedded(
+        [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, progress=lambda step, losses: seen.append(step)
+    )
     assert seen == [8] and metrics["classes"] == 3 and metrics["views"] == 12
     return folder
 
@@ -75,7 +83,11 @@ def test_dino_strides_weigh_alike(drawn_room, teachers):
 def test_provenance_says_what_was_trained(trained):
     notes = provenance(trained)
     assert notes["training"]["withheld"] == ["piano"] and "piano" not in notes["training"]["names"]
-    assert notes["training"]["homes"] == ["drawn0", "drawn1", "drawn2"] and set(notes["frozen"]) == {"image trunk", "text tower", "training images"}
+    assert notes["training"]["homes"] == ["drawn0", "drawn1", "drawn2"] and set(notes["frozen"]) == {
+        "image trunk",
+        "text tower",
+        "training images",
+    }
 
 
 def test_report_and_picture(drawn_room, teachers, tmp_path):
@@ -94,7 +106,10 @@ def test_segmentation_scores_by_hand():
     confusion = torch.tensor([[8, 2, 0], [0, 5, 5], [0, 0, 0]])
     scores = segmentation_scores(confusion, ("wall", "chair", "piano"), withheld=("piano",))
     assert scores["iou"] == {"wall": 0.8, "chair": pytest.approx(5 / 12, abs=1e-5)}
-    assert scores["f_miou"] == scores["seen_f_miou"] == pytest.approx(5 / 12, abs=1e-5) and scores["withheld_f_miou"] is None
+    assert (
+        scores["f_miou"] == scores["seen_f_miou"] == pytest.approx(5 / 12, abs=1e-5)
+        and scores["withheld_f_miou"] is None
+    )
     assert scores["f_macc"] == 0.5 and scores["accuracy"] == 0.65
 
 

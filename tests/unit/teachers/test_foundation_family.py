@@ -1,4 +1,5 @@
-"""The family as the params name it, from loading to lifted targets, with tiny stand-ins in place of the paper's models."""
+"""The family as the params name it, from loading to lifted targets, with tiny stand-ins in place of the paper's
+models."""
 
 import dataclasses
 import json
@@ -64,7 +65,10 @@ def scene():
     generator = torch.Generator().manual_seed(0)
     n = 200
     means, quats = torch.rand(n, 3, generator=generator) * 2 - 1, torch.randn(n, 4, generator=generator)
-    scales, opacities = torch.rand(n, 3, generator=generator) * 0.2 + 0.05, torch.rand(n, generator=generator) * 0.9 + 0.05
+    scales, opacities = (
+        torch.rand(n, 3, generator=generator) * 0.2 + 0.05,
+        torch.rand(n, generator=generator) * 0.9 + 0.05,
+    )
     return scene_from_colors(means, quats, scales, opacities, torch.rand(n, 3, generator=generator))
 
 
@@ -80,7 +84,7 @@ def test_the_paper_params_name_the_papers_teachers():
     named = {role: getattr(params.foundation, role) for role in (*ROLES, "masks")}
     assert params.family == "foundation" and named == PRESETS["paper"] and params.foundation.lang_mode == "masks"
     assert [SOURCES[named[role]].dim for role in ROLES] == [1152, 1024, 1024]
-    assert all(source.licence and (source.repo or source.url) for source in SOURCES.values())
+    assert all(source.license and (source.repo or source.url) for source in SOURCES.values())
 
 
 def test_three_teachers_behind_the_protocol(paper):
@@ -88,7 +92,10 @@ def test_three_teachers_behind_the_protocol(paper):
     assert tuple(teachers) == ROLES
     images = torch.rand(2, HEIGHT, WIDTH, 3)
     for role, teacher in teachers.items():
-        assert {"name", "role", "dim", "patch_grid"} <= {*vars(teacher), *dir(type(teacher))}  # where isinstance looks from Python 3.12 on
+        assert {"name", "role", "dim", "patch_grid"} <= {
+            *vars(teacher),
+            *dir(type(teacher)),
+        }  # where isinstance looks from Python 3.12 on
         assert isinstance(teacher, Teacher) and isinstance(teacher, CachedTeacher) and teacher.role == role
         assert teacher.features(images).shape == (2, *teacher.patch_grid(HEIGHT, WIDTH), teacher.dim)
     assert isinstance(teachers["lang"], LanguageTeacher) and teachers["lang"].text(["this is a chair"]).shape == (1, 48)
@@ -98,12 +105,17 @@ def train(scene, targets, out):
     """Two steps of distillation on one scene."""
     params = load_params(ROOT / "params.yaml")
     room = TrainingScene(
-        name="room", scene=scene, targets={role: targets.standardised(role) for role in ROLES}, valid={role: targets.valid(role) for role in ROLES}
+        name="room",
+        scene=scene,
+        targets={role: targets.standardized(role) for role in ROLES},
+        valid={role: targets.valid(role) for role in ROLES},
     )
     short = dataclasses.replace(params.distill, steps=2, points=64, head_width=32)
     spaces = {role: (phi_s.rotation * phi_s.scale, phi_s.mean) for role, phi_s in targets.phi_s.items()}
     inputs = InputConfig(grid_size=0.1)
-    return train_encoder([room], encoder_config=preset("tiny"), inputs=inputs, params=short, out=out, spaces=spaces).model
+    return train_encoder(
+        [room], encoder_config=preset("tiny"), inputs=inputs, params=short, out=out, spaces=spaces
+    ).model
 
 
 @pytest.mark.parametrize("mode", ["patches", "masks"])
@@ -119,17 +131,25 @@ def test_from_renders_to_a_trained_encoder(paper, scene, cameras, tmp_path, monk
     targets = load_targets(tmp_path / "targets", tmp_path / "views", scene=scene)
     targets = targets.with_phi_s(fit_phi_s([targets]))
     for role in ROLES:
-        assert torch.isfinite(targets.standardised(role)).all() and targets.features(role).shape == (len(scene), teachers[role].dim)
+        assert torch.isfinite(targets.standardized(role)).all() and targets.features(role).shape == (
+            len(scene),
+            teachers[role].dim,
+        )
     assert targets.views.by_mask("lang") == (mode == "masks") and not targets.views.by_mask("dino")
     model = train(scene, targets, tmp_path / "encoder")
     assert (tmp_path / "encoder/model.safetensors").exists() and set(model.heads) == set(ROLES)
-    assert model.spaces["lang"](torch.zeros(2, teachers["lang"].dim)).shape[1] == teachers["lang"].text(["this is a chair"]).shape[1]
+    assert (
+        model.spaces["lang"](torch.zeros(2, teachers["lang"].dim)).shape[1]
+        == teachers["lang"].text(["this is a chair"]).shape[1]
+    )
     for network in (DinoTeacher, PerceptionTeacher, OpenClipTeacher):
         monkeypatch.setattr(network, "features", None)  # a second run must not ask a network
     monkeypatch.setattr(SamMasks, "__call__", None)
     make_teacher_views(scene, cameras, load_foundation(chosen, tmp_path), out=tmp_path / "again", **kept)
     for role in ROLES:
-        assert (tmp_path / f"views/{role}.safetensors").read_bytes() == (tmp_path / f"again/{role}.safetensors").read_bytes()
+        assert (tmp_path / f"views/{role}.safetensors").read_bytes() == (
+            tmp_path / f"again/{role}.safetensors"
+        ).read_bytes()
 
 
 def test_masks_in_the_views_are_lifted_as_their_full_resolution_map_would_be(paper, scene, cameras, tmp_path):
@@ -138,7 +158,10 @@ def test_masks_in_the_views_are_lifted_as_their_full_resolution_map_would_be(pap
     make_targets(scene, tmp_path / "views", TargetParams(min_weight=1e-3, weights_budget=0.0), out=tmp_path / "targets")
     targets = load_targets(tmp_path / "targets", tmp_path / "views", scene=scene)
     masks = targets.views.masks("lang")
-    assert made["grids"] == {"lang": [1, len(masks.vectors)]} and targets.views.starts("lang").tolist() == [0, *np.cumsum(masks.counts)]
+    assert made["grids"] == {"lang": [1, len(masks.vectors)]} and targets.views.starts("lang").tolist() == [
+        0,
+        *np.cumsum(masks.counts),
+    ]
     pixels = scene_weights(scene, cameras, rows=HEIGHT, columns=WIDTH, footprint="box")
     total = lift(pixels, (masks.labels > 0).reshape(-1, 1).float())
     valid = total[:, 0] > 1e-3
@@ -156,7 +179,9 @@ def test_a_killed_run_goes_on_in_the_middle_of_a_scene(paper, scene, cameras, tm
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_teacher_views(scene, cameras, load_foundation(chosen, tmp_path), out=tmp_path / "cut", batch=1, report=stop)
+        make_teacher_views(
+            scene, cameras, load_foundation(chosen, tmp_path), out=tmp_path / "cut", batch=1, report=stop
+        )
     teachers = load_foundation(chosen, tmp_path)
     make_teacher_views(scene, cameras, teachers, out=tmp_path / "views", batch=1)
     assert {(teacher.hits, teacher.misses) for teacher in teachers.values()} == {(2, 1)}
@@ -164,12 +189,16 @@ def test_a_killed_run_goes_on_in_the_middle_of_a_scene(paper, scene, cameras, tm
 
 def test_mask_pooled_language_targets(paper, scene, cameras, tmp_path, monkeypatch):
     teacher = load_foundation(paper, tmp_path)["lang"]
-    assert isinstance(teacher, MaskPooledTeacher) and isinstance(teacher, LanguageTeacher) and teacher.name == "lang-masks"
+    assert (
+        isinstance(teacher, MaskPooledTeacher) and isinstance(teacher, LanguageTeacher) and teacher.name == "lang-masks"
+    )
     images = torch.rand(3, 2, 3, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)
     images = torch.nn.functional.interpolate(images, (HEIGHT, WIDTH)).permute(0, 2, 3, 1)
     targets = teacher.pooled(images)
     assert targets.labels.shape == (3, HEIGHT, WIDTH) and len(targets.vectors) == sum(targets.counts) > 0
-    torch.testing.assert_close(targets.vectors.float().norm(dim=1), torch.ones(len(targets.vectors)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        targets.vectors.float().norm(dim=1), torch.ones(len(targets.vectors)), rtol=1e-3, atol=1e-3
+    )
     weights = scene_mask_weights(scene, cameras, targets)
     assert weights.shape == (len(scene), len(targets.vectors)) and weights.total.max() > 0
     again = load_foundation(paper, tmp_path)["lang"]
@@ -179,12 +208,16 @@ def test_mask_pooled_language_targets(paper, scene, cameras, tmp_path, monkeypat
     assert cells.shape == (3, *teacher.patch_grid(HEIGHT, WIDTH), teacher.dim)
     block = targets.dense([0])[0, :8, :8].reshape(64, -1)
     covered = block.abs().sum(dim=1) > 0
-    torch.testing.assert_close(cells[0, 0, 0], block[covered].mean(dim=0) if covered.any() else block[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        cells[0, 0, 0], block[covered].mean(dim=0) if covered.any() else block[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_one_sam_can_be_the_object_teacher_and_windows_wrap_it(paper):
     teachers = load_foundation(changed(paper, object=paper.foundation.masks, window=64, cache="", lang_mode="patches"))
-    assert teachers["object"].name == "masks" and all(isinstance(teacher, WindowedTeacher) for teacher in teachers.values())
+    assert teachers["object"].name == "masks" and all(
+        isinstance(teacher, WindowedTeacher) for teacher in teachers.values()
+    )
     assert teachers["dino"].features(torch.rand(1, 64, 128, 3)).shape == (1, 4, 8, 32)
 
 
@@ -245,11 +278,16 @@ def radio(tmp_path, monkeypatch):
     (folder / "hf_model.py").write_text(RADIO_CODE)
     dims = {"siglip2-g": [48, 20], "dino_v3": [7, 24], "sam3": [5, 16]}
     code = {"AutoConfig": "hf_model.RADIOConfig", "AutoModel": "hf_model.RADIOModel"}
-    (folder / "config.json").write_text(json.dumps({"model_type": "tiny_radio", "auto_map": code, "adaptor_configs": dims, "adaptor_names": None}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "tiny_radio", "auto_map": code, "adaptor_configs": dims, "adaptor_names": None})
+    )
     tensors = {"trunk.weight": torch.randn(8, 3, 16, 16), "trunk.bias": torch.randn(8)}
     for name, (summary, feature) in dims.items():
         for head, size in (("head_mlp", summary), ("feat_mlp", feature)):
-            tensors |= {f"adaptors.{name}.{head}.weight": torch.randn(size, 8), f"adaptors.{name}.{head}.bias": torch.randn(size)}
+            tensors |= {
+                f"adaptors.{name}.{head}.weight": torch.randn(size, 8),
+                f"adaptors.{name}.{head}.bias": torch.randn(size),
+            }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
@@ -265,7 +303,11 @@ def test_radio_fills_three_roles_in_one_forward_and_only_when_its_code_is_truste
     before = model.calls
     features = {role: teacher.features(images) for role, teacher in teachers.items()}
     assert model.calls == before + 1
-    assert {role: tuple(f.shape) for role, f in features.items()} == {"lang": (2, 2, 4, 48), "dino": (2, 2, 4, 24), "object": (2, 2, 4, 16)}
+    assert {role: tuple(f.shape) for role, f in features.items()} == {
+        "lang": (2, 2, 4, 48),
+        "dino": (2, 2, 4, 24),
+        "object": (2, 2, 4, 16),
+    }
     tokens = model.trunk(images.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
     for role, head in (("lang", "head_mlp"), ("dino", "feat_mlp"), ("object", "feat_mlp")):
         expected = getattr(model.adaptors[ADAPTORS[role]], head)(tokens)
@@ -285,6 +327,8 @@ def test_radio_fills_three_roles_in_one_forward_and_only_when_its_code_is_truste
 def test_radio_refuses_a_text_tower_of_another_size(paper, radio, tmp_path):
     write_open_clip(tmp_path / "small", dim=32)
     write_dinov3(tmp_path / "dino")
-    params = changed(paper, lang=str(radio), text=str(tmp_path / "small"), lang_mode="patches", trust_remote_code=True, cache="")
+    params = changed(
+        paper, lang=str(radio), text=str(tmp_path / "small"), lang_mode="patches", trust_remote_code=True, cache=""
+    )
     with pytest.raises(InputError, match="text tower of size 48"):
         load_foundation(params)

@@ -18,7 +18,14 @@ CLIP = {"image_size": 32, "layers": 3, "width": 64, "patch_size": 8}
 
 
 def timm_tower(name: str, pool: str, **more) -> dict:
-    return {"timm_model_name": name, "timm_model_pretrained": False, "timm_pool": pool, "timm_proj": None, "image_size": 160, **more}
+    return {
+        "timm_model_name": name,
+        "timm_model_pretrained": False,
+        "timm_pool": pool,
+        "timm_proj": None,
+        "image_size": 160,
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +75,24 @@ def test_an_image_of_one_patch_gives_the_librarys_embedding(tmp_path):
     write_open_clip(tmp_path)
     teacher = load_open_clip(tmp_path, name="one", device="cpu")
     sizes = {"img_size": 16, "patch_size": 16, "embed_dim": 96, "depth": 2, "num_heads": 3, "num_classes": 0}
-    teacher.net.visual.trunk = timm.models.VisionTransformer(**sizes, class_token=False, global_pool="map").eval()  # as in SigLIP
+    teacher.net.visual.trunk = timm.models.VisionTransformer(
+        **sizes, class_token=False, global_pool="map"
+    ).eval()  # as in SigLIP
     teacher.net.visual.image_size = 16
     teacher = type(teacher)(teacher.net, None, name="one", device="cpu")
     image = torch.rand(3, 16, 16, 3)
     expected = torch.nn.functional.normalize(teacher.net.encode_image(image.permute(0, 3, 1, 2) * 2 - 1), dim=-1)
     assert teacher.patch_grid(16, 16) == (1, 1)
-    torch.testing.assert_close(torch.nn.functional.normalize(teacher.features(image)[:, 0, 0], dim=-1), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        torch.nn.functional.normalize(teacher.features(image)[:, 0, 0], dim=-1), expected, rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(teacher.embed(image), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_mean_pooled_towers_pool_to_the_librarys_embedding(load, images):
-    teacher = load("mobileclip", timm_tower("test_efficientnet", "avg"), hub_tokenizer=False)  # a convolutional tower, as MobileCLIP's
+    teacher = load(
+        "mobileclip", timm_tower("test_efficientnet", "avg"), hub_tokenizer=False
+    )  # a convolutional tower, as MobileCLIP's
     pixels = torch.rand(2, 3, 160, 160) * 2 - 1
     dense = teacher.patches(pixels)
     torch.testing.assert_close(dense.mean(dim=(1, 2)), teacher.net.encode_image(pixels), rtol=1e-4, atol=1e-5)
@@ -124,7 +137,9 @@ def test_pixels_are_the_librarys_preprocessing(load, images):
     import open_clip
 
     teacher = load("siglip")
-    preprocess = open_clip.image_transform(160, is_train=False, mean=teacher.mean, std=teacher.std, resize_mode="squash", interpolation="bicubic")
+    preprocess = open_clip.image_transform(
+        160, is_train=False, mean=teacher.mean, std=teacher.std, resize_mode="squash", interpolation="bicubic"
+    )
     picture = Image.fromarray((images[0].numpy() * 255).round().astype(np.uint8))
     from chorus.teachers.foundation.pixels import to_pixels
 
@@ -143,7 +158,9 @@ def test_names_of_open_clip_become_hub_repositories():
 def test_absent_and_broken_folders_say_what_to_do(tmp_path):
     with pytest.raises(MissingError, match=r"open_clip_config\.json.*embedded"):
         load_open_clip(tmp_path, name="siglip2")
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {}}}))
+    (tmp_path / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {}}})
+    )
     with pytest.raises(MissingError, match="safetensors"):
         load_open_clip(tmp_path, name="siglip2")
     (tmp_path / "open_clip_model.safetensors").write_bytes(b"cut")

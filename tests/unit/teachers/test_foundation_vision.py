@@ -1,4 +1,5 @@
-"""DINO, PE and SAM teachers against their libraries, on tiny models of the released classes; windows, cache, extraction."""
+"""DINO, PE and SAM teachers against their libraries, on tiny models of the released classes; windows, cache,
+extraction."""
 
 import threading
 
@@ -63,10 +64,14 @@ def test_perception_patches_are_the_librarys_tokens(folder, images):
     assert isinstance(teacher, Teacher) and teacher.role == "object" and teacher.dim == 36
     rows, cols = teacher.patch_grid(64, 96)
     pixels = to_pixels(images, (rows * 14, cols * 14), mean=teacher.mean, std=teacher.std)
-    expected = teacher.net.forward_intermediates(pixels, indices=1, norm=True, intermediates_only=True)[0].permute(0, 2, 3, 1)
+    expected = teacher.net.forward_intermediates(pixels, indices=1, norm=True, intermediates_only=True)[0].permute(
+        0, 2, 3, 1
+    )
     torch.testing.assert_close(teacher.features(images), expected)
     square = to_pixels(torch.rand(1, 112, 112, 3), (112, 112), mean=teacher.mean, std=teacher.std)
-    torch.testing.assert_close(teacher.patches(square).mean(dim=(1, 2)), teacher.net.forward_head(teacher.net.forward_features(square)))
+    torch.testing.assert_close(
+        teacher.patches(square).mean(dim=(1, 2)), teacher.net.forward_head(teacher.net.forward_features(square))
+    )
 
 
 @pytest.mark.parametrize("size", [(64, 96), (96, 64), (80, 80)])
@@ -76,7 +81,9 @@ def test_sam_features_are_the_encoders_without_padding(folder, size):
     image = torch.rand(1, *size, 3)
     rows, cols = teacher.patch_grid(*size)
     assert max(rows, cols) == 8 and teacher.features(image).shape == (1, rows, cols, 32)
-    resized = torch.nn.functional.interpolate(image.permute(0, 3, 1, 2), (rows * 16, cols * 16), mode="bicubic", antialias=True).clamp(0, 1)
+    resized = torch.nn.functional.interpolate(
+        image.permute(0, 3, 1, 2), (rows * 16, cols * 16), mode="bicubic", antialias=True
+    ).clamp(0, 1)
     expected = sam.image_encoder(sam.preprocess(resized * 255))[:, :, :rows, :cols].permute(0, 2, 3, 1)
     torch.testing.assert_close(teacher.features(image), expected, rtol=1e-4, atol=1e-4)
 
@@ -90,7 +97,9 @@ def test_sam_sizes_are_read_off_the_released_checkpoints():
         for name in ("vit_b", "vit_l", "vit_h"):
             released = sam_model_registry[name]()
             built = build_sam(released.state_dict())
-            assert {k: v.shape for k, v in built.state_dict().items()} == {k: v.shape for k, v in released.state_dict().items()}
+            assert {k: v.shape for k, v in built.state_dict().items()} == {
+                k: v.shape for k, v in released.state_dict().items()
+            }
             for ours, theirs in zip(built.image_encoder.blocks, released.image_encoder.blocks, strict=True):
                 assert (ours.window_size, ours.attn.num_heads) == (theirs.window_size, theirs.attn.num_heads)
 
@@ -174,8 +183,12 @@ def test_cache_goes_on_after_a_killed_run_and_mends_cut_files(tmp_path):
 
 def test_extraction_reads_ahead_in_order_and_reports_time_left():
     images, reports = torch.rand(7, 16, 16, 3), []
-    parts = list(extract({"dino": Local(), "object": Local()}, lambda views: images[views], 7, batch=3, report=reports.append))
-    assert [len(part["dino"]) for part in parts] == [3, 3, 1] and list(extract({"dino": Local()}, lambda views: images[views], 0)) == []
+    parts = list(
+        extract({"dino": Local(), "object": Local()}, lambda views: images[views], 7, batch=3, report=reports.append)
+    )
+    assert [len(part["dino"]) for part in parts] == [3, 3, 1] and list(
+        extract({"dino": Local()}, lambda views: images[views], 0)
+    ) == []
     for role in ("dino", "object"):
         torch.testing.assert_close(torch.cat([part[role] for part in parts]), Local().features(images))
     assert reports[-1].done == 7 and reports[-1].left == 0 and "images" in str(reports[0])

@@ -50,10 +50,13 @@ def test_labels_on_another_grid_are_those_of_the_nearest_pixel():
     assert on_grid(torch.zeros(2, 48, 64, 2), 3, 5).shape == (2, 24, 40, 2)
 
 
-def test_word_loss_prefers_the_right_word_and_ignores_unlabelled():
+def test_word_loss_prefers_the_right_word_and_ignores_unlabeled():
     words = normalize(torch.randn(4, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
     shares = torch.eye(4)
-    right, wrong = word_loss(words, shares, words, torch.ones(4)), word_loss(words.roll(1, 0), shares, words, torch.ones(4))
+    right, wrong = (
+        word_loss(words, shares, words, torch.ones(4)),
+        word_loss(words.roll(1, 0), shares, words, torch.ones(4)),
+    )
     assert right < 0.1 < wrong
     assert word_loss(words, torch.zeros(4, 4), words, torch.ones(4)) == 0
 
@@ -73,5 +76,9 @@ def test_boundary_loss_wants_change_where_the_instance_changes():
     instances = torch.tensor([[[1, 1, 2, 2], [1, 1, 2, 2]]])
     right = torch.eye(2)[instances[0] - 1].permute(2, 0, 1)[None]
     shares = torch.ones(1, 2, 4)
-    assert boundary_loss(right, instances, shares) < 0.01 < boundary_loss(torch.ones_like(right) / 2**0.5, instances, shares)
+    assert (
+        boundary_loss(right, instances, shares)
+        < 0.01
+        < boundary_loss(torch.ones_like(right) / 2**0.5, instances, shares)
+    )
     assert boundary_loss(right, instances, shares * 0.1) == 0

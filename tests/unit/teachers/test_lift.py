@@ -63,20 +63,29 @@ def folders(scene, cameras, tmp_path_factory):
     root = tmp_path_factory.mktemp("scene")
     teachers = {"lang": Dotted("lang", 12), "dino": Dotted("dino", 8), "object": Dotted("object", 4, cell=16)}
     made = make_teacher_views(scene, cameras, teachers, out=root / "views")
-    assert made["views"] == 3 and made["grids"] == {"lang": [4, 6], "dino": [4, 6], "object": [2, 3]} and 0 < made["coverage"] <= 1
+    assert (
+        made["views"] == 3
+        and made["grids"] == {"lang": [4, 6], "dino": [4, 6], "object": [2, 3]}
+        and 0 < made["coverage"] <= 1
+    )
     make_targets(scene, root / "views", STORED, out=root / "targets")
     return root
 
 
 def naive(scene, cameras, maps):
-    """Lifting by the rasteriser's own backward pass, at full resolution: the weights are the gradients of the colours, pixel by pixel."""
-    full = torch.nn.functional.interpolate(maps.permute(0, 3, 1, 2).float(), (HEIGHT, WIDTH), mode="bilinear", align_corners=False)
+    """Lifting by the rasteriser's own backward pass, at full resolution: the weights are the gradients of the colours,
+    pixel by pixel."""
+    full = torch.nn.functional.interpolate(
+        maps.permute(0, 3, 1, 2).float(), (HEIGHT, WIDTH), mode="bilinear", align_corners=False
+    )
     full = full.permute(0, 2, 3, 1)
     full = torch.cat([full, torch.ones_like(full[..., :1])], dim=-1)  # the last channel sums the weights
     sums = []
     for part in full.split(3, dim=-1):
         part = torch.nn.functional.pad(part, (0, 3 - part.shape[-1]))
-        flat = scene_from_colors(scene.means, scene.quats, scene.scales, scene.opacities, torch.full((len(scene), 3), 0.5))
+        flat = scene_from_colors(
+            scene.means, scene.quats, scene.scales, scene.opacities, torch.full((len(scene), 3), 0.5)
+        )
         sh = flat.sh.clone().requires_grad_()
         rendered = render(type(flat)(**{**flat.tensors(), "sh": sh}), cameras)
         (rendered.colors * part).sum().backward()
@@ -86,7 +95,7 @@ def naive(scene, cameras, maps):
     return sums[:, :channels], sums[:, channels]
 
 
-def test_factorised_lifting_equals_naive_full_resolution_lifting(scene, cameras, folders):
+def test_factorized_lifting_equals_naive_full_resolution_lifting(scene, cameras, folders):
     views = load_teacher_views(folders / "views")
     for role in views.roles:
         maps = views.maps(role).float()
@@ -116,25 +125,34 @@ def test_weights_beyond_the_budget_are_made_again_at_each_use(scene, folders, tm
     monkeypatch.setattr(splat_weights.view_parts, "__kwdefaults__", {"at_once": at_once})
     facts = make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path)
     assert not (tmp_path / "weights.safetensors").exists() and set(facts["entries"]) == {"4x6", "2x3"}
-    stored, again = load_targets(folders / "targets", folders / "views"), load_targets(tmp_path, folders / "views", scene=scene)
+    stored, again = (
+        load_targets(folders / "targets", folders / "views"),
+        load_targets(tmp_path, folders / "views", scene=scene),
+    )
     for role in stored.roles:
         assert torch.equal(stored.valid(role), again.valid(role))
         torch.testing.assert_close(stored.coverage(role), again.coverage(role))
         torch.testing.assert_close(stored.features(role), again.features(role), atol=2e-3, rtol=0)
         whole = again.weights(role)
         assert len(list(again.parts(role))) == (3 if at_once == 1 else 1) and whole.shape == stored.weights(role).shape
-        assert torch.equal(whole.indptr, stored.weights(role).indptr) and torch.equal(whole.indices, stored.weights(role).indices)
+        assert torch.equal(whole.indptr, stored.weights(role).indptr) and torch.equal(
+            whole.indices, stored.weights(role).indices
+        )
     for wrong in (None, scene.select(torch.arange(10))):
         with pytest.raises(InputError, match="the scene of 120 Gaussians"):
             load_targets(tmp_path, folders / "views", scene=wrong).features("lang")
 
 
 def test_the_budget_is_shared_by_the_matrices(scene, folders, tmp_path):
-    sizes = {key: stored_bytes(load_weights(folders / "targets" / "weights.safetensors", key)) for key in ("2x3", "4x6")}
+    sizes = {
+        key: stored_bytes(load_weights(folders / "targets" / "weights.safetensors", key)) for key in ("2x3", "4x6")
+    }
     naive = storage(folders / "targets", folders / "views")["naive_bytes"]
     for room, expected in ((sizes["2x3"], ("2x3",)), (sum(sizes.values()), ("2x3", "4x6")), (sizes["2x3"] - 1, ())):
         out = tmp_path / str(room)
-        make_targets(scene, folders / "views", TargetParams(min_weight=1e-3, weights_budget=(room + 0.5) / naive), out=out)
+        make_targets(
+            scene, folders / "views", TargetParams(min_weight=1e-3, weights_budget=(room + 0.5) / naive), out=out
+        )
         assert stored_names(out / "weights.safetensors") == expected
 
 
@@ -153,7 +171,7 @@ def test_storage_counts_files(folders):
     sizes = storage(folders / "targets", folders / "views")
     assert sizes["naive_bytes"] == 120 * (12 + 8 + 4) * 2
     files = [*(folders / "targets").glob("*.safetensors"), *(folders / "views").glob("*.safetensors")]
-    assert sizes["factorised_bytes"] == sum(path.stat().st_size for path in files) > sizes["weights_bytes"] > 0
+    assert sizes["factorized_bytes"] == sum(path.stat().st_size for path in files) > sizes["weights_bytes"] > 0
 
 
 def test_phi_s_over_scenes_weighs_patches_by_coverage(folders):
@@ -164,10 +182,10 @@ def test_phi_s_over_scenes_weighs_patches_by_coverage(folders):
     torch.testing.assert_close(share @ z, torch.zeros(12), atol=1e-4, rtol=0)
     torch.testing.assert_close(share @ z.square(), torch.ones(12), atol=1e-3, rtol=0)
     ready = targets.with_phi_s(phi_s)
-    back = phi_s["lang"].invert(ready.standardised("lang"))[targets.valid("lang")]
+    back = phi_s["lang"].invert(ready.standardized("lang"))[targets.valid("lang")]
     torch.testing.assert_close(back, targets.features("lang")[targets.valid("lang")], atol=1e-4, rtol=0)
     with pytest.raises(InputError, match="PHI-S"):
-        targets.standardised("lang")
+        targets.standardized("lang")
 
 
 def test_rendering_a_constant_back_gives_the_coverage(folders):

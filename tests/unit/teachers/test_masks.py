@@ -1,4 +1,5 @@
-"""Masks: suppression against the quadratic algorithm, crops and pooling against slow literal versions, lifting in mask space against full resolution."""
+"""Masks: suppression against the quadratic algorithm, crops and pooling against slow literal versions, lifting in mask
+space against full resolution."""
 
 import time
 
@@ -24,9 +25,11 @@ def blobs(count: int, height: int, width: int, *, seed: int = 0, side: float = 0
     """[M, H, W] ellipses of many sizes and places."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
-    centre = rng.random((count, 2)) * (height, width)
+    center = rng.random((count, 2)) * (height, width)
     radius = np.maximum(rng.random((count, 2)) ** 2 * side * (height, width), 1.0)
-    return np.stack([((y - c[0]) / r[0]) ** 2 + ((x - c[1]) / r[1]) ** 2 < 1 for c, r in zip(centre, radius, strict=True)])
+    return np.stack(
+        [((y - c[0]) / r[0]) ** 2 + ((x - c[1]) / r[1]) ** 2 < 1 for c, r in zip(center, radius, strict=True)]
+    )
 
 
 def quadratic_nms(masks: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
@@ -89,7 +92,9 @@ def test_crops_are_the_antialiased_resize_of_the_cut():
         for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
             seen = image if with_masks is None else image * masks[i][..., None]
             cut = seen[y1:y2, x1:x2].permute(2, 0, 1)[None]
-            expected = torch.nn.functional.interpolate(cut, (24, 16), mode="bilinear", antialias=True, align_corners=False)[0].permute(1, 2, 0)
+            expected = torch.nn.functional.interpolate(
+                cut, (24, 16), mode="bilinear", antialias=True, align_corners=False
+            )[0].permute(1, 2, 0)
             torch.testing.assert_close(crops[i], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -127,7 +132,9 @@ def literal_pooling(teacher, image, masks, size):
         black = image * torch.from_numpy(mask)[..., None]
 
         def resized(picture, cut=cut):
-            return torch.nn.functional.interpolate(picture[cut].permute(2, 0, 1)[None], size, mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+            return torch.nn.functional.interpolate(
+                picture[cut].permute(2, 0, 1)[None], size, mode="bilinear", antialias=True
+            )[0].permute(1, 2, 0)
 
         f_l, f_m = teacher.embed(resized(image)[None])[0], teacher.embed(resized(black)[None])[0]
         d = float(f_l @ f_m)
@@ -162,7 +169,9 @@ def scene():
     means = torch.rand(n, 3, generator=generator) * 2 - 1
     means[-1] = 90.0  # out of every view
     quats, scales = torch.randn(n, 4, generator=generator), torch.rand(n, 3, generator=generator) * 0.15 + 0.03
-    return scene_from_colors(means, quats, scales, torch.rand(n, generator=generator) * 0.9 + 0.05, torch.rand(n, 3, generator=generator))
+    return scene_from_colors(
+        means, quats, scales, torch.rand(n, generator=generator) * 0.9 + 0.05, torch.rand(n, 3, generator=generator)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -253,10 +262,19 @@ def test_automatic_masks_are_segment_anythings(sam, box, area, monkeypatch):
     from chorus.teachers.foundation.segment import SamMasks
     from chorus.teachers.torchvision_shim import nms
 
-    monkeypatch.setattr(automatic_mask_generator, "batched_nms", lambda boxes, scores, categories, iou_threshold: nms(boxes, scores, iou_threshold))
+    monkeypatch.setattr(
+        automatic_mask_generator,
+        "batched_nms",
+        lambda boxes, scores, categories, iou_threshold: nms(boxes, scores, iou_threshold),
+    )
     params = MaskParams(points_per_side=5, pred_iou=0.7, stability=0.85, box_nms=box, mask_nms=1.0, min_area=area)
     ours = SamMasks(sam, params, device="cpu", points=7)(PICTURE)
-    settings = {"pred_iou_thresh": 0.7, "stability_score_thresh": 0.85, "box_nms_thresh": box, "min_mask_region_area": area}
+    settings = {
+        "pred_iou_thresh": 0.7,
+        "stability_score_thresh": 0.85,
+        "box_nms_thresh": box,
+        "min_mask_region_area": area,
+    }
     theirs = SamAutomaticMaskGenerator(sam, points_per_side=5, points_per_batch=7, crop_nms_thresh=0.0, **settings)
     expected = theirs.generate((PICTURE.numpy() * 255).round().astype(np.uint8))
     assert len(ours) == len(expected) >= (1 if box < 0.9 else 4)

@@ -21,7 +21,15 @@ def test_hadamard_orders(order):
 def test_every_order_that_sylvester_and_paley_reach():
     def reached(n):
         fields = {p**k for p in range(3, 200, 2) if all(p % d for d in range(3, p, 2)) for k in range(1, 6)}
-        return n == 1 or n - 1 in fields and n % 4 == 0 or n // 2 - 1 in fields and n % 4 == 0 or n % 2 == 0 and reached(n // 2)
+        return (
+            n == 1
+            or n - 1 in fields
+            and n % 4 == 0
+            or n // 2 - 1 in fields
+            and n % 4 == 0
+            or n % 2 == 0
+            and reached(n // 2)
+        )
 
     for order in range(1, 173):
         H = hadamard_matrix(order)
@@ -45,8 +53,8 @@ def test_every_channel_gets_unit_variance_and_angles_stay(dim):
     torch.testing.assert_close(z.var(dim=0, unbiased=False), torch.ones(dim), atol=1e-3, rtol=0)
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(dim), atol=1e-3, rtol=0)
     cosine = torch.nn.functional.cosine_similarity
-    centred = x - phi.mean
-    torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centred[:50], centred[50:100]), atol=1e-4, rtol=0)
+    centerd = x - phi.mean
+    torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centerd[:50], centerd[50:100]), atol=1e-4, rtol=0)
 
 
 def test_invert_undoes_apply():

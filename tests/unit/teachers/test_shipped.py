@@ -20,9 +20,9 @@ def test_they_are_small_and_say_where_they_come_from():
 
 def test_they_tell_a_picture_from_another():
     teachers = load_teachers(PARAMS)
-    grey = torch.full((1, 96, 128, 3), 0.6)
-    striped = grey.clone()
+    gray = torch.full((1, 96, 128, 3), 0.6)
+    striped = gray.clone()
     striped[:, :, ::16] = 0.1
     for teacher in teachers.values():
-        a, b = teacher.features(grey), teacher.features(striped)
+        a, b = teacher.features(gray), teacher.features(striped)
         assert torch.isfinite(a).all() and (a - b).abs().mean() > 1e-3

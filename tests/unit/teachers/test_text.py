@@ -5,7 +5,13 @@ from chorus.errors import InputError, MissingError
 from chorus.teachers.embedded.text import TextTower, model_folder, prompt
 from chorus.teachers.torchvision_shim import make_torchvision_importable
 
-SENTENCES = [prompt("chair"), prompt("washing machine"), "Where did I leave my naïve 3D-printed cup?", "a", "sofa " * 300]
+SENTENCES = [
+    prompt("chair"),
+    prompt("washing machine"),
+    "Where did I leave my naïve 3D-printed cup?",
+    "a",
+    "sofa " * 300,
+]
 
 
 @pytest.fixture(scope="module")

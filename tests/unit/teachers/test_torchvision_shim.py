@@ -39,6 +39,9 @@ def test_torchvision_imports_and_its_operator_works():
 
 
 def test_importing_the_teachers_imports_no_heavy_package():
-    code = "import sys, chorus.teachers.load, chorus.teachers.embedded.teachers; print([m for m in ('timm','transformers','torchvision') if m in sys.modules])"
+    code = (
+        "import sys, chorus.teachers.load, chorus.teachers.embedded.teachers; print([m for m in "
+        "('timm','transformers','torchvision') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,12 +11,15 @@ def trunk():
     return Trunk()
 
 
-@pytest.mark.parametrize(("size", "grid"), [((192, 256), (24, 32)), ((202, 360), (24, 44)), ((10, 10), (8, 8)), ((240, 320), (32, 40))])
+@pytest.mark.parametrize(
+    ("size", "grid"), [((192, 256), (24, 32)), ((202, 360), (24, 44)), ((10, 10), (8, 8)), ((240, 320), (32, 40))]
+)
 def test_patch_grid_is_the_grid_of_the_features(trunk, size, grid):
     pyramid = trunk(torch.rand(1, *size, 3))
     assert patch_grid(*size) == grid
     assert {stride: tuple(x.shape[1:]) for stride, x in pyramid.items()} == {
-        stride: (channels, working_size(*size)[0] // stride, working_size(*size)[1] // stride) for stride, channels in CHANNELS.items()
+        stride: (channels, working_size(*size)[0] // stride, working_size(*size)[1] // stride)
+        for stride, channels in CHANNELS.items()
     }
 
 
@@ -35,10 +38,10 @@ def test_the_last_answer_is_kept_for_the_same_images_only(trunk):
 
 def test_the_weights_are_trained_ones(trunk):
     """Random weights leave features almost blind to the picture; these tell stripes from grey by their own scale."""
-    grey = torch.full((1, 64, 64, 3), 0.5)
-    stripes = grey.clone()
+    gray = torch.full((1, 64, 64, 3), 0.5)
+    stripes = gray.clone()
     stripes[:, :, ::8] = 1.0
-    difference = trunk(grey)[16] - trunk(stripes)[16]
+    difference = trunk(gray)[16] - trunk(stripes)[16]
     assert difference.abs().mean() > 0.5
 
 

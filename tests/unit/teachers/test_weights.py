@@ -43,7 +43,11 @@ def server(monkeypatch):
     Ranged.give, Ranged.starts = None, []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ranged)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    source = dataclasses.replace(SOURCES["sam-base"], url=f"http://127.0.0.1:{server.server_port}/sam_vit_b_01ec64.pth", md5=hashlib.md5(DATA).hexdigest())
+    source = dataclasses.replace(
+        SOURCES["sam-base"],
+        url=f"http://127.0.0.1:{server.server_port}/sam_vit_b_01ec64.pth",
+        md5=hashlib.md5(DATA).hexdigest(),
+    )
     monkeypatch.setitem(catalog.SOURCES, "sam-base", source)
     yield server
     server.shutdown()
@@ -53,14 +57,21 @@ def server(monkeypatch):
 @pytest.fixture
 def hub(monkeypatch):
     """The hub's two calls: `files` are what the repository holds; `fail` is raised instead."""
-    state = SimpleNamespace(files={"config.json": b"{}", "model.safetensors": b"weights"}, fail=None, damaged=False, calls=0)
+    state = SimpleNamespace(
+        files={"config.json": b"{}", "model.safetensors": b"weights"}, fail=None, damaged=False, calls=0
+    )
 
     def model_info(self, repo, files_metadata):
         if state.fail:
             raise state.fail
         digest = hashlib.sha256(state.files["model.safetensors"]).hexdigest()
-        siblings = [SimpleNamespace(rfilename="model.safetensors", lfs=SimpleNamespace(sha256=digest)), SimpleNamespace(rfilename="config.json", lfs=None)]
-        return SimpleNamespace(sha="c0ffee", siblings=siblings, card_data=SimpleNamespace(license_name=None, license="apache-2.0"))
+        siblings = [
+            SimpleNamespace(rfilename="model.safetensors", lfs=SimpleNamespace(sha256=digest)),
+            SimpleNamespace(rfilename="config.json", lfs=None),
+        ]
+        return SimpleNamespace(
+            sha="c0ffee", siblings=siblings, card_data=SimpleNamespace(license_name=None, license="apache-2.0")
+        )
 
     def snapshot_download(repo, *, revision, local_dir, allow_patterns):
         state.calls += 1
@@ -76,11 +87,11 @@ def quietly(*_):
     pass
 
 
-def test_pull_records_licence_revision_and_checksums(hub, tmp_path):
+def test_pull_records_license_revision_and_checksums(hub, tmp_path):
     said = []
     (pulled,) = pull(["dinov3"], tmp_path, say=said.append)
     assert pulled.fresh and pulled.bytes == 9 and "DINOv3 License" in said[0] and "https://" in said[0]
-    assert '"revision": "c0ffee"' in (tmp_path / "dinov3" / RECORD).read_text() and pulled.licence == "DINOv3 License"
+    assert '"revision": "c0ffee"' in (tmp_path / "dinov3" / RECORD).read_text() and pulled.license == "DINOv3 License"
     (again,) = pull(["dinov3"], tmp_path, say=quietly)
     assert not again.fresh and hub.calls == 1
     (tmp_path / "dinov3" / "model.safetensors").write_bytes(b"bad bit")
@@ -90,7 +101,9 @@ def test_pull_records_licence_revision_and_checksums(hub, tmp_path):
 
 def test_a_hub_id_and_an_open_clip_name_can_be_pulled(hub, tmp_path):
     pulled = pull(["someone/some-model", "MobileCLIP-S2:datacompdr"], tmp_path, say=quietly)
-    assert [p.folder.name for p in pulled] == ["someone--some-model", "MobileCLIP-S2--datacompdr"] and pulled[0].licence == "apache-2.0"
+    assert [p.folder.name for p in pulled] == ["someone--some-model", "MobileCLIP-S2--datacompdr"] and pulled[
+        0
+    ].license == "apache-2.0"
     assert resolve("someone/some-model", tmp_path, role="dino") == tmp_path / "someone--some-model"
     rows = {row.name: row for row in list_teachers(tmp_path, verify=True)}
     assert rows["someone/some-model"].here and rows["someone/some-model"].intact
@@ -110,13 +123,20 @@ def hub_error(kind):
 
 def client_error(text):
     """As the hub's HTTP client raises it, which is no OSError in every version."""
-    return next(kind for kind in hub_errors.HfHubHTTPError.__mro__ if kind.__module__.split(".")[0] not in ("builtins", "huggingface_hub"))(text)
+    return next(
+        kind
+        for kind in hub_errors.HfHubHTTPError.__mro__
+        if kind.__module__.split(".")[0] not in ("builtins", "huggingface_hub")
+    )(text)
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (hub_error(hub_errors.GatedRepoError), r"DINOv3 License at https://\S+dinov3\S+ with your account.*chorus teachers pull dinov3"),
+        (
+            hub_error(hub_errors.GatedRepoError),
+            r"DINOv3 License at https://\S+dinov3\S+ with your account.*chorus teachers pull dinov3",
+        ),
         (hub_errors.OfflineModeIsEnabled("offline"), r"dinov3.*chorus teachers pull dinov3.*copy the folder.*embedded"),
         (ConnectionError("no route\nto host"), r"no route.*embedded"),
         (client_error("no name for the host"), r"no name.*embedded"),
@@ -154,9 +174,14 @@ def test_the_list_says_what_is_here(hub, tmp_path):
     pull(["dinov2"], tmp_path, say=quietly)
     rows = {row.name: row for row in list_teachers(tmp_path)}
     assert set(rows) == set(SOURCES)
-    assert rows["dinov2"].here and rows["dinov2"].intact and rows["dinov2"].presets == ("small",) and rows["dinov2"].megabytes == 9e-6
+    assert (
+        rows["dinov2"].here
+        and rows["dinov2"].intact
+        and rows["dinov2"].presets == ("small",)
+        and rows["dinov2"].megabytes == 9e-6
+    )
     assert not rows["siglip2"].here and rows["siglip2"].megabytes > 4000 and rows["siglip2"].presets == ("paper",)
-    assert rows["dinov3"].gated and rows["dinov3"].licence == "DINOv3 License"
+    assert rows["dinov3"].gated and rows["dinov3"].license == "DINOv3 License"
     (tmp_path / "dinov2" / "model.safetensors").write_bytes(b"WEIGHTS")  # same size
     assert not {row.name: row for row in list_teachers(tmp_path, verify=True)}["dinov2"].intact
     (tmp_path / "dinov2" / "model.safetensors").unlink()

@@ -13,11 +13,19 @@ from chorus.view import clusters, query
 def scene():
     """A floor of 400 Gaussians and two balls of 60 around (1, 1, 0.5) and (3, 3, 0.5)."""
     rng = np.random.default_rng(0)
-    floor = np.stack([*np.meshgrid(np.linspace(0, 4, 20), np.linspace(0, 4, 20)), np.zeros((20, 20))], -1).reshape(-1, 3)
-    balls = [rng.normal(size=(60, 3)) * 0.08 + centre for centre in ([1, 1, 0.5], [3, 3, 0.5])]
+    floor = np.stack([*np.meshgrid(np.linspace(0, 4, 20), np.linspace(0, 4, 20)), np.zeros((20, 20))], -1).reshape(
+        -1, 3
+    )
+    balls = [rng.normal(size=(60, 3)) * 0.08 + center for center in ([1, 1, 0.5], [3, 3, 0.5])]
     means = torch.tensor(np.concatenate([floor, *balls]), dtype=torch.float32)
     n = len(means)
-    return scene_from_colors(means, torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.03), torch.full((n,), 0.9), torch.rand(n, 3))
+    return scene_from_colors(
+        means,
+        torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4),
+        torch.full((n, 3), 0.03),
+        torch.full((n,), 0.9),
+        torch.rand(n, 3),
+    )
 
 
 def test_two_objects_are_found_where_they_are(scene):
@@ -52,7 +60,7 @@ def test_an_empty_query_is_refused():
         query.sentence("  ")
 
 
-def test_heat_is_grey_without_an_answer_and_warm_with_one(scene):
+def test_heat_is_gray_without_an_answer_and_warm_with_one(scene):
     cold, warm = query.heat(scene, np.zeros(520)), query.heat(scene, np.ones(520))
     assert np.ptp(cold, axis=1).max() < 1e-6 and (warm[:, 0] - warm[:, 2] > 0.5).all()
 

@@ -23,7 +23,13 @@ def room():
     rgb = np.repeat([[0.5, 0.5, 0.5], [0.1, 0.1, 0.9], [0.9, 0.1, 0.1]], [len(floor), len(floor), 80], axis=0)
     n = len(means)
     as_tensor = lambda x: torch.tensor(x, dtype=torch.float32)  # noqa: E731
-    return scene_from_colors(as_tensor(means), torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4), torch.full((n, 3), 0.05), torch.full((n,), 0.95), as_tensor(rgb))
+    return scene_from_colors(
+        as_tensor(means),
+        torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4),
+        torch.full((n, 3), 0.05),
+        torch.full((n,), 0.95),
+        as_tensor(rgb),
+    )
 
 
 def test_from_above_the_ceiling_is_off_and_the_blob_where_it_stands(room):
@@ -64,7 +70,12 @@ class Words:
         return self
 
     def text(self, prompts):
-        return torch.tensor([[1.0, 0, 0] if "chair" in p and "arm" not in p else [0, 1.0, 0] if "piano" not in p else [0, 0, 1.0] for p in prompts])
+        return torch.tensor(
+            [
+                [1.0, 0, 0] if "chair" in p and "arm" not in p else [0, 1.0, 0] if "piano" not in p else [0, 0, 1.0]
+                for p in prompts
+            ]
+        )
 
 
 def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):

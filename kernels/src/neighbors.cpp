@@ -1,6 +1,6 @@
-// Neighbours by sorting and merging: with voxels sorted by a key that is linear in (batch, x, y, z), the neighbours in one direction
+// Neighbors by sorting and merging: with voxels sorted by a key that is linear in (batch, x, y, z), the neighbors in one direction
 // are found by walking two pointers along the same list. Half of the directions are walked; the other half are their mirrors.
-#include "neighbours.h"
+#include "neighbors.h"
 
 #include <algorithm>
 #include <cstring>
@@ -95,7 +95,7 @@ int64_t find(const int32_t* grid, const int64_t* batch, int64_t n, const Layout&
 
 }  // namespace
 
-int64_t find_neighbours(const int32_t* grid, const int64_t* batch, int64_t n, int32_t* table, int threads) {
+int64_t find_neighbors(const int32_t* grid, const int64_t* batch, int64_t n, int32_t* table, int threads) {
   if (n == 0) return -1;
   std::memset(table, 0xff, sizeof(int32_t) * 27 * n);
   const Layout l = layout_of(grid, batch, n);
