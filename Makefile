@@ -27,7 +27,7 @@ test-all: setup      ## the slow tests too
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
 
 ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
-	$(BIN)/python -m orchestration.ui
+	$(BIN)/python -m orchestration.run.ui
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -55,4 +55,4 @@ bench: setup         ## the kernels' benchmark table
 	$(BIN)/python kernels/benchmarks/run.py
 
 clean:               ## everything the chain made; the environment stays
-	rm -rf .state data/scenes data/teachers data/models data/reports
+	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml

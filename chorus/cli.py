@@ -13,12 +13,12 @@ import tyro
 from chorus.errors import ChorusError, InputError, MissingError, StoreError
 
 if TYPE_CHECKING:
-    from chorus.params import Params
     from chorus.scene import GaussianScene
-    from chorus.store import Store
+    from chorus.store import Artifact, Store
+    from chorus.workspace import Workspace
 
 ABOUT = (
-    "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names under data/scenes; --debug "
+    "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names of the workspace; --debug "
     "shows where an error came from."
 )
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
@@ -34,19 +34,11 @@ def ingest(
     name: Annotated[str, tyro.conf.arg(name="as")],
 ) -> None:
     """Take a folder of photos with transforms.json, or of RGB-D frames, in as a scene of this name."""
-    from chorus import sources
-    from chorus.store import build, hash_folder
+    from chorus.recipes import scenes
 
-    store, params = _workspace()
-    link = _link(store, folder, name)
-    artifact = build(
-        store.scene(name, "capture"),
-        stage="scenes/capture",
-        recipe=1,
-        params=params.capture,
-        inputs={"folder": hash_folder(link)},
-        make=lambda out: sources.ingest_folder(link, params.capture).save(out),
-    )
+    workspace = _workspace()
+    _link(workspace.store, folder, name)
+    artifact = scenes.capture(workspace, name).run()
     print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
 
 
@@ -79,25 +71,59 @@ def _link(store: Store, folder: Path, name: str) -> Path:
 
 def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]) -> None:
     """Optimise the Gaussians of an ingested scene."""
-    from chorus.capture import Capture
-    from chorus.splat import RECIPE
-    from chorus.splat.artifact import save_gaussians
-    from chorus.splat.fit import fit_scene
-    from chorus.store import build, manifest_of
+    from chorus.recipes import scenes
 
-    store, params = _workspace()
-    _known(store, name, "capture")
-    capture = store.scene(name, "capture")
-
-    def make(out: Path) -> None:
-        views = Capture.load(capture)
-        save_gaussians(out, fit_scene(views, params.fit, seed=params.seed), views)
-
-    wants, inputs = {"fit": params.fit, "seed": params.seed}, {"capture": manifest_of(capture)["hash"]}
-    artifact = build(
-        store.scene(name, "gaussians"), stage="scenes/gaussians", recipe=RECIPE, params=wants, inputs=inputs, make=make
-    )
+    workspace = _workspace()
+    _known(workspace.store, name, "capture")
+    artifact = scenes.gaussians(workspace, name).run()
     print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
+
+
+def teach(
+    scenes: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")] = (),
+    *,
+    retrain: bool = False,
+    jobs: int = 2,
+) -> None:
+    """Let the teachers look at scenes (all of them when none is named) and lift what they see; captures and fits that
+    are missing are made first. --retrain trains the embedded teachers instead of taking the shipped ones."""
+    from chorus.recipes import chain
+
+    if jobs < 1:
+        raise InputError("--jobs", expected="at least 1", got=jobs)
+    workspace = _workspace()
+    failed = chain.teach(workspace, scenes, retrain=retrain, jobs=jobs)
+    done = len(workspace.chosen(scenes)) - len(failed)
+    print(f"{done} scene{'' if done == 1 else 's'} with targets")
+    if failed:
+        raise StoreError("teach", expected="targets of every scene", got=f"none of {', '.join(sorted(failed))}")
+
+
+def distill() -> None:
+    """Distil the teachers' targets of the training rooms into an encoder, of splats and of points."""
+    from chorus.recipes import chain
+
+    _made("encoder", chain.distill(_workspace()))
+
+
+def adapt() -> None:
+    """Adapt the encoder to the second domain's training rooms by render-and-distill, without labels."""
+    from chorus.recipes import chain
+
+    _made("adapted encoder", chain.adapt(_workspace()))
+
+
+def _made(what: str, artifact: Artifact) -> None:
+    print(f"{what}: {'trained' if artifact.fresh else 'already there'}, {artifact.path}")
+
+
+def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
+    """Measure the models on a split nothing was trained on. Choices are made on validation; held_out is scored once a
+    release."""
+    from chorus.evaluate.table import print_table
+    from chorus.recipes import chain
+
+    print_table(chain.evaluate(_workspace(), split))
 
 
 def encode(
@@ -148,8 +174,8 @@ def report() -> None:
     """Print the result table of data/reports/metrics.json."""
     from chorus.evaluate.table import print_table
 
-    store, _ = _workspace()
-    print_table(store.reports)
+    store = _workspace().store
+    print_table(store.report("held_out"))
 
 
 def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
@@ -172,7 +198,7 @@ def fetch(
     """Fetch the sample homes and their furniture (137 MB), or use a folder they were unpacked into."""
     from chorus.sources.sweethome3d import fetch_homes, link_homes
 
-    store, _ = _workspace()
+    store = _workspace().store
     found = fetch_homes(store.homes) if homes is None else link_homes(store.homes, homes)
     print(f"{found.jar.parent}: homes and {len(found.libraries)} furniture libraries")
 
@@ -187,7 +213,8 @@ def teachers(
     or open_clip MODEL:TAG."""
     from chorus.teachers.foundation import list_teachers, pull
 
-    store, params = _workspace()
+    workspace = _workspace()
+    store, params = workspace.store, workspace.params
     folder = dir or store.root / params.teachers.dir
     if action == "pull":
         if not names:
@@ -216,12 +243,10 @@ def import_checkpoint(
     print(read(file, output))
 
 
-def _workspace() -> tuple[Store, Params]:
-    from chorus.params import load_params
-    from chorus.store import Store, root_folder
+def _workspace() -> Workspace:
+    from chorus.workspace import Workspace
 
-    root = root_folder()
-    return Store(root), load_params(root / "params.yaml")
+    return Workspace.open()
 
 
 def _known(store: Store, name: str, part: str) -> None:
@@ -245,7 +270,7 @@ def _is_path(name: str) -> bool:
     called the same."""
     if Path(name).suffix or os.sep in name:
         return True
-    return Path(name).exists() and name not in _workspace()[0].scenes_with("gaussians")
+    return Path(name).exists() and name not in _workspace().store.scenes_with("gaussians")
 
 
 def _scene(name: str) -> GaussianScene:
@@ -254,7 +279,7 @@ def _scene(name: str) -> GaussianScene:
 
     if _is_path(name):
         return read_scene(Path(name)).validate(name)
-    store, _ = _workspace()
+    store = _workspace().store
     _known(store, name, "gaussians")
     return read_scene(store.scene(name, "gaussians") / "scene.ply").validate(name)
 
@@ -265,7 +290,7 @@ def _capture(name: str):
         return None
     from chorus.capture import Capture
 
-    store, _ = _workspace()
+    store = _workspace().store
     folder = store.scene(name, "capture")
     return Capture.load(folder) if folder.is_dir() else None
 
@@ -274,7 +299,7 @@ def _encoder(folder: Path | None):
     """The model to ask. Raises MissingError where there is none."""
     import chorus
 
-    folder = folder or _workspace()[0].model("encoder")
+    folder = folder or _workspace().store.model("encoder")
     if not any((folder / name).is_file() for name in ("config.json", "splats/config.json")):
         got = "a folder without config.json" if folder.is_dir() else "nothing there"
         raise MissingError(
@@ -287,10 +312,14 @@ VERBS = {
     "fetch": fetch,
     "ingest": ingest,
     "fit": fit,
+    "teach": teach,
+    "distill": distill,
+    "adapt": adapt,
+    "evaluate": evaluate,
     "encode": encode,
     "query": query,
-    "report": report,
     "show": show,
+    "report": report,
     "teachers": teachers,
     "import-checkpoint": import_checkpoint,
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import StoreError
+from chorus.stages import ADAPTED, EMBEDDED, ENCODER, EVALUATION, PER_SCENE, REGISTRY
 
 MANIFEST = "manifest.json"
 _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -53,13 +54,28 @@ class Store:
     def data(self) -> Path:
         return Path(self.root) / "data"
 
+    def artifact(self, stage: str, scene: str | None = None) -> Path:
+        """Where an artifact lies. stage: a name of chorus.stages; scene: of those made scene by scene.
+
+        By stage, then scene: a stage is one folder for DVC and one prefix in a bucket.
+        """
+        if stage in PER_SCENE:
+            return self.data / stage.removeprefix("scenes/") / check_scene_id(scene)
+        return {
+            EMBEDDED: self.data / "teachers" / "embedded",
+            ENCODER: self.data / "models" / "encoder",
+            ADAPTED: self.data / "models" / "adapted",
+            EVALUATION: self.report("held_out"),
+            REGISTRY: self.state / "registry" / "chorus_encoder",
+        }[stage]
+
     def scene(self, scene: str, part: str) -> Path:
         """part: capture, gaussians, teacher_views or targets."""
-        return self.data / "scenes" / check_scene_id(scene) / part
+        return self.artifact(f"scenes/{part}", scene)
 
     def scenes_with(self, part: str) -> list[str]:
         """Ids of the scenes that have this part, sorted."""
-        return sorted(path.parent.parent.name for path in (self.data / "scenes").glob(f"*/{part}/{MANIFEST}"))
+        return sorted(path.parent.name for path in (self.data / part).glob(f"[!.]*/{MANIFEST}"))
 
     @property
     def incoming(self) -> Path:
@@ -73,15 +89,15 @@ class Store:
 
     @property
     def embedded_teacher(self) -> Path:
-        return self.data / "teachers" / "embedded"
+        return self.artifact(EMBEDDED)
 
     def model(self, name: str) -> Path:
         """name: encoder or adapted."""
         return self.data / "models" / name
 
-    @property
-    def reports(self) -> Path:
-        return self.data / "reports"
+    def report(self, split: str) -> Path:
+        """split: held_out (the artifact of the chain) or validation (made by hand, where choices are made)."""
+        return self.data / "reports" / split
 
     @property
     def state(self) -> Path:

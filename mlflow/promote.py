@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project besi
 
 from chorus.errors import ChorusError, StoreError
 from chorus.store import Store, root_folder
-from orchestration import tracking
-from orchestration.resources import QUIET
+from orchestration.run.state import QUIET
+from orchestration.tracking import trainings
 
-MODEL = tracking.MODEL
+MODEL = trainings.MODEL
 FIGURES = (
     "zero_shot.student.f_miou",
     "zero_shot.student.f_macc",
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def promote(store: Store, *, tolerance: float = 0.0) -> str:
     """One line saying what moved. Raises StoreError when nothing may move."""
-    client = tracking.client(store)
+    client = trainings.client(store)
     challenger, champion = (version(client, alias) for alias in ("challenger", "champion"))
     if challenger is None:
         raise StoreError(

@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 
 from chorus.errors import ChorusError, InputError
-from chorus.store import Store, root_folder
-from orchestration import stages
-from orchestration.plan import one_of
-from orchestration.progress import Progress
-from orchestration.resources import prepare_state
-from orchestration.scene_list import chosen
+from chorus.names import one_of
+from chorus.recipes.models import VARIANTS, checkpoints
+from chorus.stages import EMBEDDED, PER_SCENE
+from chorus.workspace import Workspace
+from orchestration.recipes import catalog
+from orchestration.run.progress import Progress
+from orchestration.run.state import prepare_state
 
 INTERRUPTED = 130
 
@@ -27,14 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         phases = _phases(options)
-        store = Store(root_folder())
-        prepare_state(store)
+        workspace = Workspace.open()
+        prepare_state(workspace.store)
         scenes = (
-            chosen(store, options.scenes)
-            if any(asset in stages.PER_SCENE for phase in phases for asset in phase)
-            else []
+            workspace.chosen(options.scenes) if any(asset in PER_SCENE for phase in phases for asset in phase) else []
         )
-        return _run(phases, scenes, options)
+        return _run(workspace, phases, scenes, options)
     except ChorusError as error:
         print(f"chorus: {error}", file=sys.stderr)
         return 2
@@ -49,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="ASSET SCENE", help=f"assets: {', '.join(stages.PLANS)}")
+    parser.add_argument("names", nargs="*", metavar="ASSET SCENE", help=f"assets: {', '.join(catalog.ASSETS)}")
     parser.add_argument("--all", action="store_true", help="every asset, in order")
     parser.add_argument(
         "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="worker processes (default: %(default)s)"
@@ -68,36 +67,37 @@ def _phases(options: argparse.Namespace) -> tuple[tuple[str, ...], ...]:
     if options.jobs < 1:
         raise InputError("--jobs", expected="at least 1", got=options.jobs)
     if options.all:
-        return tuple(
-            phase for phase in stages.PHASES if not options.scenes or phase[0] in (*stages.PER_SCENE, stages.EMBEDDED)
-        )
+        return tuple(phase for phase in catalog.PHASES if not options.scenes or phase[0] in (*PER_SCENE, EMBEDDED))
     if not options.names:
         raise InputError(
-            "materialize", expected="an asset or --all", got="neither", fix=f"Assets: {', '.join(stages.PLANS)}."
+            "materialize", expected="an asset or --all", got="neither", fix=f"Assets: {', '.join(catalog.ASSETS)}."
         )
-    asset = one_of(options.names[0], stages.PLANS, "asset")
-    if options.scenes and asset not in stages.PER_SCENE:
+    asset = one_of(options.names[0], catalog.ASSETS, "asset")
+    if options.scenes and asset not in PER_SCENE:
         raise InputError(asset, expected="no scene: there is one for all scenes", got=" ".join(options.scenes))
     return ((asset,),)
 
 
-def _run(phases, scenes: list[str], options: argparse.Namespace) -> int:
-    from orchestration import records
-    from orchestration.crew import Crew
-    from orchestration.todo import Todo
+def _run(workspace: Workspace, phases, scenes: list[str], options: argparse.Namespace) -> int:
+    from orchestration.run import history
+    from orchestration.run.queue import Queue
+    from orchestration.run.workers import Workers
 
-    start, progress, failed, runs = time.perf_counter(), Progress(), {}, 0
-    records.add_scenes(scenes)
-    with Crew(options.jobs) as crew, progress:
+    trainings = {name: checkpoints(workspace, name) for name in (*VARIANTS, "adapted")}
+    start, progress, failed, runs = time.perf_counter(), Progress(trainings), {}, 0
+    history.add_scenes(scenes)
+    with Workers(options.jobs) as workers, progress:
         for phase in phases:
             jobs = _jobs(
                 phase,
                 [scene for scene in scenes if scene not in failed],
-                Todo(retrain=options.retrain),
+                Queue(retrain=options.retrain),
                 failed,
                 options.force,
             )
-            for outcome in progress.follow(phase, jobs, crew.work(jobs, force=options.force, retrain=options.retrain)):
+            for outcome in progress.follow(
+                phase, jobs, workers.work(jobs, force=options.force, retrain=options.retrain)
+            ):
                 runs += 1
                 if outcome.error:
                     failed[outcome.scene] = outcome
@@ -106,14 +106,14 @@ def _run(phases, scenes: list[str], options: argparse.Namespace) -> int:
     return progress.conclude(runs, failed, time.perf_counter() - start)
 
 
-def _jobs(phase, scenes, todo, failed, force: bool) -> list:
+def _jobs(phase, scenes, queue, failed, force: bool) -> list:
     """(assets, scene) for every run this phase needs; scenes held back by an earlier failed check go to ``failed``."""
-    from orchestration.runner import Outcome
+    from orchestration.run.one_run import Outcome
 
     jobs = []
-    for scene in scenes if phase[0] in stages.PER_SCENE else [None]:
-        assets = phase if force else todo.remaining(phase, scene)
-        blocker = todo.blocked_by(assets[0], scene) if assets and scene else ""
+    for scene in scenes if phase[0] in PER_SCENE else [None]:
+        assets = phase if force else queue.remaining(phase, scene)
+        blocker = queue.blocked_by(assets[0], scene) if assets and scene else ""
         if blocker:
             failed[scene] = Outcome(
                 assets=assets,

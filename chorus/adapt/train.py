@@ -21,17 +21,19 @@ from torch import Tensor
 from chorus.adapt.lora import add_low_rank, fold_low_rank
 from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
-from chorus.distill.batches import generator_of, scene_of_step
-from chorus.distill.loss_curve import LossCurve
 from chorus.distill.losses import match_loss
-from chorus.distill.train import TrainResult, parameter_groups, schedule, write_result
+from chorus.distill.train import TrainResult, write_result
 from chorus.encoder.checkpoint import ModelConfig, SceneModel
 from chorus.encoder.heads import Head
 from chorus.encoder.inputs import Voxels, voxelize
 from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus.scene import GaussianScene
+from chorus.train.curves import LossCurve
+from chorus.train.schedule import generator_of, parameter_groups, scene_of_step, schedule, set_rate
 from chorus_kernels import PatchWeights, spmm
+
+WARMUP = 0.1  # share of the steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +160,7 @@ class _Run:
         self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
         choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True
+            parameter_groups(self.model.parameters(), 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True
         )
         self.curve = LossCurve(params.log_every, params.steps)
         self._augmentation = Augmentation()
@@ -171,8 +173,7 @@ class _Run:
         scene = self.scenes[scene_of_step(step, len(self.scenes), self.seed)]
         groups = scene.groups(self.params.views)
         views = groups[int(torch.randint(len(groups), (), generator=generator))]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.params.lr * schedule(step, self.params.steps, 0.1)
+        set_rate(self.optimizer, self.params.lr * schedule(step, self.params.steps, WARMUP))
         losses = self.losses(scene, views, generator)
         total = torch.stack(list(losses.values())).sum()
         if not bool(torch.isfinite(total)):

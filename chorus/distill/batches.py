@@ -1,4 +1,4 @@
-"""What a training step sees: which room, which variant of it, which of its Gaussians."""
+"""What a training step sees: the Gaussians of a room, those the loss looks at, and their targets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
+from chorus.train.schedule import generator_of
 
 CLUSTERS = 48  # of targets, for balance
 CHOSEN = "lang"  # the role whose targets balance the sample, where there is one
@@ -50,21 +51,6 @@ class TrainingScene:
                     got="NaN or infinity",
                     fix="Make the targets again.",
                 )
-
-
-def generator_of(*numbers: int) -> torch.Generator:
-    """A generator seeded by numbers below 2^20 each, so that step k draws the same whether or not step k - 1 ran in
-    this process."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1048583 + number + 1) % (2**63 - 25)
-    return torch.Generator().manual_seed(seed)
-
-
-def scene_of_step(step: int, scenes: int, seed: int) -> int:
-    """Every scene once an epoch, in an order drawn for the epoch."""
-    epoch, place = divmod(step, scenes)
-    return int(torch.randperm(scenes, generator=generator_of(seed, 1, epoch))[place])
 
 
 def cluster_targets(

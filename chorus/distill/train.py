@@ -7,10 +7,8 @@ resumed writes the bytes an undisturbed one writes.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +17,7 @@ import torch
 from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, generator_of, scene_of_step
-from chorus.distill.loss_curve import LossCurve
+from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
 from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.inputs import InputConfig, voxelize
@@ -29,6 +26,8 @@ from chorus.errors import InputError
 from chorus.io.pth import read_pth
 from chorus.params import DistillParams
 from chorus.store import atomic_file, plain
+from chorus.train.curves import CURVES, LossCurve, write_curves
+from chorus.train.schedule import generator_of, parameter_groups, scene_of_step, schedule, set_rate
 
 LATE = "object"  # joins in the second half: from the start it hurts
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
@@ -99,14 +98,7 @@ def write_result(result, out: Path) -> None:
     out = Path(out)
     save_model(result.model, out)
     (out / "metrics.json").write_text(json.dumps(plain(result.metrics), sort_keys=True, indent=1) + "\n")
-    names = list(dict.fromkeys(name for row in result.curves for name in row))
-    with open(out / "curves.csv", "w", newline="") as stream:
-        writer = csv.DictWriter(stream, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-            for row in result.curves
-        )
+    write_curves(out / CURVES, result.curves)
 
 
 class _Run:
@@ -144,7 +136,7 @@ class _Run:
         torch.manual_seed(seed)
         self.model = SceneModel(self.config).train()
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True
+            parameter_groups(self.model.parameters(), params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True
         )
         self.clusters = cluster_targets(scenes, seed=seed)
         self.augmentation = Augmentation()
@@ -160,8 +152,7 @@ class _Run:
         torch.manual_seed(generator_of(self.seed, 3, step).initial_seed())  # dropped paths
         generator = generator_of(self.seed, 4, step)
         which = scene_of_step(step, len(self.scenes), self.seed)
-        for group in self.optimizer.param_groups:
-            group["lr"] = params.lr * schedule(step, params.steps, params.warmup)
+        set_rate(self.optimizer, params.lr * schedule(step, params.steps, params.warmup))
         losses = self.losses(self.scenes[which], self.clusters[which], generator)
         total = torch.stack(list(losses.values())).sum()
         if not bool(torch.isfinite(total)):
@@ -242,23 +233,6 @@ class _Run:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.step = kept["step"]
         self.curve.rows, self.curve.sums = json.loads(kept["curves"])
-
-
-def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """Weights decay; biases and norms do not."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Factor on the rate: linear over the first ``warmup`` share of steps, then a cosine to 1 %."""
-    rise = max(1, int(steps * warmup))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 def _check(scenes: list[TrainingScene]) -> None:

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from chorus.errors import InputError
 from chorus.scene import GaussianScene, scene_from_colors
 
-NEIGHBOURS = 16  # a normal is estimated from
+NEIGHBORS = 16  # a normal is estimated from
 FLATNESS = 0.1  # thickness of a disc over its radius
 
 
@@ -25,7 +25,7 @@ def scene_of_points(
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 4 or not np.isfinite(points).all():
         raise InputError("points", expected="at least 4 finite points [P, 3]", got=list(points.shape))
-    distance, index = cKDTree(points).query(points, k=min(NEIGHBOURS, len(points)))
+    distance, index = cKDTree(points).query(points, k=min(NEIGHBORS, len(points)))
     normals = _spread_normals(points[index]) if normals is None else np.asarray(normals, np.float64)
     radius = torch.from_numpy(np.maximum(distance[:, 3], 1e-4))[:, None]
     scales = torch.cat([radius, radius, radius * FLATNESS], dim=1)

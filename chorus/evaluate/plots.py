@@ -3,15 +3,12 @@ report."""
 
 from __future__ import annotations
 
-import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chorus.errors import InputError
-
-COLOURS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
+COLORS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
 NOISY = 150  # rows of a curve that has not been averaged already
 INK = "#7f7e7d"  # stands for the page's text colour until the SVG is written
 
@@ -47,7 +44,7 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     for m, method in enumerate(methods):
         values = [table[name].get(method) or 0.0 for name in names]
         places = [i + 0.4 - (m + 0.5) * height for i in range(len(names))]
-        axes.barh(places, values, height=height, color=COLOURS[method], label=method)
+        axes.barh(places, values, height=height, color=COLORS[method], label=method)
     axes.set_yticks(range(len(names)), [f"{name}{' *' if name in withheld else ''}" for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("IoU, %   (* name withheld from the language teacher)")
@@ -58,26 +55,11 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     return figure
 
 
-def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """column -> (steps, values) of a curves.csv whose first column is the step. Empty cells are skipped."""
-    try:
-        with open(path, newline="") as stream:
-            rows = list(csv.reader(stream))
-        head, body = rows[0], rows[1:]
-        return {
-            name: tuple(
-                map(
-                    list, zip(*[(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]], strict=True)
-                )
-            )
-            or ([], [])
-            for c, name in enumerate(head)
-            if c > 0
-        }
-    except (OSError, IndexError, ValueError) as error:
-        raise InputError(
-            path, expected="a CSV with a header and numbers", got=error, fix="Train the model again."
-        ) from error
+def columns(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[list[float], list[float]]]:
+    """Rows of a curves.csv, as name -> (steps, values); empty cells are skipped."""
+    names = [name for name in rows[0] if name != "step"]
+    told = {name: [(row["step"], row[name]) for row in rows if row.get(name) is not None] for name in names}
+    return {name: tuple(map(list, zip(*points, strict=True))) if points else ([], []) for name, points in told.items()}
 
 
 def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
@@ -96,9 +78,9 @@ def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
         axes.set_visible(False)
     for axes, (model, name, (steps, values)) in zip(grid.flat, charts, strict=False):
         noisy = len(values) > NOISY
-        axes.plot(steps, values, color=COLOURS["student"], alpha=0.3 if noisy else 1.0, linewidth=0.8 if noisy else 1.5)
+        axes.plot(steps, values, color=COLORS["student"], alpha=0.3 if noisy else 1.0, linewidth=0.8 if noisy else 1.5)
         if noisy:
-            axes.plot(steps, smooth(values), color=COLOURS["student"], linewidth=1.5)
+            axes.plot(steps, smooth(values), color=COLORS["student"], linewidth=1.5)
         axes.set_title(f"{model}: {name}", fontsize=9)
         axes.grid(color=INK, alpha=0.2, linewidth=0.6)
     figure.tight_layout()

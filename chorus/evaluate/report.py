@@ -14,6 +14,7 @@ from chorus.evaluate import limits, pictures, plots
 from chorus.evaluate.inputs import METHODS, PROBED, ReportInputs, Room
 from chorus.evaluate.measure import measure
 from chorus.params import EvaluateParams
+from chorus.train.curves import read_curves
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 ROOMS_SHOWN = 2
@@ -92,7 +93,7 @@ def size(count: float | None) -> str:
 def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
     """name -> inline SVG; a PNG of each is saved beside."""
     drawn = {"per_class": plots.per_class(report["per_class"], METHODS, inputs.withheld)}
-    tables = {model: plots.read_curves(path) for model, path in inputs.curves.items()}
+    tables = {model: plots.columns(read_curves(path)) for model, path in inputs.curves.items()}
     if any(len(line[0]) > 1 for table in tables.values() for line in table.values()):
         drawn["curves"] = plots.curves(tables)
     charts = {}

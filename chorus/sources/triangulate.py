@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from chorus.cameras import Cameras
 
-_NEIGHBOURS = 6  # views each view is matched with
+_NEIGHBORS = 6  # views each view is matched with
 _MIN_ANGLE, _MAX_ANGLE = np.radians(1.5), np.radians(50.0)  # between the two rays of a point
 _MAX_EPIPOLAR = 1.5  # pixels
 _MAX_REPROJECTION = 1.5  # pixels, in both views
@@ -64,7 +64,7 @@ def _pairs(cameras: Cameras) -> list[tuple[int, int]]:
     for a, row in enumerate(cost):
         order = [int(b) for b in np.argsort(row, kind="stable") if np.isfinite(row[b])]
         chosen = (
-            order[: 3 * _NEIGHBOURS : 3] + order[:1]
+            order[: 3 * _NEIGHBORS : 3] + order[:1]
         )  # every third neighbour: a wider baseline for the same number of pairs
         pairs |= {(min(a, b), max(a, b)) for b in chosen}
     return sorted(pairs)

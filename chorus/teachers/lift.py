@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chorus.errors import InputError
+from chorus.io import read_scene
 from chorus.params import TargetParams
 from chorus.scene import GaussianScene
 from chorus.splat.weights import (
@@ -34,6 +35,7 @@ from chorus.splat.weights import (
     stored_names,
     view_parts,
 )
+from chorus.store import Store
 from chorus.teachers.base import Role
 from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.phi_s import PhiS
@@ -156,6 +158,15 @@ def load_targets(
     """Targets as :func:`make_targets` wrote them, over the teacher views they were made from. scene: the Gaussians, to
     make G again where it is not stored."""
     return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene, phi_s=phi_s or {})
+
+
+def targets_of(store: Store, scene: str) -> SceneTargets:
+    """The targets of a scene of the workspace, with its Gaussians."""
+    return load_targets(
+        store.scene(scene, "targets"),
+        store.scene(scene, "teacher_views"),
+        scene=read_scene(store.scene(scene, "gaussians")),
+    )
 
 
 def matrix_key(views: TeacherViews, role: Role) -> str:

@@ -146,6 +146,15 @@ def load_teacher_views(folder: Path) -> TeacherViews:
     return TeacherViews(folder=Path(folder), cameras=cameras)
 
 
+def teacher_names(folder: Path) -> dict[Role, str]:
+    """role -> the teacher's name, as its feature file says; empty where it says none."""
+    names = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            names[path.stem] = (file.metadata() or {}).get("teacher", "")
+    return names
+
+
 def _render_name(view: int) -> str:
     return f"renders/{view:04d}.png"
 

@@ -108,7 +108,7 @@ def test_debug_shows_where_it_came_from(workspace):
 def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
     assert "there is none yet" in _fails(capsys, "query", "kitchn", "a chair")
     build(
-        workspace / "data/scenes/kitchen/gaussians",
+        workspace / "data/gaussians/kitchen",
         stage="x",
         recipe=1,
         params={},
@@ -181,7 +181,7 @@ def test_ingest_refuses_what_it_cannot_take(workspace, capsys):
     assert "nothing there" in _fails(capsys, "ingest", "nowhere", "--as", "kitchen")
     (workspace / "empty").mkdir()
     assert "empty folder" in _fails(capsys, "ingest", "empty", "--as", "kitchen")
-    assert not (workspace / "data/scenes/kitchen").exists() or not any((workspace / "data/scenes/kitchen").iterdir())
+    assert not (workspace / "data/capture/kitchen").exists() or not any((workspace / "data/capture/kitchen").iterdir())
     assert "scene id" in _fails(capsys, "ingest", "empty", "--as", "../kitchen")
     (workspace / "other").mkdir()
     assert "a free name" in _fails(capsys, "ingest", "other", "--as", "kitchen")
@@ -189,8 +189,8 @@ def test_ingest_refuses_what_it_cannot_take(workspace, capsys):
 
 def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, monkeypatch):
     from chorus import sources
+    from chorus.recipes import scenes
     from chorus.splat import artifact, fit
-    from orchestration.defs.scenes import plans
 
     views = Cameras(K=np.eye(3)[None] * 20.0, cam_from_world=np.eye(4)[None], width=4, height=3)
     monkeypatch.setattr(
@@ -204,8 +204,8 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
         cli.main(["fit", "kitchen"])
     out = capsys.readouterr().out
     assert "kitchen: ingested" in out and "kitchen: fitted" in out and out.count("already there") == 2
-    store, params = cli._workspace()
-    assert plans.capture(store, params, "kitchen").is_current and plans.gaussians(store, params, "kitchen").is_current
+    opened = cli._workspace()
+    assert scenes.capture(opened, "kitchen").is_current and scenes.gaussians(opened, "kitchen").is_current
     assert (workspace / "data/incoming/kitchen").resolve() == workspace / "frames"
 
 

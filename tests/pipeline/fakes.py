@@ -1,4 +1,4 @@
-"""Plans that write a few bytes: the machinery is tested without the library's work."""
+"""Recipes that write a few bytes: the machinery is tested without the library's work."""
 
 import json
 
@@ -7,8 +7,10 @@ import numpy as np
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
-from orchestration import stages
-from orchestration.plan import Plan, part_hash
+from chorus.recipes import scenes, teachers
+from chorus.recipes.recipe import Recipe, hash_of
+from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS
+from orchestration.recipes import catalog
 
 CALLS: list[tuple[str, str | None]] = []
 
@@ -39,45 +41,43 @@ def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None
     psnr, broken = psnr or {}, broken or {}
     CALLS.clear()
 
-    def fake_capture(store, params, scene):
+    def fake_capture(workspace, scene):
         def make(out):
-            CALLS.append(("scenes/capture", scene))
+            CALLS.append((CAPTURE, scene))
             if scene in broken:
                 raise broken[scene]
             capture(len(scene)).save(out)
 
-        return Plan(
-            path=store.scene(scene, "capture"),
-            stage="scenes/capture",
-            make=make,
-            params={"scene": scene, "capture": params.capture},
-        )
+        request = {"scene": scene, "capture": workspace.params.capture}
+        return Recipe(store=workspace.store, stage=CAPTURE, scene=scene, make=make, params=request)
 
-    def fake_gaussians(store, params, scene):
+    def fake_gaussians(workspace, scene):
         def make(out):
-            CALLS.append(("scenes/gaussians", scene))
+            CALLS.append((GAUSSIANS, scene))
             metrics = {"psnr_train": 30.0, "psnr_heldout": psnr.get(scene, 25.0), "ssim_heldout": 0.9, "gaussians": 500}
             (out / "metrics.json").write_text(json.dumps(metrics))
 
-        request = {"fit": params.fit, "psnr": psnr.get(scene)}
-        inputs = {"capture": part_hash(store, scene, "capture")}
-        return Plan(
-            path=store.scene(scene, "gaussians"), stage="scenes/gaussians", make=make, params=request, inputs=inputs
-        )
+        request = {"fit": workspace.params.fit, "psnr": psnr.get(scene)}
+        inputs = {"capture": hash_of(workspace.store, CAPTURE, scene)}
+        return Recipe(store=workspace.store, stage=GAUSSIANS, scene=scene, make=make, params=request, inputs=inputs)
 
-    def fake_embedded(store, params, *, retrain=False):
+    def fake_embedded(workspace, *, retrain=False):
         def make(out):
-            CALLS.append(("teachers/embedded", None))
+            CALLS.append((EMBEDDED, None))
             for name in ("lang.safetensors", "object.safetensors"):
                 (out / name).write_bytes(b"heads")
             (out / "provenance.json").write_text("{}")
 
-        return Plan(path=store.embedded_teacher, stage="teachers/embedded", make=make, params={"retrain": retrain})
+        return Recipe(store=workspace.store, stage=EMBEDDED, make=make, params={"retrain": retrain})
 
-    monkeypatch.setitem(stages.PLANS, "scenes/capture", fake_capture)
-    monkeypatch.setitem(stages.PLANS, "scenes/gaussians", fake_gaussians)
-    monkeypatch.setitem(stages.PLANS, "teachers/embedded", fake_embedded)
-    monkeypatch.setattr(stages, "PHASES", stages.PHASES[:2])
+    for stage, module, fake in (
+        (CAPTURE, scenes, fake_capture),
+        (GAUSSIANS, scenes, fake_gaussians),
+        (EMBEDDED, teachers, fake_embedded),
+    ):
+        monkeypatch.setattr(module, stage.split("/")[1], fake)
+        monkeypatch.setitem(catalog.ASSETS, stage, fake)
+    monkeypatch.setattr(catalog, "PHASES", catalog.PHASES[:2])
 
 
 def no_such_home() -> InputError:

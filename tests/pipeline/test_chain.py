@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from chorus.stages import ADAPTED, PER_SCENE, STAGES
 from chorus.store import Store
-from orchestration import pipeline, records, stages, tracking
+from orchestration.keys import key
 from orchestration.materialize import main
+from orchestration.run import history
+from orchestration.tracking import trainings
 
 ROOT = Path(__file__).parents[2]
 SCENES = """\
@@ -21,8 +24,10 @@ scenes:
   - {id: train-a, home: Tiny, room: 0, furniture: train, light: day, seed: 1}
   - {id: train-b, home: Tiny, room: 0, light: bright, seed: 2}
   - {id: test-a, home: Tiny, room: 0, furniture: train, light: bright, split: held_out, seed: 3}
+  - {id: check-a, home: Tiny, room: 0, furniture: train, light: day, split: validation, seed: 6}
   - {id: new-train, home: Tiny, room: 0, light: dusk, domain: second, seed: 4}
   - {id: new-test, home: Tiny, room: 0, light: evening, domain: second, split: held_out, seed: 5}
+  - {id: new-check, home: Tiny, room: 0, light: dusk, domain: second, split: validation, seed: 7}
 """
 OVERLAY = """\
 capture: {views: 10, width: 64, height: 48}
@@ -84,6 +89,7 @@ def test_the_whole_chain(workspace, capsys):
     forced_again_gives_the_same_bytes(workspace)
     mlflow_has_the_runs_and_a_challenger_that_answers(workspace)
     dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace)
+    experiments_are_compared_on_the_validation_rooms(workspace)
 
 
 def every_artifact_is_there_whole(workspace):
@@ -92,12 +98,12 @@ def every_artifact_is_there_whole(workspace):
     for name in ("splats/model.safetensors", "points/model.safetensors", "splats/curves.csv"):
         assert (workspace.model("encoder") / name).is_file()
     assert (workspace.model("adapted") / "model.safetensors").is_file()
-    assert (workspace.reports / "report.html").stat().st_size > 10_000
+    assert (workspace.report("held_out") / "report.html").stat().st_size > 10_000
     assert not list(workspace.data.rglob("*.tmp"))
 
 
 def the_report_holds_every_fixed_key_and_the_seconds(workspace):
-    report = json.loads((workspace.reports / "metrics.json").read_text())
+    report = json.loads((workspace.report("held_out") / "metrics.json").read_text())
     for block, methods, keys in (
         ("zero_shot", ("student", "points", "lifted", "chance"), ("f_miou", "f_macc")),
         ("zero_shot_withheld", ("student", "lifted"), ("f_miou",)),
@@ -113,10 +119,9 @@ def the_report_holds_every_fixed_key_and_the_seconds(workspace):
 
 def dagster_knows_it_all(workspace):
     assert all(
-        records.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"}
-        for asset in stages.PER_SCENE
+        history.settled(asset) == {"train-a", "train-b", "test-a", "new-train", "new-test"} for asset in PER_SCENE
     )
-    assert all(records.settled(asset) == {None} for asset in stages.PLANS if asset not in stages.PER_SCENE)
+    assert all(history.settled(asset) == {None} for asset in STAGES if asset not in PER_SCENE)
 
 
 def running_again_does_nothing(workspace, capsys):
@@ -125,33 +130,25 @@ def running_again_does_nothing(workspace, capsys):
 
 
 def forced_again_gives_the_same_bytes(workspace):
-    before = (
-        records.instance()
-        .get_latest_materialization_event(records.asset_key("models/adapted_encoder"))
-        .asset_materialization.tags
-    )
+    before = history.instance().get_latest_materialization_event(key(ADAPTED)).asset_materialization.tags
     assert main(["scenes/targets", "test-a", "--force", "--jobs", "1"]) == 0
     assert main(["models/adapted_encoder", "--force", "--jobs", "1"]) == 0
-    after = (
-        records.instance()
-        .get_latest_materialization_event(records.asset_key("models/adapted_encoder"))
-        .asset_materialization.tags
-    )
+    after = history.instance().get_latest_materialization_event(key(ADAPTED)).asset_materialization.tags
     assert before["dagster/data_version"] == after["dagster/data_version"]
 
 
 def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
     import mlflow
 
-    api = tracking.client(workspace)
+    api = trainings.client(workspace)
     runs = {
         run.info.run_name: run
-        for run in api.search_runs([api.get_experiment_by_name(tracking.EXPERIMENT).experiment_id])
+        for run in api.search_runs([api.get_experiment_by_name(trainings.EXPERIMENT).experiment_id])
     }
     assert set(runs) == {"splats", "points", "adapted"} and all(run.data.tags["expectations"] for run in runs.values())
-    challenger = api.get_model_version_by_alias(tracking.MODEL, "challenger")
+    challenger = api.get_model_version_by_alias(trainings.MODEL, "challenger")
     assert "It was distilled from" in challenger.description
-    model = mlflow.pyfunc.load_model(f"models:/{tracking.MODEL}@challenger")
+    model = mlflow.pyfunc.load_model(f"models:/{trainings.MODEL}@challenger")
     path = str(workspace.scene("test-a", "gaussians") / "scene.ply")
     answer = model.predict(path, params={"queries": ["a chair", "a bed"]})
     assert answer["scores"].shape == (len(answer["features"]), 2)
@@ -160,24 +157,49 @@ def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
 
 def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
     root = workspace.root
-    for name in ("chorus", "mlflow"):
-        (root / name).symlink_to(ROOT / name)
-    (root / "dvc.yaml").write_text(pipeline.text(workspace))
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, root / name)
+    (root / "chorus").symlink_to(ROOT / "chorus")
+    (root / "data" / "incoming").mkdir()
     (root / ".dvc").mkdir()
-    for name in ("config", ".gitignore"):
-        shutil.copyfile(ROOT / ".dvc" / name, root / ".dvc" / name)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copyfile(ROOT / name, root / name)
+    git(root, "init", "-q")
     dvc(root, "commit", "-f")
     assert "up to date" in dvc(root, "status")
     assert "up to date" in dvc(root, "repro")
+    git(root, "add", "dvc.yaml", "dvc.lock", "params.yaml", "data/scenes.yaml", ".gitignore", ".dvc/config")
+    git(root, "commit", "-q", "-m", "as made")
     params = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("min_weight: 0.001", "min_weight: 0.002"))
     said = dvc(root, "repro", "targets")
     assert "Stage 'teacher_views' didn't change" in said and "Running stage 'targets'" in said
     assert "nothing to do" in materialize(root, "scenes/targets").stderr
     assert "targets" not in dvc(root, "status", "targets").replace("up to date", "")
+    (root / "params.yaml").write_text(params)
+    (root / "data" / "machine.yaml").write_text("instruction_set: another\n")
+    assert "instruction_set" in dvc(root, "status", "capture")
+
+
+def experiments_are_compared_on_the_validation_rooms(workspace):
+    root = workspace.root
+    git(root, "checkout", "-q", ".")
+    dvc(root, "checkout")
+    for rate in ("0.01", "0.03"):
+        said = dvc(root, "exp", "run", "-n", f"rate-{rate[2:]}", "-S", f"adapt.lr={rate}", "evaluation")
+        assert "Running stage 'adapted_encoder'" in said and "Running stage 'encoder'" not in said
+    shown = json.loads(dvc(root, "exp", "diff", "rate-01", "rate-03", "--json"))
+    assert shown["params"]["params.yaml"]["adapt.lr"] == {"diff": pytest.approx(0.02), "new": 0.03, "old": 0.01}
+    moved = shown["metrics"]["data/reports/held_out/validation.json"]
+    assert any(change["new"] != change["old"] for name, change in moved.items() if name.startswith("adaptation.after"))
+    diff = dvc(root, "metrics", "diff", "HEAD", "--all")
+    assert "adaptation.after.f_miou" in diff and "zero_shot.student.f_miou" in diff
+    page = root / "plots" / "index.html"
+    dvc(root, "plots", "diff", "HEAD", "-o", str(page.parent))
+    assert page.stat().st_size > 1000 and "adaptation" in page.read_text()
+
+
+def git(root: Path, *argv: str) -> None:
+    person = ("-c", "user.name=Chorus", "-c", "user.email=chorus@example.org")
+    subprocess.run(["git", *person, *argv], cwd=root, check=True)
 
 
 def dvc(root: Path, *argv: str) -> str:
@@ -185,7 +207,3 @@ def dvc(root: Path, *argv: str) -> str:
     done = subprocess.run(command, cwd=root, env={**os.environ, **environment(root)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def test_dvc_yaml_is_what_the_scene_list_says():
-    assert (ROOT / "dvc.yaml").read_text() == pipeline.text(Store(ROOT)), "Run python -m orchestration.pipeline."

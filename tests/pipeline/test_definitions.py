@@ -9,8 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import stages
-from orchestration.records import repository
+from chorus.stages import PER_SCENE
+from orchestration.recipes import catalog
+from orchestration.run.history import repository
 
 GRAPH = {
     "scenes/capture": [],
@@ -45,9 +46,9 @@ def test_the_asset_graph():
         for key in graph.materializable_asset_keys
     }
     assert found == GRAPH
-    assert set(stages.PLANS) == set(GRAPH)
-    assert [asset for phase in stages.PHASES for asset in phase] != [] and {
-        a for phase in stages.PHASES for a in phase
+    assert set(catalog.ASSETS) == set(GRAPH)
+    assert [asset for phase in catalog.PHASES for asset in phase] != [] and {
+        a for phase in catalog.PHASES for a in phase
     } == set(GRAPH)
 
 
@@ -62,7 +63,7 @@ def test_the_checks():
 def test_only_scene_assets_have_partitions():
     graph = repository().asset_graph
     assert {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned} == set(
-        stages.PER_SCENE
+        PER_SCENE
     )
 
 
@@ -97,7 +98,7 @@ def test_selections_parse_and_resolve(selection):
 
 
 def test_plans_need_no_dagster():
-    code = "import sys, orchestration.stages; print('dagster' in sys.modules)"
+    code = "import sys, orchestration.recipes.catalog; print('dagster' in sys.modules)"
     start = time.perf_counter()
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.expectations import between, check, includes, known, rows
+from orchestration.checks.expectations import between, check, includes, known, rows
 
 TABLE = [
     {"view": 0, "psnr": 25.0, "class": "wall"},

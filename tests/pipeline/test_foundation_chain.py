@@ -11,10 +11,11 @@ import yaml
 import chorus
 from chorus.errors import MissingError
 from chorus.params import load_params
+from chorus.recipes import scenes
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import load_targets
 from chorus.teachers.views import load_teacher_views
-from orchestration import stages
+from chorus.workspace import Workspace
 from orchestration.materialize import main
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,7 @@ def the_targets_are_there(workspace):
 
 
 def the_report_and_the_version_are_there(workspace):
-    report = json.loads((workspace.reports / "metrics.json").read_text())
+    report = json.loads((workspace.report("held_out") / "metrics.json").read_text())
     assert all("f_miou" in report["zero_shot"][method] for method in ("student", "points", "lifted", "chance"))
     assert report["storage"]["factorized_bytes"] > 0 and report["adaptation"]["after"]["f_miou"] is not None
     assert (workspace.state / "registry" / "chorus_encoder" / "version.json").exists()
@@ -138,9 +139,7 @@ def weights_matter_and_their_place_does_not(workspace):
     from chorus.teachers.foundation.standins import write_dinov3
 
     def current() -> bool:
-        return stages.plan(
-            "scenes/teacher_views", workspace, load_params(workspace.root / "params.yaml"), scene="train"
-        ).is_current
+        return scenes.teacher_views(Workspace.open(workspace.root), "train").is_current
 
     before = manifest_of(workspace.scene("train", "teacher_views"))["inputs"]
     assert {"teachers/lang", "teachers/dino", "teachers/object", "teachers/masks"} <= set(before) and current()

@@ -3,9 +3,12 @@ real."""
 
 import pytest
 
+from chorus.recipes.seconds import seconds_by_stage
 from chorus.store import Store
-from orchestration import records, stages
+from orchestration.keys import key
 from orchestration.materialize import main
+from orchestration.recipes import catalog
+from orchestration.run import history
 from tests.pipeline import fakes
 
 
@@ -24,9 +27,9 @@ def test_the_chain_runs_once_and_then_has_nothing_to_do(workspace, monkeypatch, 
 def test_dagster_records_partitions_hashes_and_checks(workspace, monkeypatch):
     fakes.install(monkeypatch)
     run("--all")
-    assert records.settled("scenes/gaussians") == {"room-a", "room-b", "room-c"}
-    assert records.settled("teachers/embedded") == {None}
-    event = records.instance().get_latest_materialization_event(records.asset_key("teachers/embedded"))
+    assert history.settled("scenes/gaussians") == {"room-a", "room-b", "room-c"}
+    assert history.settled("teachers/embedded") == {None}
+    event = history.instance().get_latest_materialization_event(key("teachers/embedded"))
     from chorus.store import manifest_of
 
     assert (
@@ -64,7 +67,7 @@ def test_a_failing_scene_is_reported_and_the_others_are_done(workspace, monkeypa
     said = capsys.readouterr().err
     assert "chorus: room-b: scenes/capture: home.xml: expected a home, got nothing. Fetch it." in said
     assert "Traceback" not in said
-    assert records.settled("scenes/gaussians") == {"room-a", "room-c"}
+    assert history.settled("scenes/gaussians") == {"room-a", "room-c"}
     assert not Store(workspace).scene("room-b", "capture").exists()
 
 
@@ -76,8 +79,8 @@ def test_a_defect_is_told_apart_from_bad_input(workspace, monkeypatch, capsys):
 
 def test_a_failed_check_blocks_what_comes_after(workspace, monkeypatch, capsys):
     fakes.install(monkeypatch, psnr={"room-c": 14.0})
-    monkeypatch.setattr(stages, "PHASES", (("scenes/capture", "scenes/gaussians", "scenes/teacher_views"),))
-    monkeypatch.setitem(stages.PLANS, "scenes/teacher_views", lambda *_: pytest.fail("the blocked asset was planned"))
+    monkeypatch.setattr(catalog, "PHASES", (("scenes/capture", "scenes/gaussians", "scenes/teacher_views"),))
+    monkeypatch.setitem(catalog.ASSETS, "scenes/teacher_views", lambda *_: pytest.fail("the blocked asset was planned"))
     assert run("--all", "room-c") == 2
     said = capsys.readouterr().err
     assert "scenes/gaussians: check likeness failed: expected psnr_heldout at least 18, got 14" in said
@@ -107,7 +110,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_resumes(workspace, monkeyp
 def test_seconds_are_kept_outside_the_artifacts(workspace, monkeypatch):
     fakes.install(monkeypatch)
     run("scenes/capture")
-    assert stages.seconds_by_stage(Store(workspace))["capture"] > 0
+    assert seconds_by_stage(Store(workspace), ["room-a"])["capture"] > 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from chorus.errors import StoreError
 from chorus.params import load_params
 from chorus.store import Store
-from orchestration import tracking
+from orchestration.tracking import trainings
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,33 +39,33 @@ def trained(tmp_path):
 
 def test_one_run_a_training_with_params_curves_and_tags(store, trained):
     params = load_params(store.root / "params.yaml")
-    run = tracking.log_training(store, params, name="splats", folder=trained, content="abc")
-    assert tracking.log_training(store, params, name="splats", folder=trained, content="abc") == run
-    found = tracking.client(store).get_run(run)
+    run = trainings.log_training(store, params, name="splats", folder=trained, content="abc")
+    assert trainings.log_training(store, params, name="splats", folder=trained, content="abc") == run
+    found = trainings.client(store).get_run(run)
     assert (
         found.data.metrics["lang"] == 0.5
         and found.data.tags["chorus.hash"] == "abc"
         and found.info.status == "FINISHED"
     )
     assert found.data.params["distill.steps"] == str(params.distill.steps)
-    assert [m.value for m in tracking.client(store).get_metric_history(run, "loss")] == [2.0, 1.0]
-    assert tracking.log_training(store, params, name="splats", folder=trained, content="new") != run
+    assert [m.value for m in trainings.client(store).get_metric_history(run, "loss")] == [2.0, 1.0]
+    assert trainings.log_training(store, params, name="splats", folder=trained, content="new") != run
 
 
 def version(store: Store, f_miou: float, scenes: str = "same") -> None:
     """A registered version with these figures and no model behind it, alias @challenger."""
-    api = tracking.client(store)
+    api = trainings.client(store)
     if not api.search_registered_models():
-        api.create_registered_model(tracking.MODEL)
+        api.create_registered_model(trainings.MODEL)
     tags = {"zero_shot.student.f_miou": str(f_miou), "zero_shot.student.f_macc": "50.0", "evaluation.scenes": scenes}
-    made = api.create_model_version(tracking.MODEL, source="none", tags=tags)
-    api.set_registered_model_alias(tracking.MODEL, "challenger", made.version)
+    made = api.create_model_version(trainings.MODEL, source="none", tags=tags)
+    api.set_registered_model_alias(trainings.MODEL, "challenger", made.version)
 
 
 def aliases(store: Store) -> dict:
     return {
         alias: int(number)
-        for alias, number in tracking.client(store).get_registered_model(tracking.MODEL).aliases.items()
+        for alias, number in trainings.client(store).get_registered_model(trainings.MODEL).aliases.items()
     }
 
 

@@ -4,15 +4,15 @@ scene."""
 import dagster as dg
 import pytest
 
-from orchestration import records
 from orchestration.defs.scenes.sensors import incoming_scenes
 from orchestration.partitions import scenes
-from orchestration.resources import Workspace
+from orchestration.run import history
+from orchestration.workspace import WorkspaceResource
 
 
 def tick(workspace):
     with dg.build_sensor_context(
-        instance=records.instance(), resources={"workspace": Workspace(root=str(workspace))}
+        instance=history.instance(), resources={"workspace": WorkspaceResource(root=str(workspace))}
     ) as context:
         return incoming_scenes(context)
 

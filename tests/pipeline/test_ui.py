@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from orchestration import ui
+from orchestration.run import ui
 
 
 def free_port() -> int:
@@ -33,7 +33,7 @@ def test_up_and_down(workspace):
     command = [
         sys.executable,
         "-m",
-        "orchestration.ui",
+        "orchestration.run.ui",
         "--dagster-port",
         str(ports[0]),
         "--mlflow-port",

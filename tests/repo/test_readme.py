@@ -46,12 +46,12 @@ def workspace(tmp_path, monkeypatch):
         SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads, text="embedded")),
         tmp_path / "data/models/encoder/splats",
     )
-    (tmp_path / "data/scenes/kitchen/gaussians").mkdir(parents=True)
+    (tmp_path / "data/gaussians/kitchen").mkdir(parents=True)
     n = 200
     scene = scene_from_colors(
         torch.rand(n, 3) * 3, torch.randn(n, 4), torch.rand(n, 3) * 0.05 + 0.01, torch.rand(n), torch.rand(n, 3)
     )
-    write_scene(tmp_path / "data/scenes/kitchen/gaussians/scene.ply", scene)
+    write_scene(tmp_path / "data/gaussians/kitchen/scene.ply", scene)
     monkeypatch.chdir(tmp_path)
 
 

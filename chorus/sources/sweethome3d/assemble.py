@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.scene_list import SweetHomeRoom
 from chorus.sources.sweethome3d import textures
 from chorus.sources.sweethome3d.catalog import DEFAULTS, RESERVE
 from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
@@ -21,7 +22,6 @@ from chorus.sources.sweethome3d.mesh import Material, Soup, SoupBuilder
 from chorus.sources.sweethome3d.models import ModelStore
 from chorus.sources.sweethome3d.raycast import Tracer
 from chorus.sources.sweethome3d.shell import add_floor_and_ceiling, add_ground, add_walls, ceiling_heights
-from chorus.sources.sweethome3d.spec import SweetHomeRoom
 from chorus.sources.sweethome3d.walls import WallPiece, cut_openings, wall_pieces
 
 MIN_AREA = 1.9  # m2; smaller rooms hold no camera

@@ -9,6 +9,7 @@ import numpy as np
 
 from chorus.capture import Capture
 from chorus.params import CaptureParams
+from chorus.scene_list import SweetHomeRoom
 from chorus.sources.sweethome3d.assemble import assemble
 from chorus.sources.sweethome3d.classes import CLASS_NAMES
 from chorus.sources.sweethome3d.fetch import find_homes
@@ -17,7 +18,6 @@ from chorus.sources.sweethome3d.models import ModelStore
 from chorus.sources.sweethome3d.raycast import Tracer
 from chorus.sources.sweethome3d.render import render
 from chorus.sources.sweethome3d.sensor import develop
-from chorus.sources.sweethome3d.spec import SweetHomeRoom
 from chorus.sources.sweethome3d.viewpoints import choose_views
 
 

@@ -13,7 +13,7 @@ from chorus.teachers.embedded.augment import augment
 from chorus.teachers.embedded.labels import TrainingViews, class_shares, main_instance, on_grid
 from chorus.teachers.embedded.trunk import CHANNELS, Pyramid, Trunk, patch_grid
 
-NEIGHBOURS = 3  # how far apart in the capture's order two neighbouring views may be
+NEIGHBORS = 3  # how far apart in the capture's order two neighbouring views may be
 _BATCH = 8
 
 
@@ -98,7 +98,7 @@ def make_pool(
 def _pairs(views: TrainingViews, pairs: int, weights: Tensor, generator: torch.Generator) -> Tensor:
     """[2 M] view numbers: each drawn view followed by a neighbour from its room."""
     first = torch.multinomial(weights, pairs, replacement=True, generator=generator)
-    hops = torch.randint(1, NEIGHBOURS + 1, (pairs,), generator=generator)
+    hops = torch.randint(1, NEIGHBORS + 1, (pairs,), generator=generator)
     signs = torch.randint(0, 2, (pairs,), generator=generator) * 2 - 1
     second = (first + hops * signs).clamp(0, len(views) - 1)
     second = torch.where(views.room[second] == views.room[first], second, first)

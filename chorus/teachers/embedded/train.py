@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,11 @@ from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower, prompt
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk
 from chorus.teachers.embedded.weights import save_heads
+from chorus.train.schedule import parameter_groups, schedule, set_rate
 
 LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
 OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=2, fine_width=96, fine_blocks=2)
+WEIGHT_DECAY, WARMUP = 0.05, 0.05  # the latter a share of the steps
 ROOMS = 4  # a step sees two neighbouring views of each of four rooms
 PAIR_SAMPLES = 192  # patches a room in the contrast of instances
 AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
@@ -103,22 +104,14 @@ class _Training:
             self.average[role] = Decoder(decoder.size).requires_grad_(False)
             self.average[role].load_state_dict(decoder.state_dict())
         trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
-        decayed = [p for p in trained if p.ndim > 1]
-        groups = [
-            {"params": decayed, "weight_decay": 0.05},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=params.lr, betas=(0.9, 0.98))
-        warm = max(1, min(30, self.steps // 10))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer,
-            lambda i: min(1.0, (i + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * min(i / self.steps, 1.0))) + 1e-4,
-        )
+        self.optimizer = torch.optim.AdamW(parameter_groups(trained, WEIGHT_DECAY), lr=params.lr, betas=(0.9, 0.98))
+        self.lr = params.lr
 
     def run(self, progress: Callable[[int, dict], None]) -> list[dict]:
         """All steps; the losses of every 25th and of the last, as ``progress`` was told them."""
         curve = []
         for step in range(1, self.steps + 1):
+            set_rate(self.optimizer, self.lr * schedule(step - 1, self.steps, WARMUP))
             losses = self._step()
             self._follow(step)
             if step % 25 == 0 or step == self.steps:
@@ -141,7 +134,6 @@ class _Training:
         for decoder in self.decoders.values():
             torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         self.optimizer.step()
-        self.schedule.step()
         return losses
 
     def _word_loss(self, batch: Batch) -> Tensor:

@@ -1,37 +1,41 @@
 """What must hold of a training before its model is used."""
 
 import math
+from pathlib import Path
 
 import dagster as dg
 
-from chorus.store import manifest_of
-from orchestration import tables, tracking
+from chorus.json_file import read_json
+from chorus.recipes.models import VARIANTS
+from chorus.stages import ADAPTED, ENCODER
+from chorus.store import Artifact
+from chorus.train.curves import CURVES, read_curves
+from orchestration.checks.expectations import between, check, known, rows
 from orchestration.defs.models.assets import adapted_encoder, encoder
-from orchestration.expectations import between, check, known, rows
-from orchestration.resources import Workspace, red_asset
-from orchestration.scene_list import rooms as listed_rooms
+from orchestration.tracking import trainings
+from orchestration.workspace import WorkspaceResource, red_asset
 
 
 @dg.asset_check(asset=encoder, blocking=True)
-def encoder_curves(workspace: Workspace) -> dg.AssetCheckResult:
+def encoder_curves(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Losses stay finite and end lower than they began, for both variants."""
-    folder = workspace.store.model("encoder")
-    return _check(workspace, {name: folder / name for name in ("splats", "points")}, folder)
+    artifact = workspace.artifact(ENCODER)
+    return _check(workspace, artifact, {name: artifact.path / name for name in VARIANTS})
 
 
 @dg.asset_check(asset=adapted_encoder, blocking=True)
-def adapted_curves(workspace: Workspace) -> dg.AssetCheckResult:
+def adapted_curves(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Losses stay finite and end no higher than they began."""
-    folder = workspace.store.model("adapted")
-    return _check(workspace, {"adapted": folder}, folder)
+    artifact = workspace.artifact(ADAPTED)
+    return _check(workspace, artifact, {"adapted": artifact.path})
 
 
 @dg.asset_check(asset=encoder)
-def every_room(workspace: Workspace) -> dg.AssetCheckResult:
+def every_room(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """No training room was left out for want of targets that passed their checks."""
-    used = tables.read_json(workspace.store.model("encoder") / "splats" / "config.json")["notes"]["scenes"]
+    used = read_json(workspace.store.artifact(ENCODER) / "splats" / "config.json")["notes"]["scenes"]
     with red_asset():
-        listed = listed_rooms(workspace.store, split="train", domain="main")
+        listed = workspace.open().rooms(split="train", domain="main")
     missing = [name for name in listed if name not in used]
     return dg.AssetCheckResult(
         passed=not missing,
@@ -41,11 +45,11 @@ def every_room(workspace: Workspace) -> dg.AssetCheckResult:
     )
 
 
-def _check(workspace: Workspace, variants: dict, folder) -> dg.AssetCheckResult:
-    table = [row for name, path in variants.items() for row in progress(name, tables.curves(path / "curves.csv"))]
+def _check(workspace: WorkspaceResource, artifact: Artifact, variants: dict[str, Path]) -> dg.AssetCheckResult:
+    table = [row for name, path in variants.items() for row in progress(name, read_curves(path / CURVES))]
     result = check(table, [rows(1, "losses"), known("last"), between("finite", 1, 1), between("ratio", 0, 1)])
     for name in variants:
-        tracking.log_check(workspace.store, name=name, content=manifest_of(folder)["hash"], result=result)
+        trainings.log_check(workspace.store, name=name, content=artifact.hash, result=result)
     return result
 
 

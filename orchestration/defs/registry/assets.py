@@ -2,18 +2,17 @@
 
 import dagster as dg
 
-from orchestration import metadata, tables
-from orchestration.resources import Workspace
+from chorus.json_file import read_json
+from chorus.stages import EVALUATION, REGISTRY
+from orchestration.checks import metadata
+from orchestration.keys import about, key
+from orchestration.recipes import registry
+from orchestration.workspace import WorkspaceResource
 
 
-@dg.asset(
-    key=["registry", "chorus_encoder"],
-    group_name="registry",
-    kinds={"mlflow"},
-    deps=[dg.AssetKey(["reports", "evaluation"])],
-)
-def chorus_encoder(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+@dg.asset(**about(REGISTRY, "mlflow", pool="cpu"), deps=[key(EVALUATION)])
+def chorus_encoder(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """The encoder as a version of the MLflow model ``chorus_encoder`` with the alias @challenger; mlflow/promote.py
     makes it @champion."""
-    artifact = workspace.make(context)
-    return metadata.result(artifact, **tables.read_json(artifact.path / "version.json"))
+    artifact = workspace.make(context, registry.chorus_encoder)
+    return metadata.result(artifact, **read_json(artifact.path / "version.json"))

@@ -2,29 +2,28 @@
 
 import dagster as dg
 
-from orchestration import metadata, tables
-from orchestration.resources import Workspace
+from chorus.json_file import read_json
+from chorus.recipes import reports
+from chorus.stages import ADAPTED, ENCODER, EVALUATION, TARGETS
+from orchestration.checks import metadata
+from orchestration.keys import about, key
+from orchestration.workspace import WorkspaceResource
 
-UPSTREAM = (["models", "encoder"], ["models", "adapted_encoder"], ["scenes", "targets"])
 
-
-@dg.asset(
-    key=["reports", "evaluation"], group_name="reports", kinds={"python"}, deps=[dg.AssetKey(key) for key in UPSTREAM]
-)
-def evaluation(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+@dg.asset(**about(EVALUATION, "python", pool="cpu"), deps=[key(stage) for stage in (ENCODER, ADAPTED, TARGETS)])
+def evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Zero-shot, probe, adaptation and storage figures on homes nothing was trained on, as one HTML page and one JSON
     file."""
-    artifact = workspace.make(context)
-    report = tables.read_json(artifact.path / "metrics.json")
-    table = [
+    artifact = workspace.make(context, reports.evaluation)
+    zero_shot = read_json(artifact.path / "metrics.json")["zero_shot"]
+    rows = [
         {"method": name, **{key: row[key] for key in ("f_miou", "f_macc")}}
-        for name, row in report["zero_shot"].items()
+        for name, row in zero_shot.items()
         if "f_macc" in row
     ]
-    pictures = sorted((artifact.path / "plots").glob("*.png"))
     return metadata.result(
         artifact,
-        zero_shot=metadata.table(table),
+        zero_shot=metadata.table(rows),
         report=dg.MetadataValue.path(str(artifact.path / "report.html")),
-        chart=metadata.picture(artifact.path / "plots" / "per_class.png") if pictures else None,
+        chart=metadata.picture(artifact.path / "plots" / "per_class.png"),
     )

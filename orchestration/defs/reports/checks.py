@@ -2,16 +2,17 @@
 
 import dagster as dg
 
-from orchestration import tables
+from chorus.json_file import read_json
+from chorus.stages import EVALUATION
+from orchestration.checks.expectations import between, check, known
 from orchestration.defs.reports.assets import evaluation
-from orchestration.expectations import between, check, known
-from orchestration.resources import Workspace
+from orchestration.workspace import WorkspaceResource
 
 
 @dg.asset_check(asset=evaluation, blocking=True)
-def figures(workspace: Workspace) -> dg.AssetCheckResult:
+def figures(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """The figures exist; the student is better than chance; adaptation does not hurt."""
-    report = tables.read_json(workspace.store.reports / "metrics.json")
+    report = read_json(workspace.artifact(EVALUATION).path / "metrics.json")
     zero_shot, adaptation = report["zero_shot"], report["adaptation"]
     row = {
         "student": zero_shot["student"]["f_miou"],

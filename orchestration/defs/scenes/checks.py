@@ -2,25 +2,20 @@
 
 import dagster as dg
 
-from chorus.store import Artifact, manifest_of
-from orchestration import tables
+from chorus.stages import CAPTURE, GAUSSIANS, TARGETS, TEACHER_VIEWS
+from orchestration.checks import tables
+from orchestration.checks.expectations import Expect, between, check, includes, known, rows
 from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
-from orchestration.expectations import Expect, between, check, includes, known, rows
 from orchestration.partitions import scenes
-from orchestration.resources import Workspace
+from orchestration.workspace import WorkspaceResource
 
 MIN_PSNR = 18.0  # dB on held-out views: below it the Gaussians do not show the room
 
 
-def _part(workspace: Workspace, context: dg.AssetCheckExecutionContext, part: str) -> Artifact:
-    path = workspace.store.scene(context.partition_key, part)
-    return Artifact(path, manifest_of(path)["hash"], fresh=False)
-
-
 @dg.asset_check(asset=capture, blocking=True, partitions_def=scenes)
-def views(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+def views(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Enough views, neither black nor blank, with depth, and overlapping their neighbours."""
-    table = tables.views(_part(workspace, context, "capture"))
+    table = tables.views(workspace.artifact(CAPTURE, context.partition_key))
     suite = [rows(6, "views"), between("brightness", 8, 250, mostly=0.9), between("contrast", 4, mostly=0.8)]
     if "depth_share" in table[0]:
         suite += [
@@ -32,9 +27,9 @@ def views(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.As
 
 
 @dg.asset_check(asset=capture, partitions_def=scenes)
-def classes(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+def classes(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Labelled rooms show walls, a floor and something to name; most pixels carry a label."""
-    table = tables.classes(_part(workspace, context, "capture"))
+    table = tables.classes(workspace.artifact(CAPTURE, context.partition_key))
     if not table:
         return dg.AssetCheckResult(passed=True, description="this capture has no labels")
     unlabeled = sum(row["share"] for row in table if row["class"] == "unlabelled")
@@ -51,9 +46,9 @@ def classes(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.
 
 
 @dg.asset_check(asset=gaussians, blocking=True, partitions_def=scenes)
-def likeness(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+def likeness(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Held-out views are rendered well enough to learn from."""
-    table = tables.fit(_part(workspace, context, "gaussians"))
+    table = tables.fit(workspace.artifact(GAUSSIANS, context.partition_key))
     view = "psnr_heldout" if "psnr_heldout" in table[0] else "psnr_train"
     return check(
         table,
@@ -67,15 +62,16 @@ def likeness(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg
 
 
 @dg.asset_check(asset=teacher_views, blocking=True, partitions_def=scenes)
-def features(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+def features(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Every teacher said something finite and not everywhere the same."""
-    return check(tables.features(_part(workspace, context, "teacher_views")), _FEATURES)
+    return check(tables.features(workspace.artifact(TEACHER_VIEWS, context.partition_key)), _FEATURES)
 
 
 @dg.asset_check(asset=targets, blocking=True, partitions_def=scenes)
-def coverage(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+def coverage(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Most Gaussians are seen by every teacher."""
-    return check(tables.targets(_part(workspace, context, "targets")), _TARGETS)
+    lifted, views = (workspace.artifact(stage, context.partition_key) for stage in (TARGETS, TEACHER_VIEWS))
+    return check(tables.targets(lifted, views), _TARGETS)
 
 
 _FEATURES: list[Expect] = [rows(1, "teachers"), between("finite", 1, 1), between("spread", 1e-4)]

@@ -6,18 +6,16 @@ import dagster as dg
 
 from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
 from orchestration.partitions import scenes
-from orchestration.resources import Workspace, red_asset
+from orchestration.workspace import WorkspaceResource, red_asset
 
 scene_chain = dg.define_asset_job("scene_chain", [capture, gaussians, teacher_views, targets], partitions_def=scenes)
 
 
 @dg.sensor(job=scene_chain, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
-def incoming_scenes(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
+def incoming_scenes(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """One run for every folder, and another when its files change."""
-    from orchestration.scene_list import incoming
-
     with red_asset():
-        names = incoming(workspace.store)
+        names = workspace.open().incoming()
     new = [name for name in names if not context.instance.has_dynamic_partition(scenes.name, name)]
     runs = [
         dg.RunRequest(run_key=f"{name}-{_state(workspace.store.incoming / name)}", partition_key=name) for name in names

@@ -2,8 +2,12 @@
 
 import dagster as dg
 
-from orchestration import metadata, tables
-from orchestration.resources import Workspace
+from chorus.json_file import read_json
+from chorus.recipes import teachers
+from chorus.stages import CAPTURE, EMBEDDED
+from orchestration.checks import metadata
+from orchestration.keys import about, key
+from orchestration.workspace import WorkspaceResource
 
 
 class Training(dg.Config):
@@ -12,11 +16,9 @@ class Training(dg.Config):
     retrain: bool = False
 
 
-@dg.asset(
-    key=["teachers", "embedded"], group_name="teachers", kinds={"pytorch"}, deps=[dg.AssetKey(["scenes", "capture"])]
-)
-def embedded(context: dg.AssetExecutionContext, config: Training, workspace: Workspace) -> dg.MaterializeResult:
+@dg.asset(**about(EMBEDDED, "pytorch", pool="gpu"), deps=[key(CAPTURE)])
+def embedded(context: dg.AssetExecutionContext, config: Training, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Language and object heads over a frozen image trunk, trained on 2D renders of the training homes."""
-    artifact = workspace.make(context, retrain=config.retrain)
-    provenance = tables.read_json(artifact.path / "provenance.json")
+    artifact = workspace.make(context, teachers.embedded, retrain=config.retrain)
+    provenance = read_json(artifact.path / "provenance.json")
     return metadata.result(artifact, provenance=dg.MetadataValue.json(provenance))

@@ -3,13 +3,13 @@
 import dagster as dg
 
 from chorus.store import hash_files, manifest_of
+from orchestration.checks.expectations import between, check, includes
 from orchestration.defs.teachers.assets import embedded
-from orchestration.expectations import between, check, includes
-from orchestration.resources import Workspace
+from orchestration.workspace import WorkspaceResource
 
 
 @dg.asset_check(asset=embedded, blocking=True)
-def heads(workspace: Workspace) -> dg.AssetCheckResult:
+def heads(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Both heads are there with the bytes the manifest names."""
     folder = workspace.store.embedded_teacher
     found, listed = hash_files(folder), manifest_of(folder)["files"]

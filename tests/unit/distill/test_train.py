@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows, scene_of_step
+from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
 from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
@@ -112,11 +112,6 @@ def test_other_seed_other_bytes(scenes, tmp_path):
     for seed in (0, 1):
         train_encoder(scenes, **setup(steps=2), out=tmp_path / str(seed), seed=seed)
     assert (tmp_path / "0" / "model.safetensors").read_bytes() != (tmp_path / "1" / "model.safetensors").read_bytes()
-
-
-def test_every_scene_once_an_epoch():
-    for epoch in range(3):
-        assert sorted(scene_of_step(epoch * 5 + i, 5, seed=0) for i in range(5)) == [0, 1, 2, 3, 4]
 
 
 def test_rare_clusters_are_drawn_more_often_than_they_occur(scenes):

@@ -8,7 +8,7 @@ from chorus.evaluate.points import TruthPoints
 from chorus.scene import scene_from_colors
 
 NAMES = ("wall", "floor", "chair", "table", "piano")
-COLOURS = np.array([[0.8, 0.8, 0.7], [0.5, 0.4, 0.3], [0.8, 0.1, 0.1], [0.1, 0.6, 0.2], [0.1, 0.1, 0.1]])
+COLORS = np.array([[0.8, 0.8, 0.7], [0.5, 0.4, 0.3], [0.8, 0.1, 0.1], [0.1, 0.6, 0.2], [0.1, 0.1, 0.1]])
 WIDTH = 16
 
 
@@ -34,7 +34,7 @@ def _cloud(rng, count=700):
 def _scene(positions, semantic):
     n = len(positions)
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4)
-    colors = torch.tensor(COLOURS[semantic], dtype=torch.float32)
+    colors = torch.tensor(COLORS[semantic], dtype=torch.float32)
     return scene_from_colors(torch.tensor(positions), quats, torch.full((n, 3), 0.04), torch.full((n,), 0.9), colors)
 
 
@@ -56,7 +56,7 @@ def room(name, seed, *, noise=None, pictures=True):
         )
     fields["random"] = Field(positions=positions, probe=rng.normal(size=clean.shape))
     fields["color_only"] = Field(
-        positions=positions, probe=COLOURS[semantic] + 0.3 * rng.normal(size=(len(semantic), 3))
+        positions=positions, probe=COLORS[semantic] + 0.3 * rng.normal(size=(len(semantic), 3))
     )
     return Room(
         name=name,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from chorus.errors import InputError, MissingError
+from chorus.scene_list import read_scenes
 from chorus.sources.sweethome3d.catalog import DEFAULTS, RESERVE, STAND_INS, read_library, stand_ins
 from chorus.sources.sweethome3d.furnish import hang
 from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.own_models import SIZES, own_model
-from chorus.sources.sweethome3d.spec import read_scenes
 from tests.unit.sources.tiny_home import build_packages
 
 SIZE = np.array([1.4, 0.5, 0.8])

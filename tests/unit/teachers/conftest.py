@@ -7,7 +7,7 @@ from chorus.cameras import Cameras
 from chorus.capture import Capture
 
 NAMES = ("unlabelled", "wall", "chair", "table", "piano")
-_COLOURS = np.array([[0, 0, 0], [200, 200, 190], [180, 40, 40], [60, 120, 60], [20, 20, 30]])
+_COLORS = np.array([[0, 0, 0], [200, 200, 190], [180, 40, 40], [60, 120, 60], [20, 20, 30]])
 
 
 def draw(seed: int, *, views: int = 4, height: int = 64, width: int = 96, names: tuple[str, ...] = NAMES) -> Capture:
@@ -21,7 +21,7 @@ def draw(seed: int, *, views: int = 4, height: int = 64, width: int = 96, names:
         for view in range(views):
             box = (view, slice(y, y + 30), slice(x + 2 * view, x + 2 * view + 30))
             semantic[box], instance[box] = kind, number
-    images = _COLOURS[semantic] + rng.integers(-15, 15, (*semantic.shape, 3))
+    images = _COLORS[semantic] + rng.integers(-15, 15, (*semantic.shape, 3))
     K = np.tile(np.array([[80.0, 0, width / 2], [0, 80.0, height / 2], [0, 0, 1]]), (views, 1, 1))
     cameras = Cameras(K=K, cam_from_world=np.tile(np.eye(4), (views, 1, 1)), width=width, height=height)
     info = {"home": f"drawn{seed}", "split": "train"}

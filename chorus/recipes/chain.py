@@ -1,0 +1,107 @@
+"""The chain without a workflow tool: the recipes of many scenes and of the trainings, one after another, with progress.
+
+No check stands between two stages here; the workflow has them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from chorus.errors import ChorusError
+from chorus.recipes import models, reports, scenes, teachers
+from chorus.recipes.recipe import Recipe
+from chorus.store import Artifact, atomic_folder
+from chorus.train.processes import begin_worker
+from chorus.train.progress import shown
+from chorus.workspace import Workspace
+
+FITTED = ("capture", "gaussians")
+TAUGHT = ("teacher_views", "targets")
+
+
+def teach(
+    workspace: Workspace, names: Sequence[str], *, retrain: bool = False, jobs: int = 2, console: Console | None = None
+) -> dict[str, str]:
+    """Captures, Gaussians, teachers, teacher views and targets of these scenes, of all when none is named; what is up
+    to date is left alone. retrain: the embedded teachers, on the training rooms' captures.
+
+    Returns scene -> error, in one line, of those that could not be made; the others are done. Raises ChorusError when
+    there is no such scene or the teachers cannot be made.
+    """
+    chosen = workspace.chosen(names)
+    with _bars(console) as bars:
+        failed = _scenes(workspace, chosen, FITTED, jobs, bars)
+        if workspace.params.teachers.family == "embedded":
+            teachers.embedded(workspace, retrain=retrain).run()
+        left = [name for name in chosen if name not in failed]
+        return failed | _scenes(workspace, left, TAUGHT, jobs, bars)
+
+
+def distill(workspace: Workspace, *, console: Console | None = None) -> Artifact:
+    """The encoder of the training rooms whose targets are there. Raises StoreError when none is."""
+    return _train(workspace, models.encoder(workspace), models.VARIANTS, console)
+
+
+def adapt(workspace: Workspace, *, console: Console | None = None) -> Artifact:
+    """The encoder, adapted to the second domain's training rooms. Raises StoreError when it or they are absent."""
+    return _train(workspace, models.adapted_encoder(workspace), ("adapted",), console)
+
+
+def evaluate(workspace: Workspace, split: str) -> Path:
+    """The report of a split, data/reports/SPLIT; choices are made on the validation rooms. Returns its folder. Raises StoreError naming rooms of the split without current targets."""
+    if split == reports.HELD_OUT:
+        return reports.evaluation(workspace).run().path
+    rooms = reports.rooms_of(workspace, split)
+    with atomic_folder(workspace.store.report(split)) as out:
+        reports.write_evaluation(workspace, rooms, split, out)
+    return workspace.store.report(split)
+
+
+def _train(workspace: Workspace, recipe: Recipe, names: Sequence[str], console: Console | None) -> Artifact:
+    folders = {name: models.checkpoints(workspace, name) for name in names}
+    with _bars(console) as bars, shown(bars, folders):
+        return recipe.run()
+
+
+def _scenes(
+    workspace: Workspace, names: Sequence[str], parts: Sequence[str], jobs: int, bars: Progress
+) -> dict[str, str]:
+    """Make these parts of every scene, ``jobs`` scenes at a time; scene -> error of those that fail."""
+    failed: dict[str, str] = {}
+    task = bars.add_task(", ".join(parts), total=len(names))
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_worker) as pool:
+        futures = {pool.submit(_make, workspace, name, parts): name for name in names}
+        for future in as_completed(futures):
+            name = futures[future]
+            try:
+                error = future.result()
+            except BrokenProcessPool:
+                error = "a worker process was killed, most often for want of memory; try --jobs 1"
+            if error:
+                failed[name] = error
+                bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)
+            bars.advance(task)
+    return failed
+
+
+def _make(workspace: Workspace, scene: str, parts: Sequence[str]) -> str:
+    """Empty when all went well, else the error in one line."""
+    try:
+        for part in parts:
+            getattr(scenes, part)(workspace, scene).run()
+    except ChorusError as error:
+        return str(error)
+    return ""
+
+
+def _bars(console: Console | None) -> Progress:
+    console = console or Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,0 +1,138 @@
+"""The encoder, distilled on the training rooms in two input variants, and its adaptation to the second domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chorus.errors import ChorusError, StoreError
+from chorus.recipes import scenes
+from chorus.recipes.recipe import Recipe, hash_of
+from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS
+from chorus.workspace import Workspace
+
+VARIANTS = ("splats", "points")
+READ = (GAUSSIANS, TEACHER_VIEWS, TARGETS)  # what a training reads of a room
+
+
+def encoder(workspace: Workspace) -> Recipe:
+    """Both input variants, distilled on the training rooms of the main domain."""
+    params = workspace.params
+    names = ready(workspace, workspace.rooms(split="train", domain="main"))
+    return Recipe(
+        store=workspace.store,
+        stage=ENCODER,
+        make=lambda out: _train(workspace, names, out),
+        params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
+        inputs=hashes(workspace, names),
+    )
+
+
+def adapted_encoder(workspace: Workspace) -> Recipe:
+    """The splats variant, adapted on the training rooms of the second domain without labels."""
+    names = ready(workspace, workspace.rooms(split="train", domain="second"))
+    return Recipe(
+        store=workspace.store,
+        stage=ADAPTED,
+        make=lambda out: _adapt(workspace, names, out),
+        params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
+        inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},
+    )
+
+
+def ready(workspace: Workspace, names: Sequence[str]) -> list[str]:
+    """The rooms whose targets are there and up to date; one that failed a check has none. Raises StoreError when none
+    is."""
+    found = [name for name in names if is_ready(workspace, name)]
+    if not found:
+        raise StoreError(
+            TARGETS,
+            expected=f"targets of {len(names)} rooms",
+            got="none up to date",
+            fix="Make them: chorus teach, or materialize scenes/targets.",
+        )
+    return found
+
+
+def is_ready(workspace: Workspace, scene: str) -> bool:
+    """Whether a scene's targets are there and up to date."""
+    try:
+        return scenes.targets(workspace, scene).is_current
+    except ChorusError:
+        return False
+
+
+def hashes(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
+    """Content hashes of what a training reads of these rooms."""
+    return {f"{name}/{stage.split('/')[1]}": hash_of(workspace.store, stage, name) for name in names for stage in READ}
+
+
+def checkpoints(workspace: Workspace, name: str) -> Path:
+    """Where a running training keeps its checkpoint and its progress: outside the artifact, which appears whole or not
+    at all. name: a variant, or adapted."""
+    folder = workspace.store.state / "checkpoints" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _words(workspace: Workspace) -> str:
+    if workspace.params.teachers.family == "embedded":
+        return "embedded"  # as words_source says, without importing torch for a recipe
+    from chorus.teachers.load import words_source
+
+    return words_source(workspace.params.teachers, workspace.store)
+
+
+def _train(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+    from chorus.train.processes import in_parallel
+
+    for variant in VARIANTS:
+        (out / variant).mkdir()
+    in_parallel(distill_variant, [(workspace, variant, names, out / variant) for variant in VARIANTS])
+
+
+def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], out: Path) -> None:
+    """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
+    checkpoint."""
+    from chorus.distill.load import training_scenes
+    from chorus.distill.train import train_encoder
+    from chorus.encoder.inputs import InputConfig
+    from chorus.encoder.model import preset
+    from chorus.teachers.load import words_source
+    from chorus.train.progress import Reporter
+
+    store, params = workspace.store, workspace.params
+    rooms = training_scenes(store, names)
+    upright = params.encoder.upright and variant == "splats"
+    inputs = InputConfig(
+        variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
+    )
+    folder = checkpoints(workspace, variant)
+    reporter = Reporter(folder)
+    train_encoder(
+        rooms.scenes,
+        encoder_config=preset(params.encoder.preset, in_channels=inputs.channels),
+        inputs=inputs,
+        params=params.distill,
+        out=out,
+        seed=params.seed,
+        spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in rooms.phi_s.items()},
+        teachers=rooms.teachers,
+        text=words_source(params.teachers, store),
+        state=folder,
+        progress=reporter,
+    )
+    reporter.close()
+
+
+def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+    from chorus.adapt.load import adaptation_scenes
+    from chorus.adapt.train import adapt_encoder
+    from chorus.encoder.checkpoint import load_model
+    from chorus.train.progress import Reporter
+
+    model = load_model(workspace.store.artifact(ENCODER) / "splats")
+    rooms = adaptation_scenes(workspace.store, names, model)
+    reporter = Reporter(checkpoints(workspace, "adapted"))
+    adapt_encoder(model, rooms, params=workspace.params.adapt, out=out, seed=workspace.params.seed, progress=reporter)
+    reporter.close()

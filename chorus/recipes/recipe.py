@@ -1,0 +1,73 @@
+"""A recipe: which artifact, what it is made from, and the call that makes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from chorus.recipes.seconds import record_seconds
+from chorus.store import Artifact, Store, build, manifest_of
+
+NUMBERS: dict[str, int] = yaml.safe_load((Path(__file__).parent / "numbers.yaml").read_text())  # stage -> number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """stage, scene: which artifact of the store; make: writes it into an empty folder; params, inputs: what it answers
+    to, as chorus.store.build takes them."""
+
+    store: Store
+    stage: str
+    make: Callable[[Path], None]
+    scene: str | None = None
+    params: object = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return self.store.artifact(self.stage, self.scene)
+
+    def run(self, *, force: bool = False) -> Artifact:
+        """The artifact: made now, or the one there when its manifest still matches."""
+        start = time.perf_counter()
+        artifact = self._build(self.make, force=force)
+        if artifact.fresh:
+            record_seconds(self.store, self.stage, self.scene, time.perf_counter() - start)
+        return artifact
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the artifact there already answers to this recipe."""
+        try:
+            return not self._build(_stop).fresh
+        except _Stale:
+            return False
+
+    def _build(self, make: Callable[[Path], None], *, force: bool = False) -> Artifact:
+        return build(
+            self.path,
+            stage=self.stage,
+            recipe=NUMBERS[self.stage],
+            params=self.params,
+            inputs=self.inputs,
+            make=make,
+            force=force,
+        )
+
+
+class _Stale(Exception):
+    pass
+
+
+def _stop(_: Path) -> None:
+    raise _Stale
+
+
+def hash_of(store: Store, stage: str, scene: str | None = None) -> str:
+    """Content hash of an artifact another stage made. Raises StoreError naming it when it is absent."""
+    where = f"{stage} of {scene}" if scene else stage
+    return manifest_of(store.artifact(stage, scene), where=where)["hash"]

