@@ -10,7 +10,6 @@ from pathlib import Path
 
 from chorus.capture import Capture
 from chorus.errors import InputError, StoreError
-from chorus.evaluate import zero_shot
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
@@ -20,6 +19,7 @@ from chorus.params import Params
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
+from chorus.text import prompt
 
 TEACHER_SHEET = "Teachers on renders of held-out rooms: labels, nearest word, principal components"
 
@@ -62,7 +62,7 @@ def collect(
     scores, sheet = teacher_scores(store, rooms.held_out, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
-        text=encoders.student.text(zero_shot.prompts(names)).cpu().numpy(),
+        text=encoders.student.text([prompt(name) for name in names]).cpu().numpy(),
         withheld=tuple(name for name in params.teachers.withheld if name in names),
         held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
