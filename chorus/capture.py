@@ -15,6 +15,8 @@ from chorus.errors import InputError
 
 POINTS = "points.safetensors"
 HOLD_OUT_EVERY = 8  # views 7, 15, 23, ... are never fitted
+_STRIDE = 8  # pixels; overlap is counted on every 8th
+_REACH = 3  # views apart that still count as neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,23 @@ class Capture:
         if self.semantic is not None and int(self.semantic.max()) >= len(self.class_names):
             raise InputError(where, expected=f"class ids below {len(self.class_names)}", got=int(self.semantic.max()))
         return self
+
+    def overlap(self, view: int) -> float:
+        """The largest share of a view's pixels with depth that a view up to 3 apart shows too: 0 without depth, 1 for a
+        lone view."""
+        if self.depth is None or not (known := self.depth[view, ::_STRIDE, ::_STRIDE] > 0).any():
+            return 0.0
+        world = self.cameras.unproject(view, self.depth[view], stride=_STRIDE)[known]
+        near = range(max(0, view - _REACH), min(len(self), view + _REACH + 1))
+        return max((float(self._shows(other, world).mean()) for other in near if other != view), default=1.0)
+
+    def _shows(self, view: int, points: np.ndarray) -> np.ndarray:
+        """[N] bool: world points [N, 3] inside a view and on the surface its depth saw, within 5 cm and 5 %."""
+        pixels, z = self.cameras.project(view, points)
+        size = (self.cameras.width, self.cameras.height)
+        inside = (z > 0.05) & (pixels >= 0).all(axis=1) & (pixels < size).all(axis=1)
+        columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
+        return inside & (np.abs(self.depth[view, rows, columns] - z) < 0.05 + 0.05 * z)
 
     def save(self, folder: Path) -> None:
         """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or
