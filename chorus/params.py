@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import types
 import typing
@@ -13,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from chorus.errors import ParamsError
+from chorus.names import one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +197,7 @@ def _merge(base: dict, over: dict) -> dict:
 def _build(kind: type, values: dict, *, where: str):
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            raise ParamsError(
-                where,
-                expected=f"one of {', '.join(fields)}",
-                got=f"unknown key '{key}'",
-                fix=f"Did you mean '{near[0]}'?" if near else "",
-            )
+        one_of(str(key), fields, where, error=ParamsError)
     missing = [name for name in fields if name not in values]
     if missing:
         raise ParamsError(

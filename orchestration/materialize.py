@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 
 from chorus.errors import ChorusError, InputError
+from chorus.names import one_of
 from chorus.store import Store, root_folder
 from orchestration import stages
-from orchestration.plan import one_of
 from orchestration.progress import Progress
 from orchestration.resources import prepare_state
 from orchestration.scene_list import chosen

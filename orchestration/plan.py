@@ -1,11 +1,9 @@
 """A plan: where an artifact goes, what it is made from, and the call that makes it."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chorus.errors import InputError
 from chorus.store import Artifact, Store, build, manifest_of
 
 
@@ -59,13 +57,3 @@ def hash_of(path: Path, where: str) -> str:
 def part_hash(store: Store, scene: str, part: str) -> str:
     """Content hash of one part of a scene."""
     return hash_of(store.scene(scene, part), f"scenes/{part} of {scene}")
-
-
-def one_of(name: str, known: Iterable[str], what: str) -> str:
-    """The name itself when known. Raises InputError with the nearest known one otherwise."""
-    known = sorted(known)
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=1)
-    listed = f"one of {', '.join(known)}" if len(known) <= 12 else f"one of the {len(known)} there are"
-    raise InputError(what, expected=listed, got=repr(name), fix=f"Did you mean '{near[0]}'?" if near else "")

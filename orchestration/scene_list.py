@@ -1,8 +1,8 @@
 """The scenes there are: those of data/scenes.yaml and the folders under data/incoming."""
 
 from chorus.errors import InputError
+from chorus.names import one_of
 from chorus.store import Store, check_scene_id
-from orchestration.plan import one_of
 
 
 def specs(store: Store) -> dict:

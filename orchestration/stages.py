@@ -7,6 +7,7 @@ manifests.
 from collections.abc import Callable
 from pathlib import Path
 
+from chorus.names import one_of
 from chorus.params import Params
 from chorus.store import Store, atomic_file, check_scene_id
 from orchestration.defs.models import plans as models
@@ -14,7 +15,7 @@ from orchestration.defs.registry import plans as registry
 from orchestration.defs.reports import plans as reports
 from orchestration.defs.scenes import plans as scenes
 from orchestration.defs.teachers import plans as teachers
-from orchestration.plan import Plan, one_of
+from orchestration.plan import Plan
 from orchestration.scene_list import all_scenes
 
 EMBEDDED = "teachers/embedded"

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chorus import splat
+from chorus.names import one_of
 from chorus.params import Params
 from chorus.store import Store, hash_folder
-from orchestration.plan import Plan, hash_of, one_of, part_hash
+from orchestration.plan import Plan, hash_of, part_hash
 from orchestration.scene_list import all_scenes, specs
 
 
