@@ -3,12 +3,12 @@ teacher or step."""
 
 import csv
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.json_files import read_json
 from chorus.store import Artifact
 
 
@@ -96,7 +96,3 @@ def curves(path: Path) -> list[dict]:
     """A row a logged step: its number and every loss; empty cells are None."""
     with open(path, newline="") as stream:
         return [{name: float(cell) if cell else None for name, cell in row.items()} for row in csv.DictReader(stream)]
-
-
-def read_json(path: Path) -> dict:
-    return json.loads(path.read_text())
