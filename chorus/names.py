@@ -22,4 +22,4 @@ def one_of(name: str, known: Iterable[str], where: str, *, error: type[ChorusErr
     if name in known:
         return name
     listed = f"one of {', '.join(known)}" if len(known) <= _LISTED else f"one of the {len(known)} there are"
-    raise error(where, expected=listed, got=repr(name), fix=did_you_mean(name, known))
+    raise error(where, expected=listed, got=repr(name), fix=did_you_mean(str(name), known))
