@@ -108,7 +108,7 @@ def load_model(folder: Path) -> SceneModel:
     another model."""
     folder = Path(folder)
     values = read_json(
-        folder / CONFIG, expected="a model's config.json", fix="Train the encoder first or name its folder."
+        folder / CONFIG, expected="the config of a scene encoder", fix="Train the encoder first or name its folder."
     )
     try:
         config = ModelConfig.from_json(values)
