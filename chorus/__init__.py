@@ -29,28 +29,14 @@ def read(path):
 
     A .ply of bare points becomes flat Gaussians along the surface (chorus.encoder.points says how).
     """
-    from pathlib import Path
+    from chorus.io import PointCloud, read_scene_or_points
 
-    from chorus.io import read_points, read_scene
-
-    if not _holds_bare_points(Path(path)):
-        return read_scene(path)
+    found = read_scene_or_points(path)
+    if not isinstance(found, PointCloud):
+        return found
     from chorus.encoder.points import scene_of_points
 
-    cloud = read_points(path)
-    return scene_of_points(cloud.points, cloud.colors, cloud.normals)
-
-
-def _holds_bare_points(path) -> bool:
-    """A .ply with positions and not one property of a Gaussian."""
-    from chorus.io.ply_table import read_table
-
-    if path.suffix.lower() != ".ply" or not path.is_file():
-        return False
-    names = read_table(path).dtype.names
-    return {"x", "y", "z"} <= set(names) and not any(
-        name.startswith(("f_dc", "opacity", "scale_", "rot_")) for name in names
-    )
+    return scene_of_points(found.points, found.colors, found.normals)
 
 
 def _text_encoder(source: str):

@@ -10,6 +10,7 @@ from chorus.errors import InputError
 
 # OpenGL looks along -z with y up; OpenCV looks along +z with y down.
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+_NEAR = 1e-6  # metres; nearer points are projected as if they lay there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,29 @@ class Cameras:
         """[V, 3] optical centres in the world, metres."""
         return self.world_from_cam[:, :3, 3]
 
+    def to_world(self, view: int, points: np.ndarray) -> np.ndarray:
+        """[..., 3] points [..., 3] of one camera's frame, in the world; metres."""
+        pose = np.linalg.inv(self.cam_from_world[view])
+        return points @ pose[:3, :3].T + pose[:3, 3]
+
+    def to_camera(self, view: int, points: np.ndarray) -> np.ndarray:
+        """[..., 3] world points [..., 3] in one camera's frame, metres."""
+        pose = self.cam_from_world[view]
+        return points @ pose[:3, :3].T + pose[:3, 3]
+
+    def unproject(self, view: int, depth: np.ndarray, *, stride: int = 1) -> np.ndarray:
+        """[H', W', 3] world points of a depth map [H, W] m, every ``stride``-th pixel; pixels of depth 0 (unknown) land
+        on the camera."""
+        rows, columns = np.mgrid[0 : depth.shape[0] : stride, 0 : depth.shape[1] : stride]
+        rays = pixel_rays(self.K[view], np.stack([columns, rows], axis=-1) + 0.5)
+        return self.to_world(view, rays * depth[::stride, ::stride, None])
+
+    def project(self, view: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(image points [..., 2], depth [...] m) of world points [..., 3]. An image point says nothing where the depth
+        is not positive."""
+        local = self.to_camera(view, points)
+        return image_points(self.K[view], local), local[..., 2]
+
     def select(self, views) -> Cameras:
         """The cameras of an index array, boolean mask or slice."""
         return Cameras(K=self.K[views], cam_from_world=self.cam_from_world[views], width=self.width, height=self.height)
@@ -76,6 +100,18 @@ class Cameras:
             width=self.width,
             height=self.height,
         )
+
+
+def pixel_rays(K: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """[..., 3] camera-frame directions of unit depth through image points [..., 2] (columns, rows); K: [3, 3]."""
+    homogeneous = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
+    return homogeneous @ np.linalg.inv(K).T
+
+
+def image_points(K: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """[..., 2] image points (columns, rows) of camera-frame points [..., 3]; those behind the camera land far
+    outside."""
+    return (points @ K.T)[..., :2] / np.maximum(points[..., 2:], _NEAR)
 
 
 def from_opengl(world_from_cam: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +11,13 @@ from safetensors.numpy import load_file, save_file
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
+from chorus.json_files import read_json, write_json
 
 POINTS = "points.safetensors"
 HOLD_OUT_EVERY = 8  # views 7, 15, 23, ... are never fitted
+_STRIDE = 8  # pixels; overlap is counted on every 8th
+_AGAIN = "Ingest the scene again."
+_REACH = 3  # views apart that still count as neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,23 @@ class Capture:
             raise InputError(where, expected=f"class ids below {len(self.class_names)}", got=int(self.semantic.max()))
         return self
 
+    def overlap(self, view: int) -> float:
+        """The largest share of a view's pixels with depth that a view up to 3 apart shows too: 0 without depth, 1 for a
+        lone view."""
+        if self.depth is None or not (known := self.depth[view, ::_STRIDE, ::_STRIDE] > 0).any():
+            return 0.0
+        world = self.cameras.unproject(view, self.depth[view], stride=_STRIDE)[known]
+        near = range(max(0, view - _REACH), min(len(self), view + _REACH + 1))
+        return max((float(self._shows(other, world).mean()) for other in near if other != view), default=1.0)
+
+    def _shows(self, view: int, points: np.ndarray) -> np.ndarray:
+        """[N] bool: world points [N, 3] inside a view and on the surface its depth saw, within 5 cm and 5 %."""
+        pixels, z = self.cameras.project(view, points)
+        size = (self.cameras.width, self.cameras.height)
+        inside = (z > 0.05) & (pixels >= 0).all(axis=1) & (pixels < size).all(axis=1)
+        columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
+        return inside & (np.abs(self.depth[view, rows, columns] - z) < 0.05 + 0.05 * z)
+
     def save(self, folder: Path) -> None:
         """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or
         new folder.
@@ -87,9 +107,9 @@ class Capture:
             (folder / layer).mkdir(parents=True, exist_ok=True)
             for name, array in zip(names, arrays, strict=True):
                 Image.fromarray(array).save(folder / layer / name, compress_level=3)
-        _write_json(folder / "cameras.json", self._cameras_json(names))
+        write_json(folder / "cameras.json", self._cameras_json(names))
         if self.class_names:
-            _write_json(folder / "labels.json", {"class_names": list(self.class_names)})
+            write_json(folder / "labels.json", {"class_names": list(self.class_names)})
         if self.points is not None:
             colors = self.point_colors if self.point_colors is not None else np.full(self.points.shape, 128, np.uint8)
             save_file(
@@ -107,9 +127,9 @@ class Capture:
 
     @classmethod
     def load(cls, folder: Path) -> Capture:
-        """Read what :meth:`save` wrote. Raises InputError naming the file that is absent or damaged."""
+        """Read what :meth:`save` wrote. Raises MissingError or InputError naming the file that is absent or damaged."""
         folder = Path(folder)
-        spec = _read_json(folder / "cameras.json")
+        spec = read_json(folder / "cameras.json", fix=_AGAIN)
         try:
             cameras = Cameras(
                 K=np.array([v["K"] for v in spec["views"]]),
@@ -124,14 +144,11 @@ class Capture:
             ) from error
         layers = {layer: _read_layer(folder / layer, names) for layer in ("images", "depth", "semantic", "instance")}
         if layers["images"] is None:
-            raise InputError(
-                folder / "images", expected="one PNG a view", got="no such folder", fix="Ingest the scene again."
-            )
+            raise InputError(folder / "images", expected="one PNG a view", got="no such folder", fix=_AGAIN)
         if layers["depth"] is not None:
             layers["depth"] = layers["depth"].astype(np.float32) / 1000.0
-        class_names = (
-            tuple(_read_json(folder / "labels.json")["class_names"]) if (folder / "labels.json").exists() else ()
-        )
+        labels = folder / "labels.json"
+        class_names = tuple(read_json(labels, fix=_AGAIN)["class_names"]) if labels.exists() else ()
         points = load_file(folder / POINTS) if (folder / POINTS).exists() else {}
         return cls(
             **layers,
@@ -152,19 +169,6 @@ def _read_layer(folder: Path, names: list[str]) -> np.ndarray | None:
             with Image.open(folder / name) as image:
                 frames.append(np.array(image))
         except OSError as error:
-            raise InputError(
-                folder / name, expected="a readable PNG", got=error, fix="Ingest the scene again."
-            ) from error
+            raise InputError(folder / name, expected="a readable PNG", got=error, fix=_AGAIN) from error
     stack = np.stack(frames)
     return stack.astype(np.uint16) if folder.name in ("instance", "depth") else stack
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(path, expected="a JSON file", got=error, fix="Ingest the scene again.") from error
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from pathlib import Path
@@ -251,17 +250,16 @@ def _workspace() -> Workspace:
 
 def _known(store: Store, name: str, part: str) -> None:
     """Raise StoreError, with the nearest name there is, unless the scene has this part."""
+    from chorus.names import did_you_mean
     from chorus.store import check_scene_id
 
     names = store.scenes_with(part)
     if check_scene_id(name) not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        fix = f"Did you mean '{near[0]}'?" if near else "Ingest and fit it first, or give the path of a .ply file."
         raise StoreError(
             "scene",
             expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)",
             got=repr(name),
-            fix=fix,
+            fix=did_you_mean(name, names) or "Ingest and fit it first, or give the path of a .ply file.",
         )
 
 

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import math
 import os
-import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
 
 from chorus.errors import ParamsError
+from chorus.names import one_of
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be, as told in an error: ``Annotated[int, Range("1 or more", lambda x: x >= 1)]``."""
+
+    says: str
+    holds: Callable[[float], bool]
+
+
+Count = Annotated[int, Range("a number of 1 or more", lambda x: x >= 1)]
+Whole = Annotated[int, Range("a number of 0 or more", lambda x: x >= 0)]
+Positive = Annotated[float, Range("a number above 0", lambda x: x > 0)]
+Amount = Annotated[float, Range("a number of 0 or more", lambda x: x >= 0)]
+Share = Annotated[float, Range("a share from 0 to 1", lambda x: 0 <= x <= 1)]
+ShareBelowOne = Annotated[float, Range("a share from 0 to below 1", lambda x: 0 <= x < 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureParams:
     """Ingestion (scenes/capture)."""
 
-    views: int  # posed views a room
-    width: int  # pixels
-    height: int  # pixels
-    photo_long_side: int  # pixels; photos of real captures are scaled down to it
-    rgbd_long_side: int  # pixels; RGB-D frames likewise
-    max_views: int  # of a real capture; more are thinned out evenly
+    views: Count  # posed views a room
+    width: Count  # pixels
+    height: Count  # pixels
+    photo_long_side: Count  # pixels; photos of real captures are scaled down to it
+    rgbd_long_side: Count  # pixels; RGB-D frames likewise
+    max_views: Count  # of a real capture; more are thinned out evenly
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitParams:
     """Gaussian optimisation (scenes/gaussians)."""
 
-    max_gaussians: int  # of a rendered room
-    iterations: int
-    max_gaussians_real: int  # of a real capture (photos, rgbd)
-    iterations_real: int
+    max_gaussians: Count  # of a rendered room
+    iterations: Whole
+    max_gaussians_real: Count  # of a real capture (photos, rgbd)
+    iterations_real: Whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskParams:
     """Automatic masks and their suppression (the mask-pooled language teacher)."""
 
-    points_per_side: int  # SAM is asked at a grid of so many points squared
-    pred_iou: float  # masks SAM itself rates lower are dropped
-    stability: float  # and those that change with the threshold
-    box_nms: float
-    mask_nms: float  # 1: off
-    min_area: int  # pixels; smaller islands and holes are removed
+    points_per_side: Count  # SAM is asked at a grid of so many points squared
+    pred_iou: Share  # masks SAM itself rates lower are dropped
+    stability: Share  # and those that change with the threshold
+    box_nms: Share
+    mask_nms: Share  # 1: off
+    min_area: Whole  # pixels; smaller islands and holes are removed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +76,15 @@ class FoundationParams:
     object: str
     masks: str  # the segment-anything model behind mask-pooled language features
     text: str  # text tower of a C-RADIO language teacher
-    lang_mode: str  # patches | masks
-    long_side: int  # pixels of the longer side for dino and PE; 0: the image's own size
-    window: int  # pixels; larger images are seen through sliding windows; 0: whole
-    overlap: float  # of neighbouring windows, fraction of a window
-    batch: int  # images at once
+    lang_mode: Literal["patches", "masks"]
+    long_side: Whole  # pixels of the longer side for dino and PE; 0: the image's own size
+    window: Whole  # pixels; larger images are seen through sliding windows; 0: whole
+    overlap: ShareBelowOne  # of neighbouring windows, fraction of a window
+    batch: Count  # images at once
     half: bool  # half precision where the device has it
     trust_remote_code: bool  # C-RADIO runs code from its repository: read it first
     cache: str  # folder of the feature cache; empty: none
-    cache_gb: float  # what was used longest ago goes when the cache is larger
+    cache_gb: Amount  # what was used longest ago goes when the cache is larger
     mask: MaskParams
 
 
@@ -74,14 +92,14 @@ class FoundationParams:
 class TeacherParams:
     """Teachers (teachers/embedded, scenes/teacher_views)."""
 
-    family: str  # embedded | foundation
+    family: Literal["embedded", "foundation"]
     dir: str  # where foundation weights lie; never looked at by the embedded family
     withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
-    train_pairs: int  # pairs of neighbouring views drawn, augmented and shown to the trunk once
-    train_steps: int  # 4 pairs each, over two decoders
-    lr: float
-    storage: str  # of patch features: half | int8
-    storage_error: float  # of int8: mean squared, as a share of the features' variance
+    train_pairs: Count  # pairs of neighbouring views drawn, augmented and shown to the trunk once
+    train_steps: Count  # 4 pairs each, over two decoders
+    lr: Positive
+    storage: Literal["half", "int8"]  # of patch features
+    storage_error: Positive  # of int8: mean squared, as a share of the features' variance
     foundation: FoundationParams
 
 
@@ -89,18 +107,18 @@ class TeacherParams:
 class TargetParams:
     """Lifting (scenes/targets)."""
 
-    min_weight: float  # total rendering weight (pixels) above which a Gaussian has a valid target
+    min_weight: Amount  # total rendering weight (pixels) above which a Gaussian has a valid target
     # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
-    weights_budget: float
+    weights_budget: Amount
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderParams:
     """The encoder's size (PTv3 as revised for Sonata)."""
 
-    preset: str  # tiny | small | base
-    grid_size: float  # metres, the finest voxel
-    voxel: str  # mean | first: how a voxel's Gaussians become one row
+    preset: Literal["tiny", "small", "base"]
+    grid_size: Positive  # metres, the finest voxel
+    voxel: Literal["mean", "first"]  # how a voxel's Gaussians become one row
     upright: bool  # splats carry their height and normal too; false: the 11 numbers of the released models
 
 
@@ -108,40 +126,40 @@ class EncoderParams:
 class DistillParams:
     """Multi-teacher distillation (models/encoder)."""
 
-    steps: int  # one room each
-    lr: float
-    weight_decay: float
-    warmup: float  # share of the steps
-    clip: float  # gradient norm
-    points: int  # Gaussians a step that the loss sees, balanced by target clusters
-    head_width: int  # hidden width of a teacher's head
-    log_every: int  # steps a line of curves.csv
-    checkpoint_every: int  # steps
+    steps: Count  # one room each
+    lr: Positive
+    weight_decay: Amount
+    warmup: Share  # share of the steps
+    clip: Positive  # gradient norm
+    points: Count  # Gaussians a step that the loss sees, balanced by target clusters
+    head_width: Count  # hidden width of a teacher's head
+    log_every: Count  # steps a line of curves.csv
+    checkpoint_every: Count  # steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptParams:
     """Render-and-distill (models/adapted_encoder)."""
 
-    steps: int  # one room each
-    lr: float
-    views: int  # a step
-    min_coverage: float  # of the fullest patch, below which a patch is not compared
-    tune: str  # heads | last | all | lora: what learns
-    rank: int  # of LoRA
-    log_every: int
+    steps: Count  # one room each
+    lr: Positive
+    views: Count  # a step
+    min_coverage: Share  # of the fullest patch, below which a patch is not compared
+    tune: Literal["heads", "last", "all", "lora"]  # what learns
+    rank: Count  # of LoRA
+    log_every: Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateParams:
     """Evaluation (reports/evaluation)."""
 
-    neighbors: int  # splats that vote for a ground-truth point
-    truth_grid: float  # metres; one ground-truth point in a voxel of this size
-    probe_steps: int
-    probe_rows: int  # labelled rows of each training room the probe learns from
-    chance_seeds: int  # simulations of uniformly random guesses
-    bootstrap: int  # draws of rooms behind every interval
+    neighbors: Count  # splats that vote for a ground-truth point
+    truth_grid: Positive  # metres; one ground-truth point in a voxel of this size
+    probe_steps: Count
+    probe_rows: Count  # labelled rows of each training room the probe learns from
+    chance_seeds: Count  # simulations of uniformly random guesses
+    bootstrap: Count  # draws of rooms behind every interval
     instance_vote: bool  # also print the vote inside ground-truth instances, which reads the truth
 
 
@@ -149,7 +167,7 @@ class EvaluateParams:
 class Params:
     """One field per stage."""
 
-    seed: int
+    seed: Whole
     capture: CaptureParams
     fit: FitParams
     teachers: TeacherParams
@@ -161,10 +179,10 @@ class Params:
 
 
 def load_params(path: Path, overlay: Path | None = None) -> Params:
-    """Read params.yaml, lay the overlay over it key by key, and check every key and type.
+    """Read params.yaml, lay the overlay over it key by key, and check every key, type, choice and range.
 
     overlay: a YAML file with some of the same keys; the CHORUS_PARAMS environment variable when None.
-    Raises ParamsError naming the key, with the nearest known key for an unknown one.
+    Raises ParamsError naming the key, with the nearest known one for an unknown key or choice.
     """
     values = _read_yaml(Path(path))
     overlay = overlay or os.environ.get("CHORUS_PARAMS")
@@ -197,14 +215,7 @@ def _merge(base: dict, over: dict) -> dict:
 def _build(kind: type, values: dict, *, where: str):
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            raise ParamsError(
-                where,
-                expected=f"one of {', '.join(fields)}",
-                got=f"unknown key '{key}'",
-                fix=f"Did you mean '{near[0]}'?" if near else "",
-            )
+        one_of(str(key), fields, where, error=ParamsError)
     missing = [name for name in fields if name not in values]
     if missing:
         raise ParamsError(
@@ -213,23 +224,32 @@ def _build(kind: type, values: dict, *, where: str):
             got="none",
             fix="Copy the key from the params.yaml of this version.",
         )
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return kind(**{key: _convert(hints[key], value, where=f"{where}: {key}") for key, value in values.items()})
 
 
 def _convert(hint, value, *, where: str):
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise ParamsError(where, expected="a mapping", got=repr(value))
         return _build(hint, value, where=where)
-    if typing.get_origin(hint) is types.UnionType:  # X | None
-        return None if value is None else _convert(typing.get_args(hint)[0], value, where=where)
-    if typing.get_origin(hint) is tuple:
+    if origin is Annotated:
+        return _in_range(_convert(parts[0], value, where=where), parts[1], where=where)
+    if origin is Literal:
+        return one_of(value, parts, where, error=ParamsError)
+    if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ParamsError(where, expected="a list", got=repr(value))
-        return tuple(_convert(typing.get_args(hint)[0], item, where=where) for item in value)
+        return tuple(_convert(parts[0], item, where=where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ParamsError(where, expected=hint.__name__, got=repr(value))
+    return value
+
+
+def _in_range(value: float, allowed: Range, *, where: str) -> float:
+    if not (math.isfinite(value) and allowed.holds(value)):
+        raise ParamsError(where, expected=allowed.says, got=value)
     return value

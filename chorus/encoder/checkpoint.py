@@ -18,6 +18,7 @@ from chorus.encoder.heads import Head, Space
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import Encoder, EncoderConfig
 from chorus.errors import InputError, MissingError
+from chorus.json_files import read_json, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -99,23 +100,19 @@ def save_model(model: SceneModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(model.state_dict().items())}
     save_file(state, folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(model.config.to_json(), sort_keys=True, indent=1) + "\n")
+    write_json(folder / CONFIG, model.config.to_json())
 
 
 def load_model(folder: Path) -> SceneModel:
     """Read what :func:`save_model` wrote, in eval mode. Raises InputError naming the file that is absent, damaged or of
     another model."""
     folder = Path(folder)
+    values = read_json(
+        folder / CONFIG, expected="the config of a scene encoder", fix="Train the encoder first or name its folder."
+    )
     try:
-        config = ModelConfig.from_json(json.loads((folder / CONFIG).read_text()))
-    except FileNotFoundError as error:
-        raise MissingError(
-            folder / CONFIG,
-            expected="a model's config.json",
-            got="nothing there",
-            fix="Train the encoder first or name its folder.",
-        ) from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        config = ModelConfig.from_json(values)
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(folder / CONFIG, expected="the config of a scene encoder", got=repr(error)) from error
     try:
         state = load_file(folder / WEIGHTS)

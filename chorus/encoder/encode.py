@@ -18,6 +18,7 @@ from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
 from chorus.io import open_features
 from chorus.scene import GaussianScene
+from chorus.text import prompt
 
 TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
 MAX_ROWS = 1_000_000  # voxels encoded at once: 2 GiB beside the outputs for the base size
@@ -45,15 +46,15 @@ class SceneFeatures:
         return self.outputs[name]
 
     def query(self, texts: Sequence[str]) -> Tensor:
-        """[N, T] cosine between every Gaussian's language feature and each text ("a chair" is asked as "this is a
-        chair")."""
+        """[N, T] cosine between every Gaussian's language feature and each text (asked as :func:`chorus.text.prompt`
+        words it)."""
         if "lang" not in self.outputs or self.text is None:
             raise InputError(
                 "query",
                 expected='features encoded with outputs=("lang",) by a model with words',
                 got=", ".join(self.outputs) or "none",
             )
-        prompts = [text if text.lower().startswith("this is ") else f"this is {text}" for text in texts]
+        prompts = [prompt(text) for text in texts]
         words = torch.nn.functional.normalize(self.text(prompts).to(self.lang), dim=1)
         return torch.nn.functional.normalize(self.lang, dim=1) @ words.T
 

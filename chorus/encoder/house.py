@@ -13,7 +13,6 @@ from chorus.errors import InputError
 from chorus.params import CaptureParams
 from chorus.scene import GaussianScene
 from chorus.sources.rgbd import read_rgbd
-from chorus.sources.upright import unproject
 
 ROOM = 100_000  # Gaussians of one room
 LIMITS = CaptureParams(
@@ -46,7 +45,7 @@ def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:
     for view, (image, depth) in enumerate(zip(capture.images, capture.depth, strict=True)):
         known = np.argwhere(depth > 0)
         rows, columns = known[draw.choice(len(known), min(each, len(known)), replace=False)].T
-        points.append(unproject(depth, capture.cameras, view)[rows, columns])
+        points.append(capture.cameras.unproject(view, depth)[rows, columns])
         colors.append(image[rows, columns])
     points, colors = np.concatenate(points)[:count], np.concatenate(colors)[:count]
     if len(points) < count:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,19 @@ from pathlib import Path
 
 from chorus.capture import Capture
 from chorus.errors import InputError, StoreError
-from chorus.evaluate import zero_shot
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
 from chorus.evaluate.points import TruthPoints, truth_points
 from chorus.io import read_scene
+from chorus.json_files import read_json
 from chorus.params import Params
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
+from chorus.text import prompt
 
+AGAIN = "Make that scene again."
 TEACHER_SHEET = "Teachers on renders of held-out rooms: labels, nearest word, principal components"
 
 
@@ -62,7 +63,7 @@ def collect(
     scores, sheet = teacher_scores(store, rooms.held_out, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
-        text=encoders.student.text(zero_shot.prompts(names)).cpu().numpy(),
+        text=encoders.student.text([prompt(name) for name in names]).cpu().numpy(),
         withheld=tuple(name for name in params.teachers.withheld if name in names),
         held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
@@ -71,7 +72,7 @@ def collect(
         if encoders.adapted
         else (),
         curves=_curves({"encoder": encoder, "adapted": adapted}),
-        fit={scene: _json(store.scene(scene, "gaussians") / "metrics.json") for scene in rooms.every()},
+        fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},
         sheets=({TEACHER_SHEET: sheet} if sheet else {}) | _sheets(store, rooms.held_out) | dict(sheets or {}),
         teachers=scores,
         storage=_storage(store, rooms.every()),
@@ -94,7 +95,7 @@ def label_set(store: Store, scenes: Sequence[str]) -> tuple[str, ...]:
                 got="one without labels",
                 fix="Evaluate on rooms of homes.",
             )
-        names |= dict.fromkeys(_json(path)["class_names"][1:])
+        names |= dict.fromkeys(read_json(path, fix=AGAIN)["class_names"][1:])
     if not names:
         raise InputError("evaluation", expected="at least one labelled room", got="none")
     return tuple(names)
@@ -157,7 +158,7 @@ def _models(store: Store, scenes: Iterable[str]) -> frozenset[str]:
     return frozenset(
         name
         for scene in scenes
-        for name in _json(store.scene(scene, "capture") / "cameras.json")["info"].get("models", {})
+        for name in read_json(store.scene(scene, "capture") / "cameras.json", fix=AGAIN)["info"].get("models", {})
     )
 
 
@@ -201,10 +202,3 @@ def _provenance(store: Store, rooms: Rooms) -> dict[str, str]:
         for part in ("capture", "gaussians", "targets")
     }
     return {name: manifest_of(path)["hash"] for name, path in paths.items() if (path / "manifest.json").exists()}
-
-
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(path, expected="a JSON file", got=error, fix="Make that scene again.") from error

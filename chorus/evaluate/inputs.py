@@ -51,7 +51,7 @@ class ReportInputs:
     """Everything a report is made from."""
 
     names: tuple[str, ...]  # the label set: every name is a candidate in every room
-    text: np.ndarray  # [T, C] embeddings of prompts(names)
+    text: np.ndarray  # [T, C] embeddings of the names' prompts
     withheld: tuple[str, ...]  # names the language teacher's training never saw
     held_out: tuple[Room, ...]
     probe_train: tuple[Room, ...] = ()  # rooms of the training homes; read by the probe alone

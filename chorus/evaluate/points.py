@@ -29,7 +29,7 @@ class TruthPoints:
         return TruthPoints(positions=self.positions, semantic=table[self.semantic], instance=self.instance)
 
 
-def unproject(capture: Capture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def labeled_pixels(capture: Capture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every labelled pixel with depth as a world point: positions [M, 3] m, semantic [M], instance [M].
 
     Raises InputError when the capture has no depth or no labels.
@@ -41,16 +41,10 @@ def unproject(capture: Capture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             got="one without",
             fix="Evaluate on labelled homes.",
         )
-    view, row, col = np.nonzero((capture.depth > 0) & (capture.semantic > 0))
-    depth = capture.depth[view, row, col].astype(np.float64)
-    K = capture.cameras.K[view]
-    camera = np.stack(
-        [(col + 0.5 - K[:, 0, 2]) / K[:, 0, 0] * depth, (row + 0.5 - K[:, 1, 2]) / K[:, 1, 1] * depth, depth], axis=1
-    )
-    pose = capture.cameras.world_from_cam[view]  # [M, 4, 4]
-    world = np.einsum("mij,mj->mi", pose[:, :3, :3], camera) + pose[:, :3, 3]
-    instance = capture.instance[view, row, col] if capture.instance is not None else np.zeros(len(view))
-    return world, capture.semantic[view, row, col].astype(np.int64), instance.astype(np.int64)
+    known = (capture.depth > 0) & (capture.semantic > 0)
+    world = [capture.cameras.unproject(v, depth)[known[v]] for v, depth in enumerate(capture.depth)]
+    instance = np.zeros_like(capture.semantic) if capture.instance is None else capture.instance
+    return np.concatenate(world), capture.semantic[known].astype(np.int64), instance[known].astype(np.int64)
 
 
 def truth_points(capture: Capture, *, grid: float) -> TruthPoints:
@@ -58,7 +52,7 @@ def truth_points(capture: Capture, *, grid: float) -> TruthPoints:
 
     A voxel's point is the mean of its pixels' points and its label the one most of them carry.
     """
-    world, semantic, instance = unproject(capture)
+    world, semantic, instance = labeled_pixels(capture)
     if len(world) == 0:
         raise InputError("ground truth", expected="labelled pixels with depth", got="none")
     cells = np.floor((world - world.min(axis=0)) / grid).astype(np.int64)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from chorus.errors import InputError, MissingError
+from chorus.errors import InputError
+from chorus.json_files import read_json
 
 ROWS = (
     ("zero-shot f-mIoU", "zero_shot", "f_miou"),
@@ -22,12 +22,7 @@ HEADS = {"color_only": "color", "points": "points", "student": "student", "lifte
 def read_metrics(folder: Path) -> dict:
     """The metrics.json of a reports folder. Raises MissingError before there is one, InputError for a damaged one."""
     path = Path(folder) / "metrics.json"
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise MissingError(path, expected="a report", got="none yet", fix="Run make demo first.") from error
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(path, expected="JSON", got=error, fix="Make the report again.") from error
+    return read_json(path, expected="JSON of a report", fix="Run make demo to make it.")
 
 
 def render_table(report: dict, page: Path | None = None) -> str:

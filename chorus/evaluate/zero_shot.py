@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.spatial import cKDTree
 
 from chorus.errors import InputError
-
-PROMPT = "this is a {label}"
-
-
-def prompts(names: Sequence[str]) -> list[str]:
-    """The sentences that stand for class names."""
-    return [PROMPT.format(label=name) for name in names]
 
 
 def similarity(features: np.ndarray, text: np.ndarray) -> np.ndarray:

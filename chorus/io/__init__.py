@@ -4,7 +4,7 @@ from chorus.io.features import Features, FeatureWriter, open_features, read_feat
 from chorus.io.npy_folder import read_npy_folder, read_npy_labels, write_npy_folder
 from chorus.io.ply import read_ply, write_ply
 from chorus.io.points import PointCloud, read_points, write_points
-from chorus.io.scenes import read_scene, write_scene
+from chorus.io.scenes import read_scene, read_scene_or_points, write_scene
 from chorus.io.splat import read_splat, write_splat
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "read_ply",
     "read_points",
     "read_scene",
+    "read_scene_or_points",
     "read_splat",
     "write_features",
     "write_npy_folder",

@@ -26,7 +26,11 @@ _CORE = {
 
 def read_ply(path: Path) -> GaussianScene:
     """A scene from a 3DGS .ply, ascii or binary. Raises InputError naming missing properties, NaN or a cut-off file."""
-    table = read_table(path)
+    return scene_of_table(path, read_table(path))
+
+
+def scene_of_table(path: Path, table: np.ndarray) -> GaussianScene:
+    """A scene from the rows [N] of a 3DGS .ply; path: named in errors."""
     rest = _rest_names(path, table.dtype.names)
     _check_columns(path, table, [name for names in _CORE.values() for name in names])
     fields = {field: torch.from_numpy(columns_of(table, names)) for field, names in _CORE.items()}

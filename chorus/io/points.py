@@ -22,7 +22,11 @@ class PointCloud:
 
 def read_points(path: Path) -> PointCloud:
     """Read a point-cloud .ply. Raises InputError when positions are absent or any value is not finite."""
-    table = read_table(path)
+    return cloud_of_table(path, read_table(path))
+
+
+def cloud_of_table(path: Path, table: np.ndarray) -> PointCloud:
+    """A point cloud from the rows [P] of a .ply; path: named in errors."""
     names = set(table.dtype.names)
     if not {"x", "y", "z"} <= names:
         raise InputError(path, expected="the properties x, y and z", got=", ".join(table.dtype.names))
@@ -38,6 +42,13 @@ def read_points(path: Path) -> PointCloud:
         colors = np.rint(np.clip(colors, 0.0, 255.0)).astype(np.uint8)
     normals = _finite(path, columns_of(table, ["nx", "ny", "nz"]), "normals") if {"nx", "ny", "nz"} <= names else None
     return PointCloud(points=points, colors=colors, normals=normals)
+
+
+def is_bare(table: np.ndarray) -> bool:
+    """Whether the rows of a .ply have positions and not one property of a Gaussian."""
+    names = table.dtype.names or ()
+    gaussian = ("f_dc", "opacity", "scale_", "rot_")
+    return {"x", "y", "z"} <= set(names) and not any(name.startswith(gaussian) for name in names)
 
 
 def write_points(path: Path, cloud: PointCloud) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from chorus.errors import InputError
 from chorus.io.npy_folder import read_npy_folder, write_npy_folder
-from chorus.io.ply import read_ply, write_ply
+from chorus.io.ply import read_ply, scene_of_table, write_ply
+from chorus.io.ply_table import read_table
+from chorus.io.points import PointCloud, cloud_of_table, is_bare
 from chorus.io.splat import read_splat, write_splat
 from chorus.scene import GaussianScene
 
@@ -25,6 +27,15 @@ def read_scene(path: Path) -> GaussianScene:
     if path.is_dir():
         return read_ply(path / "scene.ply") if (path / "scene.ply").exists() else read_npy_folder(path)
     return _lookup(_READERS, path)(path)
+
+
+def read_scene_or_points(path: Path) -> GaussianScene | PointCloud:
+    """As :func:`read_scene`, but a .ply of bare points gives its point cloud. The file is parsed once."""
+    path = Path(path)
+    if path.suffix.lower() != ".ply" or not path.is_file():
+        return read_scene(path)
+    table = read_table(path)
+    return cloud_of_table(path, table) if is_bare(table) else scene_of_table(path, table)
 
 
 def write_scene(path: Path, scene: GaussianScene) -> None:

@@ -55,7 +55,8 @@ def adapt(workspace: Workspace, *, console: Console | None = None) -> Artifact:
 
 
 def evaluate(workspace: Workspace, split: str) -> Path:
-    """The report of a split, data/reports/SPLIT; choices are made on the validation rooms. Returns its folder. Raises StoreError naming rooms of the split without current targets."""
+    """The report of a split, data/reports/SPLIT; choices are made on the validation rooms. Returns its folder. Raises
+    StoreError naming rooms of the split without current targets."""
     if split == reports.HELD_OUT:
         return reports.evaluation(workspace).run().path
     rooms = reports.rooms_of(workspace, split)

@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
-from chorus.cameras import Cameras
+from chorus.cameras import Cameras, pixel_rays
 from chorus.sources.triangulate import feature_matches
 
 _MATCHES = 12000  # at most, drawn evenly
@@ -108,10 +108,7 @@ def _residuals(cameras: Cameras, matches: _Matches, shared: np.ndarray, frames: 
     """[M] Sampson distances, pixels."""
     K, world_from_color = _cameras(cameras, shared, frames)
     b_from_a = np.linalg.inv(world_from_color)[matches.b] @ world_from_color[matches.a]
-    inverse = np.linalg.inv(K)
-    ray_a, ray_b = (
-        (np.concatenate([p, np.ones((len(p), 1))], axis=1)) @ inverse.T for p in (matches.pixels_a, matches.pixels_b)
-    )
+    ray_a, ray_b = pixel_rays(K, matches.pixels_a), pixel_rays(K, matches.pixels_b)
     rotation, offset = b_from_a[:, :3, :3], b_from_a[:, :3, 3]
     line_b = np.cross(offset, np.einsum("mij,mj->mi", rotation, ray_a))
     line_a = np.einsum("mji,mj->mi", rotation, np.cross(ray_b, offset))

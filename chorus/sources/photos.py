@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from chorus.cameras import Cameras, from_opengl
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.io import read_points
+from chorus.json_files import read_json
 from chorus.params import CaptureParams
 from chorus.sources.triangulate import triangulate
 from chorus.sources.upright import upright
@@ -83,10 +83,7 @@ def read_photos(folder: Path, params: CaptureParams) -> Capture:
 
 
 def _read_spec(path: Path) -> dict:
-    try:
-        spec = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(path, expected="a JSON file of camera poses", got=error) from error
+    spec = read_json(path, expected="a JSON file of camera poses")
     if not isinstance(spec, dict) or not isinstance(spec.get("frames"), list) or not spec["frames"]:
         raise InputError(
             path,

@@ -18,7 +18,7 @@ from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.params import CaptureParams
 from chorus.sources.calibrate import calibrate
-from chorus.sources.upright import unproject, upright
+from chorus.sources.upright import upright
 
 _COLOR = (".jpg", ".jpeg", ".png")
 _MIN_VIEWS = 3
@@ -202,14 +202,11 @@ def _warp_depth(depth: np.ndarray, source: Cameras, target: Cameras, view: int) 
     repeat = int(np.ceil(target.K[view, 0, 0] / source.K[view, 0, 0]))
     K = np.diag([repeat, repeat, 1.0]) @ source.K[view]
     depth = depth.repeat(repeat, axis=0).repeat(repeat, axis=1)
-    points = unproject(
-        depth, replace(source, K=np.where(np.arange(len(source))[:, None, None] == view, K, source.K)), view
-    )[depth > 0]
-    pose = target.cam_from_world[view]
-    local = points @ pose[:3, :3].T + pose[:3, 3]
-    local = local[local[:, 2] > 1e-3]
-    columns, rows = np.floor((local @ target.K[view].T)[:, :2] / local[:, 2:]).astype(int).T
+    fine = replace(source, K=np.where(np.arange(len(source))[:, None, None] == view, K, source.K))
+    pixels, seen = target.project(view, fine.unproject(view, depth)[depth > 0])
+    pixels, seen = pixels[seen > 1e-3], seen[seen > 1e-3]
+    columns, rows = np.floor(pixels).astype(int).T
     inside = (columns >= 0) & (columns < target.width) & (rows >= 0) & (rows < target.height)
     nearest = np.full((target.height, target.width), np.inf, np.float32)
-    np.minimum.at(nearest, (rows[inside], columns[inside]), local[inside, 2].astype(np.float32))
+    np.minimum.at(nearest, (rows[inside], columns[inside]), seen[inside].astype(np.float32))
     return np.where(np.isfinite(nearest), nearest, 0.0).astype(np.float32)

@@ -109,11 +109,9 @@ def _triangulate_pair(
     homogeneous = cv2.triangulatePoints(*projections, pixels_a.T.copy(), pixels_b.T.copy())
     points = (homogeneous[:3] / np.where(np.abs(homogeneous[3]) < 1e-12, 1e-12, homogeneous[3])).T
     good = np.isfinite(points).all(axis=1)
-    for pixels, projection in zip((pixels_a, pixels_b), projections, strict=True):
-        seen = _homogeneous(points) @ projection.T
-        depth = seen[:, 2]
-        error = np.linalg.norm(seen[:, :2] / np.maximum(depth, 1e-9)[:, None] - pixels, axis=1)
-        good &= (depth > 0) & (error < _MAX_REPROJECTION)
+    for view, pixels in ((a, pixels_a), (b, pixels_b)):
+        seen, depth = cameras.project(view, points)
+        good &= (depth > 0) & (np.linalg.norm(seen - pixels, axis=1) < _MAX_REPROJECTION)
     rays = [points - cameras.positions[v] for v in (a, b)]
     cosine = (rays[0] * rays[1]).sum(axis=1) / np.maximum(
         np.linalg.norm(rays[0], axis=1) * np.linalg.norm(rays[1], axis=1), 1e-12

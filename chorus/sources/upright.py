@@ -82,15 +82,6 @@ def floor_height(heights: np.ndarray) -> float:
     return float(np.percentile(heights, 1))
 
 
-def unproject(depth: np.ndarray, cameras: Cameras, view: int, stride: int = 1) -> np.ndarray:
-    """[H', W', 3] world points of a depth map [H, W] (zeros stay at the camera), every ``stride``-th pixel."""
-    rows, columns = np.mgrid[0 : depth.shape[0] : stride, 0 : depth.shape[1] : stride]
-    rays = np.stack([columns + 0.5, rows + 0.5, np.ones_like(rows)], axis=-1) @ np.linalg.inv(cameras.K[view]).T
-    points = rays * depth[::stride, ::stride, None]
-    pose = cameras.world_from_cam[view]
-    return points @ pose[:3, :3].T + pose[:3, 3]
-
-
 def _surface_normals(capture: Capture) -> np.ndarray:
     """[M, 3] unit normals of the depth maps on a coarse grid; none without depth."""
     if capture.depth is None:
@@ -98,7 +89,7 @@ def _surface_normals(capture: Capture) -> np.ndarray:
     normals = []
     for view in range(len(capture)):
         step = max(1, capture.cameras.width // 80)
-        points = unproject(capture.depth[view], capture.cameras, view, step)
+        points = capture.cameras.unproject(view, capture.depth[view], stride=step)
         known = capture.depth[view, ::step, ::step] > 0
         known = known[:-1, :-1] & known[1:, :-1] & known[:-1, 1:]
         cross = np.cross(points[1:, :-1] - points[:-1, :-1], points[:-1, 1:] - points[:-1, :-1])[known]
@@ -114,7 +105,7 @@ def _scene_points(capture: Capture) -> np.ndarray:
     if capture.depth is not None:
         step = max(1, capture.cameras.width // 80)
         clouds = [
-            unproject(capture.depth[v], capture.cameras, v, step)[capture.depth[v, ::step, ::step] > 0]
+            capture.cameras.unproject(v, capture.depth[v], stride=step)[capture.depth[v, ::step, ::step] > 0]
             for v in range(len(capture))
         ]
         if sum(map(len, clouds)):

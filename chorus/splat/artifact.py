@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from chorus.capture import Capture
 from chorus.io import write_ply
+from chorus.json_files import write_json
 from chorus.splat.fit import FitResult
 from chorus.splat.labels import GaussianLabels, label_gaussians, save_labels
 from chorus.splat.pictures import contact_sheet, save_png
@@ -17,7 +17,7 @@ def save_gaussians(folder: Path, result: FitResult, capture: Capture) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_ply(folder / "scene.ply", result.scene)
-    (folder / "metrics.json").write_text(json.dumps(result.metrics, sort_keys=True, indent=1) + "\n")
+    write_json(folder / "metrics.json", result.metrics)
     save_png(folder / "contact_sheet.png", contact_sheet(result.held_out))
     labels: GaussianLabels | None = label_gaussians(result.scene, capture)
     if labels is not None:

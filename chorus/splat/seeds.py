@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from chorus.cameras import Cameras
+from chorus.cameras import Cameras, pixel_rays
 from chorus.scene import SH_C0
 
 _OPACITY = 0.9  # of a new Gaussian
@@ -52,7 +52,7 @@ def seeds_at(
     """
     known = depth[rows, columns] > 0
     rows, columns = rows[known], columns[known]
-    K, pose = cameras.K[view], cameras.world_from_cam[view]
+    K = cameras.K[view]
     center = _lift(rows, columns, depth, K)
     along = [_difference(rows, columns, depth, K, axis) for axis in (0, 1)]
     normals = np.cross(along[1], along[0])
@@ -60,15 +60,13 @@ def seeds_at(
     normals = np.where(length > 1e-12, normals / np.maximum(length, 1e-12), 0.0)
     facing = np.sign((normals * center).sum(axis=1, keepdims=True))
     normals = normals * np.where(facing > 0, -1.0, 1.0)  # towards the camera
-    return Seeds(
-        center @ pose[:3, :3].T + pose[:3, 3], image[rows, columns], normals @ pose[:3, :3].T, center[:, 2] / K[0, 0]
-    )
+    turn = cameras.world_from_cam[view, :3, :3]
+    return Seeds(cameras.to_world(view, center), image[rows, columns], normals @ turn.T, center[:, 2] / K[0, 0])
 
 
 def _lift(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.ndarray) -> np.ndarray:
     """[M, 3] camera-frame points of pixels."""
-    pixels = np.stack([columns + 0.5, rows + 0.5, np.ones_like(rows)], axis=1)
-    return (pixels @ np.linalg.inv(K).T) * depth[rows, columns][:, None]
+    return pixel_rays(K, np.stack([columns, rows], axis=1) + 0.5) * depth[rows, columns][:, None]
 
 
 def _difference(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.ndarray, axis: int) -> np.ndarray:

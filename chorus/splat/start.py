@@ -63,11 +63,9 @@ def _from_cameras(capture: Capture, count: int, rng: np.random.Generator) -> See
 
 def _project(points: np.ndarray, capture: Capture, view: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inside [P] bool, rows [P], columns [P]) of world points in one view."""
-    pose, K = capture.cameras.cam_from_world[view], capture.cameras.K[view]
-    local = points @ pose[:3, :3].T + pose[:3, 3]
-    pixels = (local @ K.T)[:, :2] / np.maximum(local[:, 2:], 1e-6)
+    pixels, depth = capture.cameras.project(view, points)
     inside = (
-        (local[:, 2] > 0.1)
+        (depth > 0.1)
         & (pixels >= 0).all(axis=1)
         & (pixels < [capture.cameras.width, capture.cameras.height]).all(axis=1)
     )

@@ -178,13 +178,12 @@ def _best(run, repeats: int = 3) -> float:
 def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
     """Small round Gaussians on what the depth maps saw."""
     cameras: Cameras = views.cameras
-    v, y, x = np.nonzero(views.depth > 0)
+    known = views.depth > 0
+    v, y, x = np.nonzero(known)
     pick = np.random.default_rng(0).choice(len(v), min(count, len(v)), replace=False)
+    world = np.concatenate([cameras.unproject(i, depth)[known[i]] for i, depth in enumerate(views.depth)])
+    means = torch.from_numpy(world[pick]).float()
     v, y, x = v[pick], y[pick], x[pick]
-    rays = np.stack([x + 0.5, y + 0.5, np.ones(len(x))], axis=1)
-    local = np.einsum("nij,nj->ni", np.linalg.inv(cameras.K)[v], rays) * views.depth[v, y, x][:, None]
-    pose = cameras.world_from_cam[v]
-    means = torch.from_numpy(np.einsum("nij,nj->ni", pose[:, :3, :3], local) + pose[:, :3, 3]).float()
     size = torch.from_numpy(1.5 * views.depth[v, y, x] / cameras.K[v, 0, 0]).float()  # about three pixels across
     quats = torch.tensor([1.0, 0, 0, 0]).expand(len(means), 4)
     return scene_from_colors(

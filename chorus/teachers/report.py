@@ -12,8 +12,8 @@ from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.teachers.base import Role, Teacher
 from chorus.teachers.embedded.evaluate2d import LabelledViews, evaluate_teachers, feature_maps
-from chorus.teachers.embedded.text import prompt
 from chorus.teachers.pictures import class_colors, contact_sheet, principal_colors
+from chorus.text import prompt
 
 
 def report_teachers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
+from chorus.json_files import read_json, write_json
 from chorus.scene import GaussianScene
 from chorus.splat.rasterize import render
 from chorus.teachers.base import ROLES, Role, Teacher
@@ -23,6 +23,7 @@ from chorus.teachers.extract import Progress, extract
 from chorus.teachers.masks import MaskTargets, has_masks
 
 EMPTY = 0.5  # grey shown where no Gaussian covers a pixel
+_AGAIN = "Make the teacher views again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,20 +130,18 @@ def _save(path: Path, answers: list, *, teacher: str, storage: str, error: float
 
 
 def load_teacher_views(folder: Path) -> TeacherViews:
-    """Raises InputError when the folder is not one of teacher views."""
+    """Raises MissingError or InputError when the folder is not one of teacher views."""
     path = Path(folder) / "cameras.json"
+    spec = read_json(path, expected="the cameras of teacher views", fix=_AGAIN)
     try:
-        spec = json.loads(path.read_text())
         cameras = Cameras(
             K=np.array([view["K"] for view in spec["views"]]),
             cam_from_world=np.array([view["cam_from_world"] for view in spec["views"]]),
             width=spec["width"],
             height=spec["height"],
         )
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            path, expected="the cameras of teacher views", got=error, fix="Make the teacher views again."
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise InputError(path, expected="the cameras of teacher views", got=error, fix=_AGAIN) from error
     return TeacherViews(folder=Path(folder), cameras=cameras)
 
 
@@ -165,7 +164,7 @@ def _write_cameras(path: Path, cameras: Cameras) -> None:
         for i, (K, pose) in enumerate(zip(cameras.K, cameras.cam_from_world, strict=True))
     ]
     content = {"axes": "opencv", "units": "m", "width": cameras.width, "height": cameras.height, "views": views}
-    path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
+    write_json(path, content)
 
 
 def _read_image(path: Path) -> np.ndarray:
@@ -173,7 +172,7 @@ def _read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.array(image.convert("RGB"))
     except OSError as error:
-        raise InputError(path, expected="a readable PNG", got=error, fix="Make the teacher views again.") from error
+        raise InputError(path, expected="a readable PNG", got=error, fix=_AGAIN) from error
 
 
 def read_tensor(path: Path, name: str, *, fix: str) -> Tensor:

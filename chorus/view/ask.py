@@ -15,6 +15,7 @@ from chorus.errors import InputError
 from chorus.io import write_scene
 from chorus.scene import GaussianScene
 from chorus.store import atomic_file
+from chorus.text import prompt
 from chorus.view import query, render
 
 
@@ -34,8 +35,8 @@ def ask(scene: GaussianScene, encoder, words: Sequence[str], *, top: int = 5) ->
     Raises InputError for a model that has no words.
     """
     out = encoder.encode(scene, outputs=("lang",))
-    prompts = [query.sentence(text) for text in words]
-    embedded = encoder.text([*prompts, *map(query.sentence, query.CONTRAST)]).cpu().numpy()
+    prompts = [prompt(text) for text in words]
+    embedded = encoder.text([*prompts, *map(prompt, query.CONTRAST)]).cpu().numpy()
     features, contrast = out.lang.cpu().numpy(), embedded[len(prompts) :]
     answers = []
     for text, vector in zip(words, embedded[: len(prompts)], strict=True):

@@ -10,7 +10,6 @@ from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
 
-ARTICLES = ("a ", "an ", "the ", "some ", "something ")
 # What else a room holds. A score says how much better the words fit than any of these do.
 CONTRAST = (
     "wall",
@@ -57,14 +56,6 @@ class Found(NamedTuple):
     position: np.ndarray
     extent: np.ndarray
     rows: np.ndarray
-
-
-def sentence(words: str) -> str:
-    """The prompt for a user's words: "chair" and "a chair" both become "this is a chair"."""
-    words = " ".join(words.split())
-    if not words:
-        raise InputError("query", expected="words to look for", got="an empty text")
-    return f"this is {words}" if words.lower().startswith(ARTICLES) else f"this is a {words}"
 
 
 def relevance(features: np.ndarray, query: np.ndarray, contrast: np.ndarray) -> np.ndarray:

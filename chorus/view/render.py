@@ -94,11 +94,10 @@ def best_view(capture: Capture) -> Cameras:
 def view_of(capture: Capture, places: np.ndarray) -> Cameras:
     """The captured view that shows most of places [M, 3] m, near its middle, and not behind what the depth (where
     known) saw."""
-    homogeneous = np.concatenate([places, np.ones((len(places), 1))], axis=1)
     cameras, shown = capture.cameras, []
     for view in range(len(cameras)):
-        x, y, z = cameras.cam_from_world[view, :3] @ homogeneous.T
-        u, v = (cameras.K[view] @ np.stack([x, y, z]) / np.maximum(z, 1e-6))[:2]
+        pixels, z = cameras.project(view, places)
+        u, v = pixels.T
         seen = (z > 0.1) & (u >= 0) & (u < cameras.width) & (v >= 0) & (v < cameras.height)
         if capture.depth is not None:
             depth = capture.depth[view, v[seen].astype(int), u[seen].astype(int)]

@@ -6,11 +6,8 @@ import functools
 import numpy as np
 
 from chorus.capture import Capture
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.store import Artifact
-
-STRIDE = 8  # pixels; overlap is counted on every 8th
-REACH = 3  # views apart that still count as neighbours
 
 
 @functools.lru_cache(maxsize=1)
@@ -27,40 +24,11 @@ def views(artifact: Artifact) -> list[dict]:
         row: dict[str, object] = {"view": i, "brightness": float(image.mean()), "contrast": float(image.std())}
         if capture.depth is not None:
             row["depth_share"] = float((capture.depth[i] > 0).mean())
-            row["overlap"] = _overlap(capture, i)
+            row["overlap"] = capture.overlap(i)
         if capture.semantic is not None:
             row["labeled"] = float((capture.semantic[i] > 0).mean())
         rows.append(row)
     return rows
-
-
-def _overlap(capture: Capture, i: int) -> float:
-    """The largest share of view i's pixels with depth that a view up to REACH apart shows too; 1.0 for a lone view."""
-    depth = capture.depth[i, ::STRIDE, ::STRIDE]
-    row, col = np.nonzero(depth > 0)
-    if len(row) == 0:
-        return 0.0
-    z, K = depth[row, col].astype(np.float64), capture.cameras.K[i]
-    rays = np.stack(
-        [(col * STRIDE + 0.5 - K[0, 2]) / K[0, 0], (row * STRIDE + 0.5 - K[1, 2]) / K[1, 1], np.ones(len(z))], axis=1
-    )
-    world = (rays * z[:, None]) @ capture.cameras.cam_from_world[i, :3, :3]  # rotation only: R^T x
-    pose = capture.cameras.world_from_cam[i]
-    world = world + pose[:3, 3]
-    near = [j for j in range(max(0, i - REACH), min(len(capture), i + REACH + 1)) if j != i]
-    return max((_shown(capture, j, world) for j in near), default=1.0)
-
-
-def _shown(capture: Capture, view: int, world: np.ndarray) -> float:
-    """The share of world points [N, 3] inside a view and not hidden there (depth within 5 % and 5 cm)."""
-    pose, K = capture.cameras.cam_from_world[view], capture.cameras.K[view]
-    camera = world @ pose[:3, :3].T + pose[:3, 3]
-    z = np.maximum(camera[:, 2], 1e-6)
-    col, row = (np.floor(K[a, a] * camera[:, a] / z + K[a, 2]).astype(np.int64) for a in (0, 1))
-    height, width = capture.depth.shape[1:]
-    inside = (camera[:, 2] > 0.05) & (col >= 0) & (col < width) & (row >= 0) & (row < height)
-    seen = capture.depth[view, np.where(inside, row, 0), np.where(inside, col, 0)]
-    return float((inside & (np.abs(seen - camera[:, 2]) < 0.05 + 0.05 * camera[:, 2])).mean())
 
 
 def classes(artifact: Artifact) -> list[dict]:

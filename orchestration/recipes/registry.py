@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from chorus.errors import StoreError
-from chorus.json_file import read_json, write_json
+from chorus.json_files import read_json, write_json
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.stages import ENCODER, EVALUATION, REGISTRY
 from chorus.store import Store, manifest_of

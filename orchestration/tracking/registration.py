@@ -5,7 +5,7 @@ import importlib.util
 import io
 from pathlib import Path
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.store import Store
 from orchestration.tracking.trainings import EXPERIMENT, MODEL, client
 

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,3 +59,36 @@ def test_bad_cameras_are_refused(change):
     fields = {"K": good.K, "cam_from_world": good.cam_from_world, "width": 64, "height": 48, **change}
     with pytest.raises(InputError, match="cameras"):
         Cameras(**fields)
+
+
+def test_projection_is_opencv_s():
+    c, world = cameras(), np.random.default_rng(0).uniform([2, 1, 0], [4, 4, 2], (50, 3))
+    pixels, depth = c.project(1, world)
+    pose = c.cam_from_world[1]
+    expected, _ = cv2.projectPoints(world, cv2.Rodrigues(pose[:3, :3])[0], pose[:3, 3], c.K[1], None)
+    assert np.allclose(pixels, expected[:, 0], atol=1e-6)
+    assert np.allclose(depth, (pose @ np.c_[world, np.ones(50)].T)[2])
+
+
+def test_what_a_pixel_s_depth_unprojects_to_projects_to_its_center():
+    c = cameras()
+    depth = np.random.default_rng(0).uniform(0.5, 5, (48, 64)).astype(np.float32)
+    for stride in (1, 5):
+        pixels, seen = c.project(2, c.unproject(2, depth, stride=stride))
+        rows, columns = np.mgrid[0:48:stride, 0:64:stride]
+        assert np.allclose(pixels, np.stack([columns, rows], axis=-1) + 0.5, atol=1e-9)
+        assert np.allclose(seen, depth[::stride, ::stride])
+    assert np.allclose(c.unproject(2, np.zeros((48, 64))), c.positions[2])
+
+
+def test_points_behind_a_camera_land_outside_its_image():
+    c = cameras()
+    behind = 2 * c.positions[0] - c.to_world(0, np.array([[0.1, 0.1, 2.0]]))
+    pixels, depth = c.project(0, behind)
+    assert depth[0] < 0 and np.abs(pixels).min() > 1e6
+
+
+def test_world_and_camera_frames_undo_each_other():
+    c, points = cameras(), np.random.default_rng(1).normal(size=(4, 5, 3))
+    assert np.allclose(c.to_camera(1, c.to_world(1, points)), points)
+    assert np.allclose(c.to_world(1, np.zeros(3)), c.positions[1])

@@ -71,3 +71,27 @@ def test_damaged_folders_name_the_file(tmp_path):
     (tmp_path / "cameras.json").write_text("{")
     with pytest.raises(InputError, match="cameras.json"):
         Capture.load(tmp_path)
+
+
+def wall(shifts, *, depth=2.0):
+    """Views of a wall straight ahead, each moved aside by so many metres; a view is 4 m wide there."""
+    pose = np.stack([look_at([0, s, 1], [1, s, 1]) for s in shifts])
+    K = np.array([[32.0, 0, 32], [0, 32, 32], [0, 0, 1]])
+    cameras = Cameras(K=np.repeat(K[None], len(shifts), axis=0), cam_from_world=pose, width=64, height=64)
+    images = np.zeros((len(shifts), 64, 64, 3), np.uint8)
+    return Capture(images=images, cameras=cameras, depth=np.full((len(shifts), 64, 64), depth, np.float32))
+
+
+def test_overlap_is_the_share_a_neighbor_shows_too():
+    assert wall([0.0, 1.0]).overlap(0) == pytest.approx(0.75)
+    assert wall([0.0, 2.0, 1.0]).overlap(0) == pytest.approx(0.75)  # the best neighbour counts
+    assert wall([0.0, 9.0, 9.0, 9.0, 0.0]).overlap(0) == 0.0  # four views apart is no neighbour
+    assert wall([0.0]).overlap(0) == 1.0
+
+
+def test_overlap_leaves_out_what_is_hidden_and_needs_depth():
+    views = wall([0.0, 0.0])
+    views.depth[1] = 1.0  # something stands in front
+    assert views.overlap(0) == 0.0
+    views.depth[1] = 0.0
+    assert views.overlap(1) == 0.0 and replace(views, depth=None).overlap(0) == 0.0

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chorus.cameras import Cameras
+from chorus.cameras import Cameras, pixel_rays
 from chorus.sources.sweethome3d.assemble import RoomScene
 from chorus.sources.sweethome3d.light import LightCache, LightPreset, light_cache
 from chorus.sources.sweethome3d.raycast import Hits, Tracer
 from chorus.sources.sweethome3d.texture_bank import TextureBank, texture_bank
-from chorus.sources.sweethome3d.viewpoints import pixel_rays
 
 STEP = 4  # pixels between the points where a view looks its light up; in between it is interpolated along surfaces
 _SUBPIXELS = np.array([[0.125, 0.625], [0.375, 0.125], [0.625, 0.875], [0.875, 0.375]])
@@ -72,7 +71,7 @@ def _centers(cameras: Cameras, step: int) -> tuple[np.ndarray, np.ndarray]:
 def _trace(room: RoomScene, tracer: Tracer, bank: TextureBank, cameras: Cameras, view: int, x, y) -> _Surface:
     """Shoot one ray through every image point."""
     pose = cameras.cam_from_world[view]
-    direction = (pixel_rays(cameras.K[view], x, y) @ pose[:3, :3]).astype(np.float32)
+    direction = (pixel_rays(cameras.K[view], np.stack([x, y], axis=-1)) @ pose[:3, :3]).astype(np.float32)
     origin = (-pose[:3, :3].T @ pose[:3, 3]).astype(np.float32)
     hits = tracer.first(np.broadcast_to(origin, direction.shape), direction)
     return _surface(room, bank, hits, origin, direction, 1.0 / cameras.K[view, 0, 0])

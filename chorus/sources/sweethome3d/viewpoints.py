@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, sparse
 
-from chorus.cameras import Cameras
+from chorus.cameras import Cameras, image_points, pixel_rays
 from chorus.errors import InputError
 from chorus.sources.sweethome3d.assemble import RoomScene
 from chorus.sources.sweethome3d.classes import CLASS_ID
@@ -128,7 +128,7 @@ def _candidates(
     poses = np.stack(
         [_pose(p, yaw, pitch) for p in positions for pitch in _PITCHES for yaw in np.arange(_YAWS) * 2 * np.pi / _YAWS]
     )
-    rays = pixel_rays(K, *_grid_pixels(width, height))
+    rays = pixel_rays(K, _grid_pixels(width, height))
     rotation = poses[:, :3, :3]
     position = np.repeat(positions, _YAWS * len(_PITCHES), axis=0)
     directions = np.einsum("gk,ckj->cgj", rays, rotation)
@@ -213,14 +213,10 @@ def _pose(position: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     return pose
 
 
-def pixel_rays(K: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """[N, 3] camera-frame directions of unit depth through image points (pixel centres at +0.5)."""
-    return np.stack([(x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1], np.ones_like(x)], axis=-1)
-
-
-def _grid_pixels(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def _grid_pixels(width: int, height: int) -> np.ndarray:
+    """[G, 2] image points spread over a view."""
     x, y = np.meshgrid((np.arange(_GRID[0]) + 0.5) * width / _GRID[0], (np.arange(_GRID[1]) + 0.5) * height / _GRID[1])
-    return x.ravel(), y.ravel()
+    return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 def _cells(point: np.ndarray, ignore: np.ndarray, semantic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -287,17 +283,10 @@ def _overlap_to(c: _Candidates, now: int, others: np.ndarray, K: np.ndarray) -> 
 
 def _visible(local: np.ndarray, depth: np.ndarray, K: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """[O] share of camera-frame points [O, G, 3] inside the picture and not behind its coarse depth [O, G]."""
-    z = local[..., 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x = local[..., 0] / z * K[0, 0] + K[0, 2]
-        y = local[..., 1] / z * K[1, 1] + K[1, 2]
-    within = (z > 0.05) & (x >= 0) & (x < _GRID[0]) & (y >= 0) & (y < _GRID[1])
-    index = np.where(
-        within,
-        np.nan_to_num(y).clip(0, _GRID[1] - 1).astype(int) * _GRID[0]
-        + np.nan_to_num(x).clip(0, _GRID[0] - 1).astype(int),
-        0,
-    )
+    z, pixels = local[..., 2], image_points(K, local)
+    within = (z > 0.05) & (pixels >= 0).all(axis=-1) & (pixels < _GRID).all(axis=-1)
+    x, y = np.moveaxis(np.where(within[..., None], pixels, 0).astype(int), -1, 0)
+    index = y * _GRID[0] + x
     front = np.take_along_axis(depth, index, axis=1)
     shown = within & (z <= front * 1.15 + 0.15)
     return (shown | ~np.broadcast_to(valid, shown.shape) & within).mean(1)

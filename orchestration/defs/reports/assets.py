@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.recipes import reports
 from chorus.stages import ADAPTED, ENCODER, EVALUATION, TARGETS
 from orchestration.checks import metadata

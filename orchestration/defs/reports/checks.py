@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.stages import EVALUATION
 from orchestration.checks.expectations import between, check, known
 from orchestration.defs.reports.assets import evaluation

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from chorus.json_file import read_json
+from chorus.json_files import read_json
 from chorus.recipes import teachers
 from chorus.stages import CAPTURE, EMBEDDED
 from orchestration.checks import metadata

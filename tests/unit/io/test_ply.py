@@ -5,7 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chorus.errors import InputError
-from chorus.io import PointCloud, read_ply, read_points, read_scene, write_ply, write_points
+from chorus.io import (
+    PointCloud,
+    ply,
+    points,
+    read_ply,
+    read_points,
+    read_scene,
+    read_scene_or_points,
+    scenes,
+    write_ply,
+    write_points,
+)
 from chorus.io.ply_table import read_table
 from chorus.scene import GaussianScene
 
@@ -158,3 +169,20 @@ def test_points_with_nan(tmp_path):
     write_points(tmp_path / "points.ply", PointCloud(points=np.array([[0, 0, np.nan]], np.float32)))
     with pytest.raises(InputError, match="1 of 1 points"):
         read_points(tmp_path / "points.ply")
+
+
+def test_a_ply_is_parsed_once_whatever_it_holds(tmp_path, monkeypatch):
+    write_ply(tmp_path / "scene.ply", scene_of(3))
+    write_points(tmp_path / "points.ply", PointCloud(points=np.eye(3, dtype=np.float32)))
+    write_points(tmp_path / "none.ply", PointCloud(points=np.zeros((0, 3), np.float32)))
+    parsed = []
+    monkeypatch.setattr(scenes, "read_table", lambda path: parsed.append(path) or read_table(path))
+    monkeypatch.setattr(ply, "read_table", None)
+    monkeypatch.setattr(points, "read_table", None)
+    assert isinstance(read_scene_or_points(tmp_path / "scene.ply"), GaussianScene)
+    assert np.array_equal(read_scene_or_points(tmp_path / "points.ply").points, np.eye(3))
+    with pytest.raises(InputError, match="at least one point"):
+        read_scene_or_points(tmp_path / "none.ply")
+    assert len(parsed) == 3
+    with pytest.raises(InputError, match="nothing there"):
+        read_scene_or_points(tmp_path / "absent.ply")

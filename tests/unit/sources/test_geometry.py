@@ -8,7 +8,7 @@ from chorus.cameras import Cameras, look_at
 from chorus.errors import InputError
 from chorus.sources.calibrate import calibrate
 from chorus.sources.triangulate import triangulate
-from chorus.sources.upright import camera_up, floor_height, level_up, unproject, upright
+from chorus.sources.upright import camera_up, floor_height, level_up, upright
 
 
 def test_triangulated_points_lie_on_the_walls(sharp_room):
@@ -48,7 +48,7 @@ def test_any_frame_becomes_upright(sharp_room, seed):
     capture = upright(dataclasses.replace(sharp_room, cameras=sharp_room.cameras.moved(turn)))
     up = capture.cameras.cam_from_world[:, :3, 2] - sharp_room.cameras.cam_from_world[:, :3, 2]
     assert np.abs(up).max() < 0.01 and np.abs(capture.cameras.positions[:, 2] - 1.3).max() < 0.03
-    points = unproject(capture.depth[0], capture.cameras, 0)
+    points = capture.cameras.unproject(0, capture.depth[0])
     assert points[..., 2].min() > -0.03
 
 

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from chorus.cameras import Cameras, look_at
-from chorus.errors import InputError
+from chorus.errors import InputError, MissingError
 from chorus.params import TargetParams
 from chorus.scene import scene_from_colors
 from chorus.splat import weights as splat_weights
@@ -195,7 +195,7 @@ def test_rendering_a_constant_back_gives_the_coverage(folders):
 
 
 def test_damaged_folders_say_which_file(folders, tmp_path):
-    with pytest.raises(InputError, match=r"cameras\.json"):
+    with pytest.raises(MissingError, match=r"cameras\.json"):
         load_targets(tmp_path, tmp_path)
     targets = load_targets(tmp_path, folders / "views")
     with pytest.raises(InputError, match=r"validity\.safetensors.*Make the targets again"):

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from chorus.errors import InputError, MissingError
-from chorus.teachers.embedded.text import TextTower, model_folder, prompt
+from chorus.teachers.embedded.text import TextTower, model_folder
 from chorus.teachers.torchvision_shim import make_torchvision_importable
+from chorus.text import prompt
 
 SENTENCES = [
     prompt("chair"),

@@ -50,16 +50,6 @@ def test_relevance_contrasts_with_other_words_but_not_with_itself():
         query.relevance(np.zeros((2, 3)), text[0], text)
 
 
-@pytest.mark.parametrize("words", ["chair", "a chair", "  a   chair "])
-def test_words_become_the_training_prompt(words):
-    assert query.sentence(words) == "this is a chair"
-
-
-def test_an_empty_query_is_refused():
-    with pytest.raises(InputError, match="words to look for"):
-        query.sentence("  ")
-
-
 def test_heat_is_gray_without_an_answer_and_warm_with_one(scene):
     cold, warm = query.heat(scene, np.zeros(520)), query.heat(scene, np.ones(520))
     assert np.ptp(cold, axis=1).max() < 1e-6 and (warm[:, 0] - warm[:, 2] > 0.5).all()

@@ -1,0 +1,27 @@
+"""JSON files: how each is read, with an error that names it, and written, so that equal contents give equal bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chorus.errors import InputError, MissingError
+
+
+def read_json(path: Path, *, expected: str = "a JSON file", fix: str = "") -> Any:
+    """The content of a JSON file. expected, fix: what the error says of a file that is not so, and what to do then.
+
+    Raises MissingError when there is no file, InputError when it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise MissingError(path, expected=expected, got="nothing there", fix=fix) from error
+    except (OSError, ValueError) as error:
+        raise InputError(path, expected=expected, got=error, fix=fix) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain JSON, keys sorted."""
+    Path(path).write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
