@@ -141,7 +141,7 @@ class EvaluateParams:
     probe_steps: int
     probe_rows: int  # labelled rows of each training room the probe learns from
     chance_seeds: int  # simulations of uniformly random guesses
-    bootstrap: int  # draws of rooms behind every interval
+    bootstrap: int  # draws of homes, and of rooms within them, behind every interval
     instance_vote: bool  # also print the vote inside ground-truth instances, which reads the truth
 
 
