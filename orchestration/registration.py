@@ -66,11 +66,11 @@ def card(store: Store, content: str, report: dict) -> str:
     """The version's description."""
     import jinja2
 
+    from chorus.evaluate import limits
     from orchestration.tables import read_json
 
     config = read_json(store.model("encoder") / "splats" / "config.json")
     metrics = read_json(store.model("encoder") / "splats" / "metrics.json")
-    rows = {name: row for name, row in report["zero_shot"].items() if "f_macc" in row}
     template = jinja2.Template((CODE / "model_card.md.j2").read_text(), undefined=jinja2.StrictUndefined)
     return template.render(
         hash=content,
@@ -79,8 +79,8 @@ def card(store: Store, content: str, report: dict) -> str:
         grid_size=config["inputs"]["grid_size"],
         teachers=[head["teacher"] or role for role, head in sorted(config["heads"].items())],
         rooms=metrics["scenes"],
-        zero_shot=rows,
-        scenes=report["data"]["held_out_rooms"],
+        report=report,
+        learnt=limits.learnt(report["data"]),
     )
 
 

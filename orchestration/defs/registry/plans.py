@@ -44,7 +44,7 @@ def _register(store: Store, report: dict, content: str, out: Path) -> None:
     from orchestration.registration import register
     from orchestration.tracking import find_run
 
-    inputs, held_out = report["request"]["inputs"], report["data"]["held_out_rooms"]
+    inputs, held_out = report["request"]["inputs"], report["data"]["rooms"]
     test = {"settings": report["request"]["params"], "rooms": {name: inputs[f"{name}/capture"] for name in held_out}}
     version = register(
         store, content=content, run=find_run(store, name="splats", content=content), report=report, scenes=_digest(test)

@@ -1,24 +1,24 @@
 """What makes the report."""
 
+import dataclasses
 from pathlib import Path
 
+from chorus.evaluate.rooms import Rooms
 from chorus.params import Params
 from chorus.store import Store
 from orchestration.defs.models.plans import hashes, ready
 from orchestration.plan import Plan, hash_of, part_hash
-from orchestration.scene_list import rooms
+from orchestration.scene_list import specs
 
 
 def evaluation(store: Store, params: Params) -> Plan:
     """Every figure, on homes nothing was trained on. The seconds it shows are no input: a rerun for them alone is not
     worth it."""
-    groups = {
-        "held_out": ready(store, params, rooms(store, split="held_out", domain="main")),
-        "probe_train": ready(store, params, rooms(store, split="train", domain="main")),
-        "adaptation": ready(store, params, rooms(store, split="held_out", domain="second")),
-        "adapted_on": ready(store, params, rooms(store, split="train", domain="second")),
-    }
-    every = [name for names in groups.values() for name in names]
+    listed = Rooms.listed(specs(store).values())
+    groups = dataclasses.replace(
+        listed, probe_train=ready(store, params, listed.probe_train), adapted_on=ready(store, params, listed.adapted_on)
+    )
+    every = groups.every()
     inputs = {
         "encoder": hash_of(store.model("encoder"), "models/encoder"),
         "adapted": hash_of(store.model("adapted"), "models/adapted_encoder"),
@@ -30,13 +30,13 @@ def evaluation(store: Store, params: Params) -> Plan:
         make=lambda out: _report(store, params, groups, out),
         params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed},
         inputs=inputs,
-        recipe=2,
+        recipe=3,
     )
 
 
-def _report(store: Store, params: Params, groups: dict[str, list[str]], out: Path) -> None:
-    from chorus.evaluate.collect import Rooms, collect
+def _report(store: Store, params: Params, groups: Rooms, out: Path) -> None:
+    from chorus.evaluate.collect import collect
     from chorus.evaluate.report import write_report
     from orchestration.stages import seconds_by_stage
 
-    write_report(out, collect(store, params, Rooms(**groups), seconds=seconds_by_stage(store)), params.evaluate)
+    write_report(out, collect(store, params, groups, seconds=seconds_by_stage(store)), params.evaluate)
