@@ -1,3 +1,3 @@
 """Fitting scenes of Gaussians, rendering them, and the rendering weights every later stage reads."""
 
-RECIPE = 2  # of a fitted scene, for chorus.store.build: raised when what a fit leaves behind changes
+RECIPE = 3  # of a fitted scene, for chorus.store.build: raised when what a fit leaves behind changes
