@@ -144,12 +144,20 @@ def query(
             print(f"  {path}")
 
 
-def report() -> None:
-    """Print the result table of data/reports/metrics.json."""
+def report(
+    *,
+    markdown: Annotated[
+        Path | None, tyro.conf.arg(help="also rewrite the results of a Markdown file, between its two marker lines")
+    ] = None,
+) -> None:
+    """Print the result tables of data/reports/metrics.json."""
+    from chorus.evaluate.markdown import update
     from chorus.evaluate.table import print_table
 
     store, _ = _workspace()
     print_table(store.reports)
+    if markdown is not None:
+        print(f"{markdown} and {update(markdown, store.reports)}: written")
 
 
 def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
