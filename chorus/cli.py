@@ -169,12 +169,20 @@ def query(
             print(f"  {path}")
 
 
-def report() -> None:
-    """Print the result table of data/reports/metrics.json."""
+def report(
+    *,
+    markdown: Annotated[
+        Path | None, tyro.conf.arg(help="also rewrite the results of a Markdown file, between its two marker lines")
+    ] = None,
+) -> None:
+    """Print the result tables of data/reports/metrics.json."""
+    from chorus.evaluate.markdown import update
     from chorus.evaluate.table import print_table
 
-    store = _workspace().store
-    print_table(store.report("held_out"))
+    folder = _workspace().store.report("held_out")
+    print_table(folder)
+    if markdown is not None:
+        print(f"{markdown} and {update(markdown, folder)}: written")
 
 
 def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:

@@ -159,7 +159,7 @@ class EvaluateParams:
     probe_steps: Count
     probe_rows: Count  # labelled rows of each training room the probe learns from
     chance_seeds: Count  # simulations of uniformly random guesses
-    bootstrap: Count  # draws of rooms behind every interval
+    bootstrap: Count  # draws of homes, and of rooms within them, behind every interval
     instance_vote: bool  # also print the vote inside ground-truth instances, which reads the truth
 
 

@@ -12,6 +12,8 @@ import yaml
 from chorus.errors import InputError
 
 LIGHTS = ("day", "bright", "dusk", "evening")
+DOMAINS = ("main", "second")
+SPLITS = ("train", "validation", "held_out")  # by home; see data/README.md
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,8 @@ class SweetHomeRoom:
     name: str = ""  # what the designer calls it
     furniture: tuple[str, ...] = ()  # libraries that may stand in for default models; none: as drawn, in plain colours
     light: str = "day"  # one of LIGHTS
-    domain: str = "main"  # main | second
-    split: str = "train"  # train | held_out
+    domain: str = "main"  # one of DOMAINS
+    split: str = "train"  # one of SPLITS
     seed: int = 0
 
 
@@ -61,10 +63,7 @@ def _scene(entry, groups: dict, path: Path) -> SweetHomeRoom:
     scene = SweetHomeRoom(**{**entry, "furniture": tuple(furniture)})
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", scene.id):
         raise InputError(where, expected="an id of a-z, 0-9, _ and -", got=scene.id)
-    if scene.light not in LIGHTS or scene.split not in ("train", "held_out"):
-        raise InputError(
-            where,
-            expected=f"light one of {', '.join(LIGHTS)}; split train or held_out",
-            got=f"{scene.light}, {scene.split}",
-        )
+    for key, choices in (("light", LIGHTS), ("domain", DOMAINS), ("split", SPLITS)):
+        if getattr(scene, key) not in choices:
+            raise InputError(where, expected=f"{key} one of {', '.join(choices)}", got=repr(getattr(scene, key)))
     return scene

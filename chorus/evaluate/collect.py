@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from chorus.capture import Capture
 from chorus.errors import InputError, StoreError
@@ -13,30 +15,28 @@ from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
 from chorus.evaluate.points import TruthPoints, truth_points
+from chorus.evaluate.rooms import Rooms, require_targets
 from chorus.io import read_scene
 from chorus.json_files import read_json
 from chorus.params import Params
+from chorus.scene import GaussianScene
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
 from chorus.text import prompt
 
 AGAIN = "Make that scene again."
-TEACHER_SHEET = "Teachers on renders of held-out rooms: labels, nearest word, principal components"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rooms:
-    """Scene ids by what they are for."""
-
-    held_out: Sequence[str]
-    probe_train: Sequence[str] = ()
-    adaptation: Sequence[str] = ()  # held-out rooms of the second domain
-    adapted_on: Sequence[str] = ()  # training rooms of the second domain: nothing of them is scored
-
-    def every(self) -> list[str]:
-        """All of them: the fits and the storage a report sums up are theirs, and no other scene's of the store."""
-        return [*self.held_out, *self.probe_train, *self.adaptation, *self.adapted_on]
+SETTINGS = (  # parameters the figures depend on most
+    "seed",
+    "capture.views",
+    "fit.iterations",
+    "teachers.family",
+    "encoder.preset",
+    "encoder.grid_size",
+    "distill.steps",
+    "adapt.steps",
+    "adapt.tune",
+)
 
 
 def collect(
@@ -53,32 +53,40 @@ def collect(
     """Everything a report is made from.
 
     teachers: also judge the 2D teachers. encoder, adapted: model folders, the store's when None; the adapted one may be
-    absent. seconds: stage -> wall time; sheets: further pictures by caption. Raises ChorusError when a room has no
-    labels or an artifact is absent.
+    absent. seconds: stage -> seconds; sheets: further pictures by caption. Raises StoreError, naming the rooms, when a
+    room to be scored has no current targets; ChorusError when a room has no labels or a model is absent.
     """
     started = time.perf_counter()
-    encoder, adapted = encoder or store.model("encoder"), adapted or store.model("adapted")
-    encoders = Encoders.load(encoder, adapted if adapted.is_dir() else None, seed=params.seed)
-    names = label_set(store, [*rooms.held_out, *rooms.adaptation])
-    scores, sheet = teacher_scores(store, rooms.held_out, params.teachers) if teachers else ({}, None)
+    require_targets(store, rooms)
+    models = {"encoder": encoder or store.model("encoder"), "adapted": adapted or store.model("adapted")}
+    encoders = Encoders.load(
+        models["encoder"], models["adapted"] if models["adapted"].is_dir() else None, seed=params.seed
+    )
+    names = label_set(store, rooms.scored())
+    taught, withheld = _known_names(store, params, rooms, names)
+    scores, sheet = teacher_scores(store, rooms.test, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
         text=encoders.student.text([prompt(name) for name in names]).cpu().numpy(),
-        withheld=tuple(name for name in params.teachers.withheld if name in names),
-        held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
+        taught=taught,
+        withheld=withheld,
+        family=params.teachers.family,
+        split=rooms.split,
+        test=tuple(_test(store, scene, names, encoders, params) for scene in rooms.test),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
-        trained_models=_models(store, [*rooms.probe_train, *rooms.adapted_on]),
-        adaptation=tuple(_adaptation(store, scene, names, encoders, params) for scene in rooms.adaptation)
-        if encoders.adapted
-        else (),
-        curves=_curves({"encoder": encoder, "adapted": adapted}),
+        trained_models=_models(store, rooms.trained()),
+        adaptation=_adaptations(store, rooms.adaptation, names, encoders, params),
+        validation=tuple(_worded(store, scene, names, params, encoders.words) for scene in rooms.validation),
+        validation_adaptation=_adaptations(store, rooms.validation_adaptation, names, encoders, params),
+        curves=_curves(models),
         fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},
-        sheets=({TEACHER_SHEET: sheet} if sheet else {}) | _sheets(store, rooms.held_out) | dict(sheets or {}),
+        sheets=_sheets(store, rooms, sheet) | dict(sheets or {}),
         teachers=scores,
         storage=_storage(store, rooms.every()),
         seconds=dict(seconds or {}),
         started=started,
-        provenance=_provenance(store, rooms),
+        provenance=_provenance(store, rooms, models, params.teachers.family),
+        settings={name: operator.attrgetter(name)(params) for name in SETTINGS},
         seed=params.seed,
     )
 
@@ -101,7 +109,24 @@ def label_set(store: Store, scenes: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _held_out(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
+def _known_names(
+    store: Store, params: Params, rooms: Rooms, names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(taught, withheld): names whose labels the language teacher met in the rooms trained on, and names kept from it.
+
+    A foundation teacher met no label of ours: nothing was kept from it that we know of.
+    """
+    if params.teachers.family != "embedded":
+        return names, ()
+    withheld = tuple(name for name in params.teachers.withheld if name in names)
+    shown: set[str] = set()
+    for scene in rooms.trained():
+        labels = load_labels(store.scene(scene, "gaussians") / "labels.npz")
+        shown |= {labels.class_names[i] for i in np.unique(labels.semantic) if i > 0}
+    return tuple(name for name in names if name not in withheld and (name in shown or not rooms.trained())), withheld
+
+
+def _test(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
     """A room with every method's features, its capture and its Gaussians."""
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
     lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
@@ -138,11 +163,21 @@ def _probe(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders,
     )
 
 
-def _adaptation(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
+def _adaptations(
+    store: Store, scenes: Iterable[str], names: tuple[str, ...], encoders: Encoders, params: Params
+) -> tuple[Room, ...]:
+    """Rooms of the second domain with fields before and after; none where there is no adapted model."""
+    if encoders.adapted is None:
+        return ()
+    return tuple(_worded(store, scene, names, params, encoders.adaptation) for scene in scenes)
+
+
+def _worded(
+    store: Store, scene: str, names: tuple[str, ...], params: Params, encode: Callable[[GaussianScene], dict]
+) -> Room:
+    """A room with the fields that ``encode`` makes of its Gaussians."""
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
-    return Room(
-        name=scene, truth=_truth(capture, names, params), fields=encoders.adaptation(gaussians), info=_info(capture)
-    )
+    return Room(name=scene, truth=_truth(capture, names, params), fields=encode(gaussians), info=_info(capture))
 
 
 def _truth(capture: Capture, names: tuple[str, ...], params: Params) -> TruthPoints:
@@ -172,12 +207,16 @@ def _curves(models: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
-def _sheets(store: Store, scenes: Iterable[str]) -> dict[str, Path]:
-    paths = {
-        f"Fit of {scene}: truth, render, error": store.scene(scene, "gaussians") / "contact_sheet.png"
-        for scene in list(scenes)[:3]
-    }
-    return {caption: path for caption, path in paths.items() if path.exists()}
+def _sheets(store: Store, rooms: Rooms, teachers: bytes | None) -> dict[str, Path | bytes]:
+    split = rooms.split.replace("_", "-")
+    found: dict[str, Path | bytes] = {}
+    if teachers:
+        found[f"Teachers on renders of {split} rooms: labels, nearest word, principal components"] = teachers
+    for scene in list(rooms.test)[:3]:
+        path = store.scene(scene, "gaussians") / "contact_sheet.png"
+        if path.exists():
+            found[f"Fit of {scene}: truth, render, error"] = path
+    return found
 
 
 def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
@@ -189,16 +228,14 @@ def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
     return total
 
 
-def _provenance(store: Store, rooms: Rooms) -> dict[str, str]:
+def _provenance(store: Store, rooms: Rooms, models: Mapping[str, Path], family: str) -> dict[str, str]:
     """Artifact -> content hash, of the models and the rooms the figures rest on."""
-    paths = {
-        "models/encoder": store.model("encoder"),
-        "models/adapted": store.model("adapted"),
-        "teachers/embedded": store.embedded_teacher,
-    }
+    paths = {f"models/{name}": folder for name, folder in models.items()}
+    if family == "embedded":
+        paths["teachers/embedded"] = store.embedded_teacher
     paths |= {
         f"{part} of {scene}": store.scene(scene, part)
-        for scene in (*rooms.held_out, *rooms.adaptation)
+        for scene in rooms.scored()
         for part in ("capture", "gaussians", "targets")
     }
     return {name: manifest_of(path)["hash"] for name, path in paths.items() if (path / "manifest.json").exists()}

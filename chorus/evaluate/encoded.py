@@ -59,7 +59,11 @@ class Encoders:
 
     def fields(self, scene: GaussianScene) -> dict[str, Field]:
         """student, points and random."""
-        found = {"student": _field(self.student, scene), "random": _field(self.random, scene, words=False)}
+        return {**self.words(scene), "random": _field(self.random, scene, words=False)}
+
+    def words(self, scene: GaussianScene) -> dict[str, Field]:
+        """student and points: what words are compared with."""
+        found = {"student": _field(self.student, scene)}
         return found | ({"points": _field(self.points, scene)} if self.points is not None else {})
 
     def adaptation(self, scene: GaussianScene) -> dict[str, Field]:

@@ -1,4 +1,4 @@
-"""How good the teachers are in the images they looked at, in held-out rooms."""
+"""How good the teachers are in the images they looked at, in test rooms."""
 
 from __future__ import annotations
 

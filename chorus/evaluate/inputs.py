@@ -10,6 +10,7 @@ import numpy as np
 
 from chorus.capture import Capture
 from chorus.evaluate.points import TruthPoints
+from chorus.evaluate.rooms import Split
 from chorus.scene import GaussianScene
 
 METHODS = ("student", "points", "lifted")  # those with language features; chance has none
@@ -52,19 +53,25 @@ class ReportInputs:
 
     names: tuple[str, ...]  # the label set: every name is a candidate in every room
     text: np.ndarray  # [T, C] embeddings of the names' prompts
-    withheld: tuple[str, ...]  # names the language teacher's training never saw
-    held_out: tuple[Room, ...]
+    taught: tuple[str, ...]  # names the language teacher saw labels of; all of them for a foundation teacher
+    withheld: tuple[str, ...]  # names kept out of its training; the rest of the names merely never occurred there
+    family: str = "embedded"  # of the teachers: embedded | foundation
+    split: Split = "held_out"  # what `test` and `adaptation` are
+    test: tuple[Room, ...]  # rooms of the main domain
     probe_train: tuple[Room, ...] = ()  # rooms of the training homes; read by the probe alone
     trained_models: frozenset[str] = frozenset()  # furniture models drawn in any room trained on
-    adaptation: tuple[Room, ...] = ()  # held-out rooms of the second domain with fields before and after
+    adaptation: tuple[Room, ...] = ()  # rooms of the second domain with fields before and after
+    validation: tuple[Room, ...] = ()  # beside a held-out test: rooms with fields student and points
+    validation_adaptation: tuple[Room, ...] = ()  # and rooms of the second domain with fields before and after
     curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
     fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
     sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
     storage: Mapping[str, int] = field(default_factory=dict)  # factorized_bytes, naive_bytes
-    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> wall time
+    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
     started: float | None = (
         None  # time.perf_counter() when this evaluation began; its own seconds count from there to the last chart
     )
     provenance: Mapping[str, str] = field(default_factory=dict)  # artifact -> content hash
+    settings: Mapping[str, object] = field(default_factory=dict)  # the parameters the figures depend on most
     seed: int = 0

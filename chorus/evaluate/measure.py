@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from chorus.evaluate import metrics, zero_shot
+from chorus.evaluate import about, metrics, zero_shot
 from chorus.evaluate.inputs import METHODS, PROBED, Field, ReportInputs, Room
+from chorus.evaluate.intervals import f_miou_interval
 from chorus.evaluate.points import truth_of
 from chorus.evaluate.tasks import ABSENT, REACH, instance_table, linear_probe, retrieval_recall
 from chorus.evaluate.voting import Voting
@@ -18,32 +18,39 @@ from chorus.params import EvaluateParams
 def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
     """The content of metrics.json; IoU, accuracy, recall and precision in percent.
 
-    Truth enters in two places only: as what predictions are compared with, and as the probe's labels on training rooms.
+    zero_shot averages over the names the language teacher was taught, zero_shot_withheld over those kept from it;
+    every other block, zero_shot_all among them, over all names. All names are candidates everywhere. Truth enters in
+    two places only: as what predictions are compared with, and as the probe's labels on training rooms.
     """
     voting = Voting(params.neighbors)
-    matrices = {method: _matrices(inputs.held_out, method, inputs, voting) for method in METHODS}
-    seen = [name for name in inputs.names if name not in inputs.withheld]
+    matrices = {method: _matrices(inputs.test, method, inputs, voting) for method in METHODS}
+    homes = [about.home_of(room) for room in inputs.test]
+
+    def zero_shot_of(only: Collection[str]) -> dict:
+        return _zero_shot(matrices, inputs, params, only) | _intervals(matrices, homes, inputs, params, only)
+
     report = {
-        "zero_shot": _zero_shot(matrices, inputs, params, seen) | _intervals(matrices, inputs, params, seen),
-        "zero_shot_withheld": _zero_shot(matrices, inputs, params, inputs.withheld),
-        "zero_shot_all": _zero_shot(matrices, inputs, params, inputs.names),
-        "zero_shot_ceiling": _ceiling(inputs, voting, seen),
-        "zero_shot_raw": {method: _raw(inputs, method, seen) for method in METHODS},
+        "zero_shot": zero_shot_of(inputs.taught),
+        "zero_shot_withheld": zero_shot_of(inputs.withheld),
+        "zero_shot_all": zero_shot_of(inputs.names),
+        "zero_shot_ceiling": _ceiling(inputs, voting),
+        "zero_shot_raw": {method: _raw(inputs, method) for method in METHODS},
         "linear_probe": {method: linear_probe(inputs, method, params, voting) for method in PROBED},
-        "adaptation": _adaptation(inputs, params, voting),
+        "adaptation": _adaptation(inputs.adaptation, inputs, params, voting),
         "instances": {method: instance_table(inputs, method, voting) for method in METHODS},
         "retrieval": {"student": {"r1": retrieval_recall(inputs)}},
+        "validation": _validation(inputs, params, voting),
         "teachers": dict(inputs.teachers),
-        "fit": _fit(inputs),
+        "fit": about.fits(inputs),
         "storage": dict(inputs.storage),
-        "seconds": {stage: round(float(value), 1) for stage, value in sorted(inputs.seconds.items())},
+        "seconds": about.times(inputs.seconds),
         "per_class": _per_class(matrices, inputs),
-        "data": _data(inputs),
+        "data": about.data(inputs, draws=params.bootstrap),
+        "provenance": dict(inputs.provenance),
+        "settings": dict(inputs.settings),
     }
     if params.instance_vote:
-        report["zero_shot_dishonest_instance_vote"] = {
-            method: _dishonest(inputs, method, voting, seen) for method in METHODS
-        }
+        report["zero_shot_dishonest_instance_vote"] = {method: _dishonest(inputs, method, voting) for method in METHODS}
     return rounded(report)
 
 
@@ -79,62 +86,61 @@ def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, onl
     return table | {"chance": {key: float(np.mean([draw[key] for draw in draws])) for key in draws[0]}}
 
 
-def _intervals(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
+def _intervals(
+    matrices: dict, homes: Sequence[str], inputs: ReportInputs, params: EvaluateParams, only: Collection[str]
+) -> dict:
     """How sure the f-mIoU of each method is, and the student's lead over points."""
     table = {
-        f"{method}_interval": _interval([rooms], inputs, params, only) for method, rooms in matrices.items() if rooms
+        f"{method}_interval": _interval([rooms], homes, inputs, params, only)
+        for method, rooms in matrices.items()
+        if len(rooms) == len(homes)
     }
-    if matrices["student"] and matrices["points"]:
-        table["student_minus_points_interval"] = _interval(
-            [matrices["student"], matrices["points"]], inputs, params, only
-        )
+    pair = [matrices["student"], matrices["points"]]
+    if all(len(rooms) == len(homes) for rooms in pair):
+        table["student_minus_points_interval"] = _interval(pair, homes, inputs, params, only)
     return table
 
 
-def _ceiling(inputs: ReportInputs, voting: Voting, only: Collection[str]) -> dict:
+def _interval(
+    methods: Sequence, homes: Sequence[str], inputs: ReportInputs, params: EvaluateParams, only: Collection[str]
+) -> list[float]:
+    return f_miou_interval(methods, homes, inputs.names, only=only, draws=params.bootstrap, seed=inputs.seed)
+
+
+def _ceiling(inputs: ReportInputs, voting: Voting) -> dict:
     """What the vote makes of the true names on the very same Gaussians: the most to be expected of any model."""
     total = 0
-    for room in inputs.held_out:
+    for room in inputs.test:
         field = room.fields["student"] if "student" in room.fields else next(iter(room.fields.values()))
         truth, _ = truth_of(field.positions, room.truth, reach=REACH)
         named = Field(positions=field.positions, valid=truth >= 0)
         total = total + metrics.confusion(
             room.truth.semantic, voting.spread(truth, named, room, classes=len(inputs.names)), len(inputs.names)
         )
-    return metrics.summary(total, inputs.names, only=only)
-
-
-def _interval(rooms: Sequence, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> list[float]:
-    """[low, high] of f-mIoU over resampled rooms; of the first method's minus the second's where there are two."""
-
-    def statistic(sums: list[np.ndarray]) -> float:
-        values = [metrics.summary(matrix, inputs.names, only=only)["f_miou"] for matrix in sums]
-        return values[0] - sum(values[1:])
-
-    return list(metrics.bootstrap(statistic, rooms, draws=params.bootstrap, seed=inputs.seed))
+    return metrics.summary(total, inputs.names)
 
 
 def _counts(inputs: ReportInputs) -> np.ndarray:
-    """[C] ground-truth points of each class in the held-out rooms."""
-    labels = np.concatenate([room.truth.semantic for room in inputs.held_out])
+    """[C] ground-truth points of each class in the test rooms."""
+    labels = np.concatenate([room.truth.semantic for room in inputs.test])
     return np.bincount(labels[labels >= 0], minlength=len(inputs.names))
 
 
-def _raw(inputs: ReportInputs, method: str, only: Collection[str]) -> dict:
+def _raw(inputs: ReportInputs, method: str) -> dict:
     """Each splat judged by itself against the nearest ground-truth point: no vote smooths anything."""
     total = np.zeros((len(inputs.names), len(inputs.names) + 1), np.int64)
-    for room in inputs.held_out:
+    for room in inputs.test:
         field = room.fields.get(method)
         if field is None or field.lang is None:
             return dict(ABSENT)
         truth, _ = truth_of(field.positions, room.truth, reach=REACH)
         total += metrics.confusion(truth, zero_shot.classify(field.lang, inputs.text, field.speaks), len(inputs.names))
-    return metrics.summary(total, inputs.names, only=only)
+    return metrics.summary(total, inputs.names)
 
 
-def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collection[str]) -> dict:
+def _dishonest(inputs: ReportInputs, method: str, voting: Voting) -> dict:
     classes, total = len(inputs.names), 0
-    for room in inputs.held_out:
+    for room in inputs.test:
         field = room.fields.get(method)
         if field is None or field.lang is None:
             return dict(ABSENT)
@@ -142,29 +148,42 @@ def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collecti
         total = total + metrics.confusion(
             room.truth.semantic, zero_shot.instance_vote(guess, room.truth.instance, classes), classes
         )
-    return metrics.summary(total, inputs.names, only=only)
+    return metrics.summary(total, inputs.names)
 
 
-def _adaptation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
-    sides = {side: _matrices(inputs.adaptation, side, inputs, voting) for side in ("before", "after")}
+def _adaptation(rooms: Sequence[Room], inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
+    """Figures of rooms of the second domain before and after adapting to it, over all names."""
+    sides = {side: _matrices(rooms, side, inputs, voting) for side in ("before", "after")}
     table = {
-        side: metrics.summary(sum(rooms), inputs.names) if rooms else dict(ABSENT) for side, rooms in sides.items()
+        side: metrics.summary(sum(found), inputs.names) if found else dict(ABSENT) for side, found in sides.items()
     }
     if sides["before"] and len(sides["before"]) == len(sides["after"]):
-        pair = [sides["after"], sides["before"]]
+        pair, homes = [sides["after"], sides["before"]], [about.home_of(room) for room in rooms]
         table["gain"] = {
             "f_miou": table["after"]["f_miou"] - table["before"]["f_miou"],
-            "f_miou_interval": _interval(pair, inputs, params, inputs.names),
+            "f_miou_interval": _interval(pair, homes, inputs, params, inputs.names),
         }
     return table
 
 
-def _fit(inputs: ReportInputs) -> dict:
-    values = sorted(
-        float(scene["psnr_heldout"]) for scene in inputs.fit.values() if scene.get("psnr_heldout") is not None
-    )
-    median, worst = (float(np.median(values)), values[0]) if values else (float("nan"), float("nan"))
-    return {"psnr_heldout_median": median, "psnr_heldout_worst": worst, "scenes": len(values)}
+def _validation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
+    """What models are compared on before one is promoted, so that no choice looks at the test. Over the taught names
+    as `zero_shot`, adaptation over all; empty where there are no validation rooms."""
+    rooms, other = inputs.validation, inputs.validation_adaptation
+    if not rooms and not other:
+        return {}
+    table = {}
+    for method in ("student", "points"):
+        found = _matrices(rooms, method, inputs, voting)
+        summary = metrics.summary(sum(found), inputs.names, only=inputs.taught) if found else ABSENT
+        table[method] = {key: summary[key] for key in ("f_miou", "f_macc")}
+    adaptation = _adaptation(other, inputs, params, voting)
+    return table | {
+        "adaptation": {side: {"f_miou": adaptation[side]["f_miou"]} for side in ("before", "after")},
+        "rooms": [room.name for room in rooms],
+        "homes": about.homes([*rooms, *other]),
+        "adaptation_rooms": [room.name for room in other],
+    }
 
 
 def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
@@ -174,32 +193,4 @@ def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     return {
         name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}}
         for i, name in enumerate(inputs.names)
-    }
-
-
-def _data(inputs: ReportInputs) -> dict:
-    homes = {str(room.info.get("home", room.name)) for room in inputs.held_out}
-    return {
-        "held_out_rooms": [room.name for room in inputs.held_out],
-        "held_out_homes": sorted(homes),
-        "models": _models(inputs),
-        "probe_training_rooms": len(inputs.probe_train),
-        "adaptation_rooms": [room.name for room in inputs.adaptation],
-        "truth_points": int(sum(len(room.truth) for room in inputs.held_out)),
-        "names": list(inputs.names),
-        "withheld": list(inputs.withheld),
-        "seed": inputs.seed,
-    }
-
-
-def _models(inputs: ReportInputs) -> dict:
-    """How many furniture models the held-out rooms show, over how many items, and which of them rooms trained on show
-    too."""
-    drawn = sum((Counter(room.info.get("models", {})) for room in inputs.held_out), Counter())
-    shared = sorted(set(drawn) & inputs.trained_models)
-    return {
-        "held_out": len(drawn),
-        "items": drawn.total(),
-        "shared": shared,
-        "shared_items": sum(drawn[name] for name in shared),
     }

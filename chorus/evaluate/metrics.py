@@ -1,8 +1,8 @@
-"""Confusion matrices and the figures read off them: IoU, accuracy, their means and how sure they are."""
+"""Confusion matrices and the figures read off them: IoU, accuracy and their means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def summary(matrix: np.ndarray, names: Sequence[str], *, only: Collection[str] |
     these names alone (all names stay candidates). A mean over no class is NaN.
     """
     wanted = np.array([only is None or name in only for name in names])
-    front = wanted & np.array([name not in BACKGROUND for name in names])
+    front = foreground(names, only=only)
     values = {"iou": iou(matrix), "acc": accuracy(matrix)}
     means = {f"m{key}": _mean(value[wanted]) for key, value in values.items()}
     means |= {f"f_m{key}": _mean(value[front]) for key, value in values.items()}
@@ -62,26 +62,15 @@ def summary(matrix: np.ndarray, names: Sequence[str], *, only: Collection[str] |
     return {**means, "overall": 100.0 * float(hits / rows.sum()) if rows.sum() else float("nan")}
 
 
+def foreground(names: Sequence[str], *, only: Collection[str] | None = None) -> np.ndarray:
+    """[C] bool: the names f- figures average over, those of ``only`` without wall, floor and ceiling."""
+    return np.array([(only is None or name in only) and name not in BACKGROUND for name in names])
+
+
 def _mean(values: np.ndarray) -> float:
     """Mean of what is not NaN, in percent."""
     values = values[~np.isnan(values)]
     return 100.0 * float(values.mean()) if len(values) else float("nan")
-
-
-def bootstrap(
-    statistic: Callable[[list[np.ndarray]], float], rooms: Sequence[Sequence[np.ndarray]], *, draws: int, seed: int
-) -> tuple[float, float]:
-    """2.5 and 97.5 percentile of a statistic when rooms are drawn anew with replacement (Efron's bootstrap).
-
-    rooms: for each compared method the matrices of the same R rooms, so that a difference is resampled in pairs;
-    statistic: the summed matrices, one for each method -> a number.
-    """
-    stacks = [np.stack(list(method)) for method in rooms]  # each [R, C, C + 1]
-    count = len(stacks[0])
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=draws)  # [draws, R]
-    values = [statistic([np.tensordot(weight, stack, axes=1) for stack in stacks]) for weight in weights]
-    low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
-    return float(low), float(high)
 
 
 def chance(truth_counts: np.ndarray, *, seeds: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures of a held-out room: as it looks, its features as colours, and labels on it."""
+"""Pictures of a test room: as it looks, its features as colours, and labels on it."""
 
 from __future__ import annotations
 

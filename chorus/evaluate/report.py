@@ -40,7 +40,7 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
     charts = _charts(folder / "plots", inputs, report)
     rooms = [_room(folder / "plots", room, inputs) for room in _richest(inputs)]
     if inputs.started is not None:
-        report["seconds"]["evaluation"] = round(time.perf_counter() - inputs.started, 1)
+        report["seconds"]["wall"]["evaluation"] = round(time.perf_counter() - inputs.started, 1)
     (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
     page = (
         _environment()
@@ -50,11 +50,15 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
             charts=charts,
             rooms=rooms,
             limits=limits.sentences(report),
+            learnt=limits.learnt(report["data"]),
+            split=limits.split(report["data"]),
+            listed=limits.listed,
+            count=limits.count,
             titles=TITLES,
             methods=METHODS,
             probed=PROBED,
             sheets=[(caption, pictures.inline(pictures.thumbnail(path))) for caption, path in inputs.sheets.items()],
-            provenance=inputs.provenance,
+            provenance=report["provenance"],
         )
     )
     (folder / "report.html").write_text(page)
@@ -75,9 +79,11 @@ def figure(value: float | None, digits: int = 1) -> str:
 
 
 def interval(bounds: list[float | None] | None) -> str:
-    """Brackets around an interval; nothing where there is none."""
-    low, high = bounds or (None, None)
-    return "" if low is None else f"[{low:.1f}, {high:.1f}]"
+    """Brackets around an interval; that there is none where homes are too few for one; nothing of what is absent."""
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return "no interval" if low is None else f"[{low:.1f}, {high:.1f}]"
 
 
 def size(count: float | None) -> str:
@@ -106,7 +112,7 @@ def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
 
 def _richest(inputs: ReportInputs) -> list[Room]:
     """The rooms to show: those with the most classes."""
-    shown = [room for room in inputs.held_out if room.gaussians is not None]
+    shown = [room for room in inputs.test if room.gaussians is not None]
     return sorted(shown, key=lambda room: (-len(np.unique(room.truth.semantic)), room.name))[:ROOMS_SHOWN]
 
 

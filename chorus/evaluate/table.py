@@ -1,22 +1,18 @@
-"""The result table for a terminal."""
+"""The result tables for a terminal: one label set each, named in its heading."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from chorus.errors import InputError
+from chorus.evaluate import limits
 from chorus.json_files import read_json
 
-ROWS = (
-    ("zero-shot f-mIoU", "zero_shot", "f_miou"),
-    ("zero-shot f-mAcc", "zero_shot", "f_macc"),
-    ("  withheld names, f-mIoU", "zero_shot_withheld", "f_miou"),
-    ("linear probe mIoU", "linear_probe", "miou"),
-    ("linear probe f-mIoU", "linear_probe", "f_miou"),
-    ("objects AP25", "instances", "ap25"),
-)
 COLUMNS = ("chance", "color_only", "points", "student", "lifted")
 HEADS = {"color_only": "color", "points": "points", "student": "student", "lifted": "teacher"}
+ZERO_SHOT = (("zero-shot f-mIoU", "f_miou"), ("zero-shot f-mAcc", "f_macc"))
+ALL = (("linear probe mIoU", "linear_probe", "miou"), ("linear probe f-mIoU", "linear_probe", "f_miou"))
+WIDTH = 28  # of a row's title
 
 
 def read_metrics(folder: Path) -> dict:
@@ -28,18 +24,40 @@ def read_metrics(folder: Path) -> dict:
 def render_table(report: dict, page: Path | None = None) -> str:
     """The figures that matter, as text. Raises InputError when it is no report."""
     try:
-        lines = [f"{'percent, held-out homes':28}" + "".join(f"{HEADS.get(column, column):>10}" for column in COLUMNS)]
-        lines.append("-" * len(lines[0]))
-        lines += [
-            f"{title:28}" + "".join(_cell(report[block].get(column, {}).get(key)) for column in COLUMNS)
-            for title, block, key in ROWS
-        ]
-        lines += ["", *_rest(report)]
+        lines = [limits.learnt(report["data"]), *_head(report["data"]), ""]
+        for heading, rows in label_sets(report):
+            lines += [heading, *(_row(report, *row) for row in rows), ""]
+        lines += _rest(report)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "metrics.json", expected="the keys of an evaluation", got=f"no {error}", fix="Make the report again."
         ) from error
-    return "\n".join([*lines, f"report                      {page}"] if page else lines)
+    return "\n".join([*lines, f"{'report':{WIDTH}}{page}"] if page else lines)
+
+
+def label_sets(report: dict) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(heading, rows of title, block and key) of every table: the names taught, those withheld, and all of them."""
+    data = report["data"]
+    taught, withheld, names = (len(data[key]) for key in ("taught", "withheld", "names"))
+    tables = []
+    if taught < names:
+        rows = [(title, "zero_shot", key) for title, key in ZERO_SHOT]
+        tables.append((f"{limits.count(taught, 'name')} the language teacher was taught", rows))
+    if withheld:
+        rows = [(title, "zero_shot_withheld", key) for title, key in ZERO_SHOT]
+        tables.append((f"{limits.count(withheld, 'withheld name')} ({', '.join(data['withheld'])})", rows))
+    rows = [*((title, "zero_shot_all", key) for title, key in ZERO_SHOT), *ALL, ("objects AP25", "instances", "ap25")]
+    return [*tables, (f"all {names} names", rows)]
+
+
+def _head(data: dict) -> list[str]:
+    where = f"{limits.count(len(data['rooms']), f'{limits.split(data)} room')} of {limits.listed(data['homes'])}"
+    head = f"{'percent':{WIDTH}}" + "".join(f"{HEADS.get(column, column):>10}" for column in COLUMNS)
+    return [f"Counted on {where}.", "", head, "-" * len(head)]
+
+
+def _row(report: dict, title: str, block: str, key: str) -> str:
+    return f"{'  ' + title:{WIDTH}}" + "".join(_cell(report[block].get(column, {}).get(key)) for column in COLUMNS)
 
 
 def _cell(value: float | None) -> str:
@@ -47,35 +65,61 @@ def _cell(value: float | None) -> str:
 
 
 def _rest(report: dict) -> list[str]:
-    adaptation, storage = report["adaptation"], report["storage"]
-    lines = []
-    if adaptation["before"]["f_miou"] is not None:
-        gain = adaptation.get("gain", {}).get("f_miou_interval", [None, None])
-        sure = f"   gain 95 % [{gain[0]:+.1f}, {gain[1]:+.1f}]" if gain[0] is not None else ""
-        lines.append(
-            f"adaptation f-mIoU           {adaptation['before']['f_miou']:.1f} -> "
-            f"{adaptation['after']['f_miou']:.1f}{sure}"
-        )
-    if report["fit"]["psnr_heldout_median"] is not None:
-        lines.append(
-            f"Gaussians, held-out PSNR    {report['fit']['psnr_heldout_median']:.1f} dB median of "
-            f"{report['fit']['scenes']} scenes"
-        )
-    if storage.get("factorized_bytes"):
-        sizes = (
-            f"{storage['factorized_bytes'] / 1e6:.1f} MB factorised, {storage['naive_bytes'] / 1e6:.1f} MB "
-            f"as plain features"
-        )
-        lines.append(f"lifted targets              {sizes}")
-    if report["seconds"]:
-        lines.append(
-            "seconds                     "
-            + ", ".join(f"{stage} {value:.0f}" for stage, value in report["seconds"].items() if value)
-        )
-    return lines
+    names = len(report["data"]["names"])
+    rows = {
+        f"adaptation, all {names} names": _adaptation(report),
+        "validation": _validation(report),
+        "Gaussians, held-out views": _fit(report["fit"]),
+        "lifted targets": _storage(report["storage"]),
+        "seconds, wall": _seconds(report["seconds"]["wall"]),
+        "seconds of work, runs added": _seconds(report["seconds"]["work"]),
+    }
+    return [f"{title:{WIDTH}}{text}" for title, text in rows.items() if text]
+
+
+def _adaptation(report: dict) -> str:
+    table, data = report["adaptation"], report["data"]
+    if table["before"]["f_miou"] is None:
+        return ""
+    low, high = table.get("gain", {}).get("f_miou_interval", [None, None])
+    sure = "no interval from one home" if low is None else f"gain 95 % [{low:+.1f}, {high:+.1f}]"
+    rooms = limits.count(len(data["adaptation_rooms"]), "room")
+    return f"f-mIoU {table['before']['f_miou']:.1f} -> {table['after']['f_miou']:.1f} in {rooms}, {sure}"
+
+
+def _validation(report: dict) -> str:
+    table = report["validation"]
+    if not table or table["student"]["f_miou"] is None:
+        return ""
+    figures = ", ".join(
+        f"{method} {table[method]['f_miou']:.1f}"
+        for method in ("student", "points")
+        if table[method]["f_miou"] is not None
+    )
+    return f"f-mIoU of taught names in {limits.count(len(table['rooms']), 'room')}: {figures}"
+
+
+def _fit(fit: dict) -> str:
+    if fit["psnr_blind_median"] is None:
+        return ""
+    return (
+        f"PSNR {fit['psnr_blind_median']:.1f} dB blind, {fit['psnr_raw_median']:.1f} dB raw, medians of "
+        f"{limits.count(fit['scenes'], 'scene')}"
+    )
+
+
+def _storage(storage: dict) -> str:
+    if not storage.get("factorized_bytes"):
+        return ""
+    stored, plain = (storage[key] / 1e6 for key in ("factorized_bytes", "naive_bytes"))
+    return f"{stored:.1f} MB factorised, {plain:.1f} MB as plain features"
+
+
+def _seconds(stages: dict) -> str:
+    return ", ".join(f"{stage} {value:.0f}" for stage, value in stages.items() if value)
 
 
 def print_table(folder: Path) -> None:
-    """Print the table of a reports folder."""
+    """Print the tables of a reports folder."""
     page = Path(folder) / "report.html"
     print(render_table(read_metrics(folder), page if page.exists() else None))

@@ -16,9 +16,9 @@ ABSENT = {key: float("nan") for key in ("miou", "macc", "f_miou", "f_macc", "ove
 
 
 def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams, voting: Voting) -> dict:
-    """A probe trained on labels of ``probe_train`` and scored, by the same vote, on ``held_out``."""
+    """A probe trained on labels of ``probe_train`` and scored, by the same vote, on ``test``."""
     train = [room for room in inputs.probe_train if _probed(room, method)]
-    rooms = [room for room in inputs.held_out if _probed(room, method)]
+    rooms = [room for room in inputs.test if _probed(room, method)]
     if not train or not rooms:
         return dict(ABSENT)
     picks = [_probe_rows(room, room.fields[method], params, seed=inputs.seed + i) for i, room in enumerate(train)]
@@ -48,7 +48,7 @@ def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
     """AP of objects grown from the method's own predictions (no ground-truth mask anywhere)."""
     things = np.array([name not in metrics.BACKGROUND for name in inputs.names])
     rooms = []
-    for room in inputs.held_out:
+    for room in inputs.test:
         field = room.fields.get(method)
         if field is None or field.lang is None or not field.speaks.any():
             return {"ap25": float("nan"), "ap50": float("nan"), "map": float("nan")}
@@ -63,9 +63,9 @@ def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
 
 
 def retrieval_recall(inputs: ReportInputs) -> float:
-    """Recall@1 from perturbed to clean objects of all held-out rooms together."""
+    """Recall@1 from perturbed to clean objects of all test rooms together."""
     clean, noisy = [], []
-    for room in inputs.held_out:
+    for room in inputs.test:
         if "student" not in room.fields or "noisy" not in room.fields:
             return float("nan")
         field = room.fields["student"]

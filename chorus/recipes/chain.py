@@ -57,11 +57,11 @@ def adapt(workspace: Workspace, *, console: Console | None = None) -> Artifact:
 def evaluate(workspace: Workspace, split: str) -> Path:
     """The report of a split, data/reports/SPLIT; choices are made on the validation rooms. Returns its folder. Raises
     StoreError naming rooms of the split without current targets."""
-    if split == reports.HELD_OUT:
+    if split == "held_out":
         return reports.evaluation(workspace).run().path
     rooms = reports.rooms_of(workspace, split)
     with atomic_folder(workspace.store.report(split)) as out:
-        reports.write_evaluation(workspace, rooms, split, out)
+        reports.write_evaluation(workspace, rooms, out)
     return workspace.store.report(split)
 
 

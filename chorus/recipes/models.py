@@ -55,9 +55,10 @@ def ready(workspace: Workspace, names: Sequence[str]) -> list[str]:
 
 
 def is_ready(workspace: Workspace, scene: str) -> bool:
-    """Whether a scene's targets are there and up to date."""
+    """Whether a scene's capture, Gaussians, teacher views and targets are there and answer to today's parameters."""
+    chain = (scenes.capture, scenes.gaussians, scenes.teacher_views, scenes.targets)
     try:
-        return scenes.targets(workspace, scene).is_current
+        return all(recipe(workspace, scene).is_current for recipe in chain)
     except ChorusError:
         return False
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chorus.errors import StoreError
+from chorus.json_files import read_json, write_json
 from chorus.recipes.models import hashes, is_ready, ready
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.recipes.seconds import seconds_by_stage
 from chorus.stages import ADAPTED, CAPTURE, ENCODER, EVALUATION, TARGETS
 from chorus.workspace import Workspace
 
-HELD_OUT, VALIDATION = "held_out", "validation"
+if TYPE_CHECKING:
+    from chorus.evaluate.rooms import Rooms
+
+VALIDATION = "validation.json"  # of the report's folder: the figures models and experiments are compared by
 
 
 def evaluation(workspace: Workspace) -> Recipe:
@@ -21,52 +26,55 @@ def evaluation(workspace: Workspace) -> Recipe:
     The seconds it shows are no input: a rerun for them alone is not worth it. Raises StoreError naming the held-out or
     validation rooms without current targets: a test set is never silently smaller.
     """
-    rooms = rooms_of(workspace, HELD_OUT)
+    rooms = rooms_of(workspace, "held_out")
     store, params = workspace.store, workspace.params
-    every = [name for names in rooms.values() for name in names]
     return Recipe(
         store=store,
         stage=EVALUATION,
-        make=lambda out: write_evaluation(workspace, rooms, HELD_OUT, out),
+        make=lambda out: write_evaluation(workspace, rooms, out),
         params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed},
         inputs={
             "encoder": hash_of(store, ENCODER),
             "adapted": hash_of(store, ADAPTED),
-            **hashes(workspace, every),
-            **{f"{name}/capture": hash_of(store, CAPTURE, name) for name in every},
+            **hashes(workspace, rooms.every()),
+            **{f"{name}/capture": hash_of(store, CAPTURE, name) for name in rooms.every()},
         },
     )
 
 
-def rooms_of(workspace: Workspace, split: str) -> dict[str, list[str]]:
-    """The rooms of a report on a split, by what they are for. Raises StoreError naming those of the split without
-    current targets; training rooms without are left out."""
-    return {
-        "held_out": all_ready(workspace, workspace.rooms(split=split, domain="main"), split),
-        "probe_train": ready(workspace, workspace.rooms(split="train", domain="main")),
-        "adaptation": all_ready(workspace, workspace.rooms(split=split, domain="second"), split),
-        "adapted_on": ready(workspace, workspace.rooms(split="train", domain="second")),
-    }
+def rooms_of(workspace: Workspace, split: str) -> Rooms:
+    """The rooms of a report on a split. Raises StoreError naming those to be scored that have no current targets;
+    training rooms without are left out."""
+    from chorus.evaluate.rooms import Rooms
 
-
-def all_ready(workspace: Workspace, names: Sequence[str], split: str) -> list[str]:
-    """The names themselves. Raises StoreError naming the ones whose targets are missing, stale or failed."""
-    missing = [name for name in names if not is_ready(workspace, name)]
+    listed = Rooms.listed(workspace.listed().values(), split=split)
+    missing = not_ready(workspace, listed)
     if missing:
         raise StoreError(
             f"{TARGETS} of {', '.join(missing)}",
-            expected=f"current targets of all {len(names)} {split} rooms",
+            expected=f"current targets of all {len(listed.scored())} rooms to be scored",
             got=f"none of {len(missing)}",
-            fix="Make them first: a test set is never silently smaller.",
+            fix="Make them first: chorus teach, or materialize them. A test set is never silently smaller.",
         )
-    return list(names)
+    return dataclasses.replace(
+        listed, probe_train=ready(workspace, listed.probe_train), adapted_on=ready(workspace, listed.adapted_on)
+    )
 
 
-def write_evaluation(workspace: Workspace, rooms: dict[str, list[str]], split: str, out: Path) -> None:
-    """Measure and write metrics.json, report.html and plots/ into a folder."""
-    from chorus.evaluate.collect import Rooms, collect
+def not_ready(workspace: Workspace, rooms: Rooms) -> list[str]:
+    """The rooms to be scored whose targets are missing, stale or were held back by a failed check."""
+    return [name for name in rooms.scored() if not is_ready(workspace, name)]
+
+
+def write_evaluation(workspace: Workspace, rooms: Rooms, out: Path) -> None:
+    """Measure and write metrics.json, report.html, plots/ and, beside a held-out test, validation.json into a
+    folder."""
+    from chorus.evaluate.collect import collect
     from chorus.evaluate.report import write_report
 
     store, params = workspace.store, workspace.params
     seconds = seconds_by_stage(store, workspace.scenes())
-    write_report(out, collect(store, params, Rooms(**rooms), seconds=seconds), params.evaluate)
+    write_report(out, collect(store, params, rooms, seconds=seconds), params.evaluate)
+    if rooms.split == "held_out":
+        figures = read_json(out / "metrics.json")["validation"]
+        write_json(out / VALIDATION, {name: row for name, row in figures.items() if isinstance(row, dict)})

@@ -228,8 +228,7 @@ def _result(
         "views_heldout": len(held),
     }
     metrics["exposure"] = (
-        "psnr and ssim after one gain and one bias a view, fitted where the render has surfaces; psnr_blind "
-        "after those of the fitted views "
-        "beside it, so that nothing of the view itself is used; psnr_raw without"
+        "psnr_blind and ssim after the gain and bias of the fitted views beside a view, so that nothing of a held-out "
+        "view is used; psnr_raw without"
     )
     return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)

@@ -50,22 +50,20 @@ class Exposure:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Rendered views beside the captured ones."""
+    """Rendered views beside the captured ones. Blind: after the gain and bias that the fitted views beside a view
+    suggest, so that nothing of a held-out view itself is used."""
 
     views: np.ndarray  # [M] indices into the capture
     truth: np.ndarray  # [M, H, W, 3] uint8
-    shown: np.ndarray  # [M, H, W, 3] uint8, after the fitted gain and bias
-    psnr: np.ndarray  # [M] dB
-    psnr_blind: (
-        np.ndarray
-    )  # [M] dB, after the gain and bias the fitted views beside it suggest: nothing of the view itself is used
+    shown: np.ndarray  # [M, H, W, 3] uint8, blind
+    psnr_blind: np.ndarray  # [M] dB
     psnr_raw: np.ndarray  # [M] dB, without gain and bias
-    ssim: np.ndarray  # [M]
+    ssim: np.ndarray  # [M] blind
     depth_error: np.ndarray  # [M] m, median over pixels of known depth; NaN where none
 
     def summary(self) -> dict[str, float]:
         """Means over the views, rounded: plain JSON."""
-        values = {name: float(np.mean(getattr(self, name))) for name in ("psnr", "psnr_blind", "psnr_raw", "ssim")}
+        values = {name: float(np.mean(getattr(self, name))) for name in ("psnr_blind", "psnr_raw", "ssim")}
         if np.isfinite(self.depth_error).any():
             values["depth_error"] = float(np.nanmean(self.depth_error))
         return {name: round(value, 4) for name, value in values.items()}
@@ -76,17 +74,15 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure:
     """Render the views [M] of a capture and compare. exposure: of the fitted views."""
     import chorus_kernels
 
-    columns: dict[str, list] = {name: [] for name in ("shown", "psnr", "psnr_blind", "psnr_raw", "ssim", "depth_error")}
+    columns: dict[str, list] = {name: [] for name in ("shown", "psnr_blind", "psnr_raw", "ssim", "depth_error")}
     for view in views:
         out = render(scene, capture.cameras.select([view]))
         truth = torch.from_numpy(capture.images[view]).float() / 255.0
-        raw = out.colors[0].clamp(0, 1)
-        shown = match_exposure(raw, truth, covered=out.alpha[0] > 0.5)
-        columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
-        columns["psnr"].append(psnr(shown, truth))
         gain, bias = exposure.between(int(view))
-        columns["psnr_blind"].append(psnr((out.colors[0] * math.exp(gain) + bias).clamp(0, 1), truth))
-        columns["psnr_raw"].append(psnr(raw, truth))
+        shown = (out.colors[0] * math.exp(gain) + bias).clamp(0, 1)
+        columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
+        columns["psnr_blind"].append(psnr(shown, truth))
+        columns["psnr_raw"].append(psnr(out.colors[0].clamp(0, 1), truth))
         columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
         columns["depth_error"].append(
             _depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view])
@@ -96,20 +92,6 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure:
         truth=capture.images[views],
         **{name: np.array(values) for name, values in columns.items()},
     )
-
-
-def match_exposure(colors: Tensor, truth: Tensor, *, covered: Tensor | None = None) -> Tensor:
-    """``colors`` [H, W, 3] times one gain plus one bias, by least squares against ``truth`` [H, W, 3]; clamped to [0,
-    1].
-
-    covered: [H, W] bool, the pixels that take part in the fit (all when None, or when none is): holes say nothing of
-    exposure.
-    """
-    covered = torch.ones_like(colors[..., 0], dtype=torch.bool) if covered is None or not covered.any() else covered
-    x, y = colors[covered].flatten(), truth[covered].flatten()
-    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean().clamp_min(1e-8)
-    gain = gain.clamp(0.5, 2.0)
-    return (colors * gain + (y.mean() - gain * x.mean())).clamp(0, 1)
 
 
 def psnr(shown: Tensor, truth: Tensor) -> float:

@@ -22,7 +22,7 @@ def contact_sheet(measured: Measured, *, rows: int = 4, width: int = 256) -> np.
         truth, shown = measured.truth[index], measured.shown[index]
         tiles = [_scaled(tile, width) for tile in (truth, shown, error_image(truth, shown))]
         caption = (
-            f"view {measured.views[index]}: truth | render, {measured.psnr[index]:.1f} dB, SSIM "
+            f"view {measured.views[index]}: truth | render, {measured.psnr_blind[index]:.1f} dB, SSIM "
             f"{measured.ssim[index]:.2f} | error x{_ERROR_GAIN:g}"
         )
         lines.append(_captioned(np.concatenate([_padded(tile) for tile in tiles], axis=1), caption))

@@ -12,7 +12,7 @@ from chorus.stages import ENCODER, EVALUATION, REGISTRY
 from chorus.store import Store, manifest_of
 from chorus.workspace import Workspace
 
-KEYS = ("zero_shot", "data")  # of the report: the part that names scenes and figures, without seconds
+KEYS = ("zero_shot", "validation", "data")  # of the report: the part that names scenes and figures, without seconds
 
 
 def chorus_encoder(workspace: Workspace) -> Recipe:
@@ -41,10 +41,10 @@ def _register(store: Store, report: dict, content: str, out: Path) -> None:
     from orchestration.tracking.registration import register
     from orchestration.tracking.trainings import find_run
 
-    inputs, held_out = report["request"]["inputs"], report["data"]["held_out_rooms"]
-    test = {"settings": report["request"]["params"], "rooms": {name: inputs[f"{name}/capture"] for name in held_out}}
+    inputs, rooms = report["request"]["inputs"], report["validation"].get("rooms", [])
+    compared = {"settings": report["request"]["params"], "rooms": {name: inputs[f"{name}/capture"] for name in rooms}}
     run = find_run(store, name="splats", content=content)
-    version = register(store, content=content, run=run, report=report, scenes=_digest(test))
+    version = register(store, content=content, run=run, report=report, scenes=_digest(compared))
     write_json(out / "version.json", version)
 
 

@@ -56,19 +56,20 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
     return {"model": MODEL, "version": int(made.version), "alias": "challenger", "model_id": logged.model_id, **figures}
 
 
-def figures_of(report: dict) -> dict[str, float | None]:
-    """The figures two versions are compared by, in percent."""
-    student = report["zero_shot"]["student"]
-    return {f"zero_shot.student.{name}": student.get(name) for name in ("f_miou", "f_macc")}
+def figures_of(report: dict) -> dict[str, float]:
+    """The figures two versions are compared by, in percent, on the validation rooms; none where there are none."""
+    student = report["validation"].get("student", {})
+    return {f"validation.student.{name}": value for name, value in student.items() if value is not None}
 
 
 def card(store: Store, content: str, report: dict) -> str:
     """The version's description."""
     import jinja2
 
+    from chorus.evaluate import limits
+
     config = read_json(store.model("encoder") / "splats" / "config.json")
     metrics = read_json(store.model("encoder") / "splats" / "metrics.json")
-    rows = {name: row for name, row in report["zero_shot"].items() if "f_macc" in row}
     template = jinja2.Template((CODE / "model_card.md.j2").read_text(), undefined=jinja2.StrictUndefined)
     return template.render(
         hash=content,
@@ -77,8 +78,8 @@ def card(store: Store, content: str, report: dict) -> str:
         grid_size=config["inputs"]["grid_size"],
         teachers=[head["teacher"] or role for role, head in sorted(config["heads"].items())],
         rooms=metrics["scenes"],
-        zero_shot=rows,
-        scenes=report["data"]["held_out_rooms"],
+        report=report,
+        learnt=limits.learnt(report["data"]),
     )
 
 

@@ -105,6 +105,17 @@ def test_debug_shows_where_it_came_from(workspace):
         cli.main(["report", "--debug"])
 
 
+def test_report_rewrites_the_results_of_a_markdown_file(workspace, capsys):
+    reports = workspace / "data" / "reports"
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / "metrics.json").write_bytes((PROJECT / "docs" / "metrics.json").read_bytes())
+    (workspace / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    cli.main(["report", "--markdown", "README.md"])
+    assert "zero-shot f-mIoU" in (workspace / "README.md").read_text()
+    assert (workspace / "docs" / "metrics.json").is_file()
+    assert "README.md and docs/metrics.json: written" in capsys.readouterr().out
+
+
 def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
     assert "there is none yet" in _fails(capsys, "query", "kitchn", "a chair")
     build(

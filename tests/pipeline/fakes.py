@@ -54,7 +54,7 @@ def install(monkeypatch, *, psnr: dict | None = None, broken: dict | None = None
     def fake_gaussians(workspace, scene):
         def make(out):
             CALLS.append((GAUSSIANS, scene))
-            metrics = {"psnr_train": 30.0, "psnr_heldout": psnr.get(scene, 25.0), "ssim_heldout": 0.9, "gaussians": 500}
+            metrics = {"psnr_blind_heldout": psnr.get(scene, 25.0), "ssim_heldout": 0.9, "gaussians": 500}
             (out / "metrics.json").write_text(json.dumps(metrics))
 
         request = {"fit": workspace.params.fit, "psnr": psnr.get(scene)}

@@ -111,10 +111,9 @@ def the_report_holds_every_fixed_key_and_the_seconds(workspace):
         ("adaptation", ("before", "after"), ("f_miou",)),
     ):
         assert all(key in report[block][method] for method in methods for key in keys), block
-    assert report["storage"]["factorized_bytes"] > 0 and report["fit"]["psnr_heldout_median"] > 18
-    assert {"capture", "gaussians", "embedded", "encoder"} <= {
-        stage for stage, seconds in report["seconds"].items() if seconds > 0
-    }
+    assert report["storage"]["factorized_bytes"] > 0 and report["fit"]["psnr_blind_median"] > 18
+    assert {stage for stage, seconds in report["seconds"]["work"].items() if seconds > 0} >= {"capture", "gaussians"}
+    assert {stage for stage, seconds in report["seconds"]["wall"].items() if seconds > 0} >= {"embedded", "encoder"}
 
 
 def dagster_knows_it_all(workspace):
@@ -191,7 +190,7 @@ def experiments_are_compared_on_the_validation_rooms(workspace):
     moved = shown["metrics"]["data/reports/held_out/validation.json"]
     assert any(change["new"] != change["old"] for name, change in moved.items() if name.startswith("adaptation.after"))
     diff = dvc(root, "metrics", "diff", "HEAD", "--all")
-    assert "adaptation.after.f_miou" in diff and "zero_shot.student.f_miou" in diff
+    assert "adaptation.after.f_miou" in diff and "student.f_miou" in diff
     page = root / "plots" / "index.html"
     dvc(root, "plots", "diff", "HEAD", "-o", str(page.parent))
     assert page.stat().st_size > 1000 and "adaptation" in page.read_text()

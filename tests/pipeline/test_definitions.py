@@ -35,6 +35,7 @@ CHECKS = {  # name -> whether it blocks
     "models/encoder:every_room": False,
     "models/adapted_encoder:adapted_curves": True,
     "reports/evaluation:figures": True,
+    "reports/evaluation:whole_test_set": True,
     "registry/chorus_encoder:loads_and_answers": False,
 }
 

@@ -83,7 +83,7 @@ def test_a_failed_check_blocks_what_comes_after(workspace, monkeypatch, capsys):
     monkeypatch.setitem(catalog.ASSETS, "scenes/teacher_views", lambda *_: pytest.fail("the blocked asset was planned"))
     assert run("--all", "room-c") == 2
     said = capsys.readouterr().err
-    assert "scenes/gaussians: check likeness failed: expected psnr_heldout at least 18, got 14" in said
+    assert "scenes/gaussians: check likeness failed: expected psnr_blind_heldout at least 18, got 14" in said
     assert run("scenes/teacher_views", "room-c") == 2
     assert "its check failed" in capsys.readouterr().err
 

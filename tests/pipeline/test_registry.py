@@ -52,12 +52,13 @@ def test_one_run_a_training_with_params_curves_and_tags(store, trained):
     assert trainings.log_training(store, params, name="splats", folder=trained, content="new") != run
 
 
-def version(store: Store, f_miou: float, scenes: str = "same") -> None:
+def version(store: Store, f_miou: float | None, f_macc: float = 50.0, scenes: str = "same") -> None:
     """A registered version with these figures and no model behind it, alias @challenger."""
     api = trainings.client(store)
     if not api.search_registered_models():
         api.create_registered_model(trainings.MODEL)
-    tags = {"zero_shot.student.f_miou": str(f_miou), "zero_shot.student.f_macc": "50.0", "evaluation.scenes": scenes}
+    tags = {"validation.student.f_macc": str(f_macc), "evaluation.scenes": scenes}
+    tags |= {} if f_miou is None else {"validation.student.f_miou": str(f_miou)}
     made = api.create_model_version(trainings.MODEL, source="none", tags=tags)
     api.set_registered_model_alias(trainings.MODEL, "challenger", made.version)
 
@@ -82,13 +83,28 @@ def test_promotion_moves_champion_and_previous_and_refuses_worse(store, capsys):
     version(store, 20.5)
     assert promote.main([]) == 2
     assert (
-        "expected zero_shot.student.f_miou of at least 21.00, got 20.50. The champion stays." in capsys.readouterr().err
+        "expected validation.student.f_miou of at least 21.00, got 20.50. The champion stays."
+        in capsys.readouterr().err
     )
     assert promote.main(["--tolerance", "1"]) == 0
     version(store, 30.0, scenes="other")
     with pytest.raises(StoreError, match="other scenes"):
         promote.promote(store)
     assert aliases(store) == {"challenger": 4, "champion": 3, "previous": 2}
+
+
+def test_a_tie_is_broken_by_accuracy_and_a_version_without_figures_is_refused(store):
+    promote = load("promote")
+    version(store, 20.0)
+    promote.promote(store)
+    version(store, 20.0, f_macc=49.0)
+    with pytest.raises(StoreError, match="f_macc of at least 50.00, got 49.00"):
+        promote.promote(store)
+    version(store, 20.0, f_macc=51.0)
+    assert "version 3 is the champion" in promote.promote(store)
+    version(store, None)
+    with pytest.raises(StoreError, match="expected validation.student.f_miou of both versions, got none. List"):
+        promote.promote(store)
 
 
 @pytest.mark.parametrize("command", [["-c", "import mlflow; print(mlflow.__file__)"], ["-m", "mlflow", "--version"]])

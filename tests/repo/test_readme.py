@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from chorus.evaluate import markdown
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -28,6 +30,11 @@ def test_chorus_verbs_exist():
 
 def test_pictures_exist():
     assert all((ROOT / path).is_file() for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README))
+
+
+def test_the_results_are_those_of_the_report_beside_them():
+    _, found, _ = markdown.split(ROOT / "README.md")
+    assert found == markdown.block(markdown.read_metrics(ROOT / "docs")), "Run chorus report --markdown README.md."
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from chorus.json_files import read_json
+from chorus.recipes import reports
 from chorus.stages import EVALUATION
 from orchestration.checks.expectations import between, check, known
 from orchestration.defs.reports.assets import evaluation
@@ -26,6 +27,25 @@ def figures(workspace: WorkspaceResource) -> dg.AssetCheckResult:
             between("over_chance", 1.5, severity="warning"),
             between("adaptation_gain", 0, severity="warning"),
         ],
+    )
+
+
+@dg.asset_check(asset=evaluation, blocking=True)
+def whole_test_set(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    """Every listed held-out and validation room was scored and is up to date: a room that is stale, failed or missing
+    is a failed check, never a smaller test set."""
+    from chorus.evaluate.rooms import Rooms
+
+    opened, report = workspace.open(), read_json(workspace.artifact(EVALUATION).path / "metrics.json")
+    listed = Rooms.listed(opened.listed().values())
+    data, beside = report["data"], report["validation"]
+    groups = (data["rooms"], data["adaptation_rooms"], beside.get("rooms", []), beside.get("adaptation_rooms", []))
+    scored = {name for names in groups for name in names}
+    lacking = sorted({*(set(listed.scored()) - scored), *reports.not_ready(opened, listed)})
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        description=f"not scored as they are now: {', '.join(lacking)}" if lacking else f"all {len(scored)} rooms",
+        metadata={"rooms": len(scored)},
     )
 
 

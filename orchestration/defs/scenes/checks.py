@@ -49,14 +49,14 @@ def classes(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource
 def likeness(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Held-out views are rendered well enough to learn from."""
     table = tables.fit(workspace.artifact(GAUSSIANS, context.partition_key))
-    view = "psnr_heldout" if "psnr_heldout" in table[0] else "psnr_train"
+    side = "heldout" if "psnr_blind_heldout" in table[0] else "train"
     return check(
         table,
         [
-            known(view),
-            between(view, MIN_PSNR),
+            known(f"psnr_blind_{side}"),
+            between(f"psnr_blind_{side}", MIN_PSNR),
             between("gaussians", 100),
-            between("ssim" + view[4:], 0.5, severity="warning"),
+            between(f"ssim_{side}", 0.5, severity="warning"),
         ],
     )
 

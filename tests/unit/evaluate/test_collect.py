@@ -1,5 +1,6 @@
 """From a store to a report: two tiny rooms with everything in its place, and what is said when something is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from chorus.encoder.inputs import CHANNELS, InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import ChorusError, StoreError
 from chorus.evaluate import images
-from chorus.evaluate.collect import Rooms, collect
+from chorus.evaluate.collect import collect, label_set
 from chorus.evaluate.measure import measure
 from chorus.evaluate.report import write_report
+from chorus.evaluate.rooms import Rooms
 from chorus.io import read_scene, write_scene
 from chorus.params import load_params
 from chorus.scene import scene_from_colors
@@ -95,7 +97,7 @@ def store(tmp_path_factory):
 
         def gaussians(out):
             write_scene(out / "scene.ply", scene)
-            (out / "metrics.json").write_text('{"psnr_heldout": 25.5}')
+            (out / "metrics.json").write_text('{"psnr_blind_heldout": 25.5, "psnr_raw_heldout": 24.5}')
             save_labels(out / "labels.npz", label_gaussians(scene, capture))
 
         _put(store.scene(name, "gaussians"), gaussians)
@@ -122,35 +124,71 @@ def words(monkeypatch):
 
 def test_a_store_becomes_a_report(store, tmp_path):
     inputs = collect(
-        store, PARAMS, Rooms(held_out=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False
+        store, PARAMS, Rooms(test=["room-a"], probe_train=["room-b"]), seconds={"capture": 2.0}, teachers=False
     )
-    assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",)
-    assert set(inputs.held_out[0].fields) == {"student", "points", "lifted", "random", "color_only", "noisy"}
-    assert inputs.trained_models == {"own/box"} and inputs.held_out[0].info["models"] == {"own/box": 2}
+    assert inputs.names == NAMES[1:] and inputs.withheld == ("piano",) and inputs.taught == ("floor", "chair")
+    assert set(inputs.test[0].fields) == {"student", "points", "lifted", "random", "color_only", "noisy"}
+    assert inputs.trained_models == {"own/box"} and inputs.test[0].info["models"] == {"own/box": 2}
     assert set(inputs.curves) == {"encoder/splats"} and inputs.storage["naive_bytes"] > 0
-    assert "gaussians of room-a" in inputs.provenance and inputs.held_out[0].info["home"] == "drawn"
+    assert "gaussians of room-a" in inputs.provenance and inputs.test[0].info["home"] == "drawn"
     report = measure(inputs, PARAMS.evaluate)
     assert report["zero_shot"]["lifted"]["f_miou"] > 80  # one class in front: the chair
     assert report["linear_probe"]["color_only"]["miou"] > 80
     written = write_report(tmp_path, inputs, PARAMS.evaluate)
-    assert written["seconds"]["capture"] == 2.0 and 0 < written["seconds"]["evaluation"] < 600
-    assert report["fit"]["psnr_heldout_median"] == 25.5 and report["adaptation"]["before"]["f_miou"] is None
+    assert written["seconds"]["work"]["capture"] == 2.0 and written["seconds"]["wall"]["evaluation"] > 0
+    assert report["fit"]["psnr_blind_median"] == 25.5 and report["fit"]["psnr_raw_median"] == 24.5
+    assert report["adaptation"]["before"]["f_miou"] is None and report["validation"] == {}
+    assert report["provenance"] == dict(inputs.provenance) and report["settings"]["distill.steps"] == 900
 
 
 def test_adaptation_is_measured_where_there_is_an_adapted_model(store):
-    rooms = Rooms(held_out=["room-a"], adaptation=["room-b"])
+    rooms = Rooms(test=["room-a"], adaptation=["room-b"])
     inputs = collect(store, PARAMS, rooms, teachers=False, adapted=store.model("encoder"))
     assert set(inputs.adaptation[0].fields) == {"before", "after"}
     report = measure(inputs, PARAMS.evaluate)
     assert report["adaptation"]["gain"]["f_miou"] == 0.0  # the same model twice
 
 
-def test_a_room_without_labels_or_artifacts_is_named(store):
+def test_validation_rooms_beside_the_test_are_measured_alike(store):
+    rooms = Rooms(test=["room-a"], adaptation=["room-a"], validation=["room-b"], validation_adaptation=["room-b"])
+    inputs = collect(store, PARAMS, rooms, teachers=False, adapted=store.model("encoder"))
+    assert set(inputs.validation[0].fields) == {"student", "points"}
+    assert "targets of room-b" in inputs.provenance and set(inputs.fit) == {"room-a", "room-b"}
+    found = measure(inputs, PARAMS.evaluate)
+    student = found["zero_shot"]["student"]  # the two rooms hold the same things
+    assert found["validation"]["student"] == {key: student[key] for key in ("f_miou", "f_macc")}
+    assert found["validation"]["adaptation"]["after"]["f_miou"] == found["adaptation"]["after"]["f_miou"]
+
+
+def test_validation_can_be_the_test(store):
+    inputs = collect(store, PARAMS, Rooms(split="validation", test=["room-a"], probe_train=["room-b"]), teachers=False)
+    report = measure(inputs, PARAMS.evaluate)
+    assert report["data"]["split"] == "validation" and report["data"]["rooms"] == ["room-a"]
+
+
+def test_foundation_teachers_were_taught_by_no_label_of_ours(store):
+    params = replace(PARAMS, teachers=replace(PARAMS.teachers, family="foundation"))
+    inputs = collect(store, params, Rooms(test=["room-a"], probe_train=["room-b"]), teachers=False)
+    assert inputs.taught == inputs.names and not inputs.withheld and "teachers/embedded" not in inputs.provenance
+
+
+def test_a_room_without_labels_or_a_model_is_named(store):
     with pytest.raises(StoreError, match="a labelled capture"):
-        collect(store, PARAMS, Rooms(held_out=["nowhere"]), teachers=False)
+        label_set(store, ["nowhere"])
     with pytest.raises(ChorusError, match="model"):
-        collect(store, PARAMS, Rooms(held_out=["room-a"]), teachers=False, encoder=store.root / "absent")
+        collect(store, PARAMS, Rooms(test=["room-a"]), teachers=False, encoder=store.root / "absent")
     assert len(read_scene(store.scene("room-a", "gaussians"))) == 450
+
+
+def test_a_test_room_without_targets_stops_the_evaluation(store):
+    for rooms in (
+        Rooms(test=["room-a", "room-c"]),
+        Rooms(test=["room-a"], adaptation=["room-c"]),
+        Rooms(test=["room-a"], validation=["room-c"]),
+        Rooms(test=["room-a"], validation_adaptation=["room-c"]),
+    ):
+        with pytest.raises(StoreError, match="held-out rooms: expected current targets .* none of room-c"):
+            collect(store, PARAMS, rooms, teachers=False)
 
 
 def test_teachers_are_judged_on_every_fourth_render(store, monkeypatch):

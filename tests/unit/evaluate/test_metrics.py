@@ -63,15 +63,3 @@ def test_chance_meets_its_expectation():
     np.testing.assert_allclose(mean, 0.2, atol=0.01)
     expected = (counts / 5) / (counts + (counts.sum() - counts) / 5)  # hits over truth plus false alarms
     np.testing.assert_allclose(np.mean([metrics.iou(m) for m in matrices], axis=0), expected, atol=0.01)
-
-
-def test_bootstrap_brackets_the_value_and_pairs_differences():
-    rng = np.random.default_rng(1)
-    rooms = [metrics.confusion(rng.integers(0, 3, 200), rng.integers(0, 3, 200), 3) for _ in range(6)]
-    value = float(np.nanmean(metrics.iou(sum(rooms))))
-    low, high = metrics.bootstrap(lambda m: float(np.nanmean(metrics.iou(m[0]))), [rooms], draws=200, seed=0)
-    assert low <= value <= high
-    same = metrics.bootstrap(
-        lambda m: float(np.nanmean(metrics.iou(m[0]) - metrics.iou(m[1]))), [rooms, rooms], draws=50, seed=0
-    )
-    assert same == (0.0, 0.0)

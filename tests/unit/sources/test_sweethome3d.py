@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from chorus.capture import Capture
 from chorus.errors import InputError, MissingError
 from chorus.params import CaptureParams
 from chorus.sources.sweethome3d import CLASS_NAMES, SweetHomeRoom, fetch, find_homes, make_capture, read_scenes
+from chorus.sources.sweethome3d.spec import SPLITS
 from tests.unit.sources.tiny_home import build_packages, home_xml, item
 
 CLASS_ID = {name: i for i, name in enumerate(CLASS_NAMES)}
@@ -211,19 +214,24 @@ def test_broken_model_is_an_error_not_a_crash(tmp_path):
 
 
 def test_default_scenes_are_well_formed():
-    """No home and no library on both sides of the split; enough rooms of each kind."""
-    from pathlib import Path
-
+    """No home in two splits, no library on both sides of the main domain's test; enough rooms of each kind."""
     scenes = read_scenes(Path(__file__).parents[3] / "data/scenes.yaml")
+    count = Counter((s.domain, s.split) for s in scenes)
+    assert count == {
+        ("main", "train"): 24,
+        ("main", "validation"): 7,
+        ("main", "held_out"): 8,
+        ("second", "train"): 16,
+        ("second", "validation"): 4,
+        ("second", "held_out"): 6,
+    }
+    homes = [{s.home for s in scenes if s.split == split} for split in SPLITS]
+    assert [len(each) for each in homes] == [4, 2, 3] and len(set.union(*homes)) == 9
     main = [s for s in scenes if s.domain == "main"]
-    train, held_out = ([s for s in main if s.split == split] for split in ("train", "held_out"))
-    assert len(train) >= 24 and len(held_out) >= 8
-    assert not {s.home for s in train} & {s.home for s in held_out}
-    assert not {f for s in train for f in s.furniture} & {f for s in held_out for f in s.furniture}
-    second = [s for s in scenes if s.domain == "second"]
-    assert sorted(s.split for s in second) == ["held_out"] * 6 + ["train"] * 16 and not any(s.furniture for s in second)
-    assert not {s.home for s in second if s.split == "held_out"} & {s.home for s in train}
-    assert len({(s.home, s.room, s.domain) for s in scenes}) == len(scenes)
+    train, validation, held_out = ({f for s in main if s.split == split for f in s.furniture} for split in SPLITS)
+    assert train == validation and not train & held_out
+    assert not any(s.furniture for s in scenes if s.domain == "second")
+    assert len({(s.home, s.room, s.domain, s.seed) for s in scenes}) == len({s.seed for s in scenes}) == len(scenes)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +241,9 @@ def test_default_scenes_are_well_formed():
         ("scenes: [{id: a, home: Tiny}]", "id, home and room"),
         ("scenes: [{id: a, home: Tiny, room: 0, lamp: 1}]", "lamp"),
         ("scenes: [{id: ../a, home: Tiny, room: 0}]", "a-z"),
-        ("scenes: [{id: a, home: Tiny, room: 0, light: moon}]", "moon"),
+        ("scenes: [{id: a, home: Tiny, room: 0, light: moon}]", "light one of day, bright, dusk, evening, got 'moon'"),
+        ("scenes: [{id: a, home: Tiny, room: 0, split: test}]", "split one of train, validation, held_out, got 'test'"),
+        ("scenes: [{id: a, home: Tiny, room: 0, domain: third}]", "domain one of main, second, got 'third'"),
         ("scenes: [{id: a, home: Tiny, room: 0, furniture: rustic}]", "rustic"),
         ("scenes: [{id: a, home: Tiny, room: 0}, {id: a, home: Tiny, room: 1}]", "every scene id once"),
         ("scenes: [", "readable YAML"),

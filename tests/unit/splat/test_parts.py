@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.scene import scene_from_colors
 from chorus.splat.adam import RowAdam
 from chorus.splat.labels import label_gaussians, load_labels
-from chorus.splat.measure import Exposure, match_exposure, measure, psnr
+from chorus.splat.measure import Exposure, measure
 from chorus.splat.pictures import contact_sheet, error_image
 from chorus.splat.rasterize import render
 from chorus.splat.seeds import seeds_at, spacing, thin, to_gaussians
@@ -158,9 +159,18 @@ def test_labels_need_a_labeled_capture(room):
     assert label_gaussians(wall(room), dataclasses.replace(room, semantic=None, instance=None)) is None
 
 
-def test_exposure_match_undoes_a_gain_and_a_bias():
-    truth = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
-    assert psnr(match_exposure((truth - 0.05) / 1.3, truth), truth) > 60
+def test_nothing_of_a_held_out_view_is_used(room):
+    """A view that was exposed in its own way keeps the whole error; one exposed as its neighbours has none of it."""
+    scene, exposure = wall(room), Exposure(3, np.array([0, 2]))
+    for view in (0, 2):
+        exposure.values[view].data = torch.tensor([np.log(1.3), 0.05])
+    render_0 = render(scene, room.cameras.select([0])).colors[0].clamp(0, 0.7)
+    images = [(render_0 * gain + bias).clamp(0, 1) * 255 for gain, bias in ((1.3, 0.05), (1.3, 0.05), (0.8, 0.0))]
+    cameras = room.cameras.select([0, 0, 0])
+    capture = Capture(images=np.stack([image.round().byte().numpy() for image in images]), cameras=cameras)
+    foreseen, own = (measure(scene, capture, np.array([view]), exposure).summary() for view in (1, 2))
+    assert foreseen["psnr_blind"] > foreseen["psnr_raw"] + 8
+    assert own["psnr_blind"] < own["psnr_raw"]
 
 
 def test_exposure_between_fitted_views_lies_on_a_line():
