@@ -23,8 +23,8 @@ demo: setup          ## from homes to a model in the registry, and a report
 test: setup          ## the default suite: no network, no GPU, minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-all: setup      ## the slow tests too
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
+test-all: setup      ## the slow tests too, on examples drawn anew
+	CHORUS_EXAMPLES=random $(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
 
 ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
 	$(BIN)/python -m orchestration.run.ui

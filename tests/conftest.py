@@ -9,8 +9,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("chorus", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("chorus")
+# The default suite draws the same examples every time; CHORUS_EXAMPLES=random (make test-all) draws new ones.
+for name, fixed in (("fixed", True), ("random", False)):
+    settings.register_profile(
+        name, deadline=None, derandomize=fixed, print_blob=not fixed, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile(os.environ.get("CHORUS_EXAMPLES", "fixed"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
 from chorus.errors import InputError
@@ -15,6 +16,7 @@ from chorus.store import atomic_file
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 COPY = Path("docs") / "metrics.json"  # beside the file: the report its block was written from
 SHOWN = 12  # digits of a content hash
+WIDTH = 130  # columns of prose
 
 
 def update(file: Path, reports: Path) -> Path:
@@ -56,11 +58,15 @@ def block(report: dict) -> str:
     """What stands between the markers: the tables, what they rest on, and what they were made from."""
     data = report["data"]
     sentences = [*limits.furniture(data), limits.labels(data), *limits.uncertain(report)]
-    parts = [f"```text\n{render_table(report)}\n```", " ".join(sentences), _origin(report)]
+    parts = [f"```text\n{render_table(report)}\n```", _wrapped(" ".join(sentences)), *map(_wrapped, _origin(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _origin(report: dict) -> str:
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _origin(report: dict) -> list[str]:
     """Settings, and content hashes of the models and of all scored rooms together."""
     settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
     hashes = report["provenance"]
@@ -69,4 +75,4 @@ def _origin(report: dict) -> str:
     if rooms:
         shown["the scored rooms"] = hashlib.sha256(json.dumps(rooms, sort_keys=True).encode()).hexdigest()
     made = ", ".join(f"{name} `{value[:SHOWN]}`" for name, value in shown.items())
-    return "\n".join(f"{title}: {text}." for title, text in (("Made with", settings), ("Content hashes", made)) if text)
+    return [f"{title}: {text}." for title, text in (("Made with", settings), ("Content hashes", made)) if text]

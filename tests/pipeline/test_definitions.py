@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -75,17 +74,18 @@ def test_every_asset_and_check_explains_itself():
 
 
 def test_definitions_load_fast_and_light():
+    """No heavy package, and less work than importing Dagster itself: CPU time of the same process."""
     code = (
-        "import dagster, sys, time, json; t = time.process_time(); import orchestration.definitions as d; "
-        "d.defs.get_repository_def();"
-        "print(json.dumps([time.process_time() - t, sorted(set(sys.modules) & {'torch', 'mlflow', "
+        "import sys, time, json; t = time.process_time(); import dagster; peer = time.process_time() - t; "
+        "t = time.process_time(); import orchestration.definitions as d; d.defs.get_repository_def();"
+        "print(json.dumps([(time.process_time() - t) / peer, sorted(set(sys.modules) & {'torch', 'mlflow', "
         "'great_expectations', 'pandas', 'transformers'})]))"
     )
-    seconds, heavy = json.loads(
+    ratio, heavy = json.loads(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     )
     assert heavy == []
-    assert seconds < 3
+    assert ratio < 1
 
 
 def test_definitions_stay_short():
@@ -98,11 +98,7 @@ def test_selections_parse_and_resolve(selection):
     assert chosen
 
 
-def test_plans_need_no_dagster():
+def test_recipes_need_no_dagster():
     code = "import sys, orchestration.recipes.catalog; print('dagster' in sys.modules)"
-    start = time.perf_counter()
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-        == "False"
-    )
-    assert time.perf_counter() - start < 20
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -121,8 +121,7 @@ def test_stored_targets_agree_to_half_precision(scene, cameras, folders):
 
 @pytest.mark.parametrize("at_once", [1, 10**9])
 def test_weights_beyond_the_budget_are_made_again_at_each_use(scene, folders, tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr(splat_weights, "_AT_ONCE", at_once)  # a view at a time, or all
-    monkeypatch.setattr(splat_weights.view_parts, "__kwdefaults__", {"at_once": at_once})
+    monkeypatch.setattr(splat_weights.view_parts, "__kwdefaults__", {"at_once": at_once})  # a view at a time, or all
     facts = make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path)
     assert not (tmp_path / "weights.safetensors").exists() and set(facts["entries"]) == {"4x6", "2x3"}
     stored, again = (
