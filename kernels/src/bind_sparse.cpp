@@ -7,12 +7,12 @@ namespace chorus {
 namespace {
 
 void add_view(PatchBuilder& builder, In<float> means, In<float> quats, In<float> scales, In<float> opacities, In<float> viewmat,
-              In<float> K, int width, int height, float near_plane, int threads) {
+              In<float> K, int width, int height, float near_plane, float far_plane, int threads) {
   Inputs in{means, quats, scales, opacities};
   require_finite("patch_weights", numbers(in, {numbers("viewmats", viewmat), numbers("Ks", K)}), threads);
   nb::gil_scoped_release release;
   const Scene scene = make_scene(in, nullptr, 3, -1, 0);
-  builder.add_view(scene, make_camera(viewmat.data(), K.data(), width, height, near_plane, 1e10f, 0.3f), threads);
+  builder.add_view(scene, make_camera(viewmat.data(), K.data(), width, height, near_plane, far_plane, 0.3f), threads);
 }
 
 void write(const PatchBuilder& builder, Out<int64_t> indptr, Out<int32_t> indices, Out<float> values, Out<float> total, Out<float> coverage) {
