@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    p for top in ("chorus", "orchestration", "kernels/chorus_kernels") for p in sorted((ROOT / top).rglob("*.py"))
+    p
+    for top in ("benchmarks", "chorus", "orchestration", "kernels/chorus_kernels")
+    for p in sorted((ROOT / top).rglob("*.py"))
 ]
 
 
