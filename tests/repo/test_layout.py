@@ -58,6 +58,17 @@ def test_no_swallowed_errors_pickles_or_asserts(path):
             assert "pickle" not in names, f"{where}: pickle"
 
 
+def test_lines_of_cpp_fit_where_those_of_python_do():
+    sources = sorted([*(ROOT / "kernels").rglob("*.cpp"), *(ROOT / "kernels").rglob("*.h")])
+    long = [
+        f"{path.name}:{number}"
+        for path in sources
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert len(sources) > 30 and not long
+
+
 def test_floors_hold():
     lint = shutil.which("lint-imports") or ROOT / ".venv" / "bin" / "lint-imports"
     done = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
