@@ -51,8 +51,8 @@ $(VENV)/ready: pyproject.toml constraints.txt $(KERNELS)
 sanitize: setup      ## the kernels' tests under the address and undefined-behaviour sanitizers
 	PYTHON=$(BIN)/python kernels/sanitize.sh
 
-bench: setup         ## the kernels' benchmark table
-	$(BIN)/python kernels/benchmarks/run.py
+bench: setup         ## the kernels' table of times; benchmarks/README.md has the others
+	$(BIN)/python -m benchmarks.kernels
 
 clean:               ## everything the chain made; the environment stays
 	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml

@@ -16,12 +16,13 @@ from chorus.errors import InputError
 from chorus.params import FitParams
 from chorus.scene import GaussianScene
 from chorus.splat.adam import RowAdam
-from chorus.splat.measure import Exposure, Measured, measure
-from chorus.splat.rasterize import Rendered, camera_tensors, rasterize
+from chorus.splat.likeness import Exposure, Measured, measure
+from chorus.splat.rasterize import Rendered, rasterize, views_of
 from chorus.splat.refine import refine
 from chorus.splat.seeds import Seeds, spacing, to_gaussians
 from chorus.splat.start import starting_seeds
 from chorus.splat.weights import scene_weights
+from chorus_kernels import Views
 
 _SSIM_WEIGHT, _DEPTH_WEIGHT = 0.2, 0.2
 _SCALE_WEIGHT = 0.01  # pull towards small Gaussians (Kheradmand et al. 2024), and away from needles
@@ -51,13 +52,12 @@ class FitResult:
 
 
 @dataclass(frozen=True)
-class Views:
+class Photos:
     """The captured views as tensors."""
 
     images: Tensor  # [V, H, W, 3] uint8
     depth: Tensor | None  # [V, H, W] float32 m, 0 where unknown
-    viewmats: Tensor  # [V, 4, 4]
-    Ks: Tensor  # [V, 3, 3]
+    cameras: list[Views]  # V of one view each
     train: np.ndarray  # indices of the fitted views
 
     def image(self, view: int) -> Tensor:
@@ -82,7 +82,7 @@ def fit_scene(
     if iterations < 1 or budget < 1:
         raise InputError("fit", expected="at least one iteration and one Gaussian", got=f"{iterations} and {budget}")
     rng = np.random.default_rng(seed)
-    views = _views(capture)
+    views = _photos(capture)
     seeds = starting_seeds(capture, views.train, max(1, int(_FIRST_SHARE * budget)), rng)
     adam, unit = _start(seeds)
     exposure = Exposure(len(capture), views.train)
@@ -115,7 +115,7 @@ def fit_scene(
 class _State:
     """What one optimisation step reads and changes."""
 
-    views: Views
+    views: Photos
     adam: RowAdam
     exposure: Exposure
     unit: float  # m, median spacing of the first Gaussians: the yardstick of movements and sizes
@@ -130,8 +130,7 @@ class _State:
         background = torch.from_numpy(
             self.rng.random(3, np.float32)
         )  # a new one each step, or dark surfaces would be fitted as holes
-        camera = self.views.viewmats[view][None], self.views.Ks[view][None]
-        out = rasterize(scene, *camera, width=image.shape[1], height=image.shape[0], background=background)
+        out = rasterize(scene, self.views.cameras[view], background=background)
         shown = self.exposure.apply(out.colors[0], view)
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
@@ -164,15 +163,15 @@ def _shape_loss(scene: GaussianScene, unit: float) -> Tensor:
     return _SCALE_WEIGHT * (scene.scales.mean() / unit) * 0.1 + _SCALE_WEIGHT * needle
 
 
-def _views(capture: Capture) -> Views:
-    viewmats, Ks = camera_tensors(capture.cameras)
+def _photos(capture: Capture) -> Photos:
     train = np.flatnonzero(~capture.held_out)
     depth = (
         None
         if capture.depth is None or not (capture.depth[train] > 0).any()
         else torch.from_numpy(np.ascontiguousarray(capture.depth))
     )
-    return Views(torch.from_numpy(np.ascontiguousarray(capture.images)), depth, viewmats, Ks, train)
+    images = torch.from_numpy(np.ascontiguousarray(capture.images))
+    return Photos(images, depth, list(views_of(capture.cameras)), train)
 
 
 def _start(seeds: Seeds) -> tuple[RowAdam, float]:
@@ -205,7 +204,7 @@ def _rate(progress: float) -> float:
     return _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _drop_unseen(scene: GaussianScene, capture: Capture, views: Views) -> GaussianScene:
+def _drop_unseen(scene: GaussianScene, capture: Capture, views: Photos) -> GaussianScene:
     """The scene without the Gaussians that render less than ``_MIN_SEEN`` pixels in all fitted views together."""
     seen = (
         scene_weights(scene, capture.cameras.select(views.train), rows=1, columns=1, footprint="box").total > _MIN_SEEN
@@ -214,7 +213,7 @@ def _drop_unseen(scene: GaussianScene, capture: Capture, views: Views) -> Gaussi
 
 
 def _result(
-    capture: Capture, views: Views, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float
+    capture: Capture, views: Photos, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float
 ) -> FitResult:
     train = measure(scene, capture, views.train[:: max(1, len(views.train) // 8)], exposure)
     held = np.flatnonzero(capture.held_out)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from chorus.splat.measure import Measured
+from chorus.splat.likeness import Measured
 from chorus.store import atomic_file
 
 _GAP, _CAPTION = 4, 14  # pixels

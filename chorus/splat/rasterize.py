@@ -1,4 +1,4 @@
-"""Rendering Gaussians: the native CPU rasteriser, or gsplat behind the same call where the tensors live on a GPU."""
+"""Rendering Gaussians: the kernels' rasteriser with this project's planes and depth, on whatever device they lie."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+import chorus_kernels
 from chorus.cameras import Cameras
 from chorus.errors import MissingError
 from chorus.scene import SH_C0, GaussianScene
+from chorus_kernels import Views
 
 NEAR, FAR = 0.05, 1000.0  # metres; nearer Gaussians are not drawn
 _MIN_ALPHA = 1e-3  # below, a pixel has no depth
@@ -25,12 +27,10 @@ class Rendered:
     radii: Tensor  # [V, N] pixels, 0 where not drawn
 
 
-def camera_tensors(cameras: Cameras, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """(viewmats [V, 4, 4], Ks [V, 3, 3]) float32."""
-    return (
-        torch.as_tensor(cameras.cam_from_world, dtype=torch.float32, device=device),
-        torch.as_tensor(cameras.K, dtype=torch.float32, device=device),
-    )
+def views_of(cameras: Cameras, device: torch.device | str = "cpu") -> Views:
+    """The cameras as the kernels take them, with our planes."""
+    viewmats, Ks = (torch.as_tensor(x, dtype=torch.float32, device=device) for x in (cameras.cam_from_world, cameras.K))
+    return Views(viewmats, Ks, cameras.width, cameras.height, near_plane=NEAR, far_plane=FAR)
 
 
 def render(scene: GaussianScene, cameras: Cameras, *, background: Tensor | None = None) -> Rendered:
@@ -38,60 +38,21 @@ def render(scene: GaussianScene, cameras: Cameras, *, background: Tensor | None 
 
     background: [3], black when None. Semantics are gsplat's (EWA projection, +0.3 px blur, alpha >= 1/255).
     """
-    viewmats, Ks = camera_tensors(cameras, scene.means.device)
-    return rasterize(scene, viewmats, Ks, width=cameras.width, height=cameras.height, background=background)
+    return rasterize(scene, views_of(cameras, scene.means.device), background=background)
 
 
-def rasterize(
-    scene: GaussianScene, viewmats: Tensor, Ks: Tensor, *, width: int, height: int, background: Tensor | None = None
-) -> Rendered:
-    """As :func:`render`, for viewmats [V, 4, 4] and Ks [V, 3, 3] on the scene's device."""
-    backend = _gsplat if scene.means.is_cuda else _native
-    backgrounds = None if background is None else background.to(scene.means).expand(len(Ks), 3)
-    colors, depth_sum, alpha, radii = backend(scene, viewmats, Ks, width, height, backgrounds)
-    depth = torch.where(alpha > _MIN_ALPHA, depth_sum / alpha.clamp_min(_MIN_ALPHA), torch.zeros_like(depth_sum))
-    return Rendered(colors, depth, alpha, radii)
-
-
-def _native(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, height: int, backgrounds: Tensor | None):
-    import chorus_kernels
-
-    colors, depth_sum, alpha, radii = chorus_kernels.rasterize(
-        *_drawn(scene),
-        viewmats=viewmats,
-        Ks=Ks,
-        width=width,
-        height=height,
-        near_plane=NEAR,
-        far_plane=FAR,
-        backgrounds=backgrounds,
-        **_harmonics(scene),
-    )
-    return colors, depth_sum, alpha, radii
-
-
-def _gsplat(scene: GaussianScene, viewmats: Tensor, Ks: Tensor, width: int, height: int, backgrounds: Tensor | None):
+def rasterize(scene: GaussianScene, views: Views, *, background: Tensor | None = None) -> Rendered:
+    """As :func:`render`, for views on the scene's device. Raises MissingError where the native build, or gsplat for a
+    GPU, is not installed."""
+    backgrounds = None if background is None else background.to(scene.means).expand(len(views), 3).contiguous()
     try:
-        from gsplat import rasterization
+        out = chorus_kernels.rasterize(
+            *_drawn(scene), views, backgrounds=backgrounds, sh_degree=scene.sh_degree or None
+        )
     except ImportError as error:
-        raise MissingError(
-            "rendering on a GPU", expected="gsplat", got="not installed", fix="pip install 'chorus-gs[gpu]'"
-        ) from error
-    images, alpha, meta = rasterization(
-        *_drawn(scene),
-        viewmats=viewmats,
-        Ks=Ks,
-        width=width,
-        height=height,
-        near_plane=NEAR,
-        far_plane=FAR,
-        backgrounds=backgrounds,
-        render_mode="RGB+D",
-        packed=False,
-        **_harmonics(scene),
-    )
-    radii = meta["radii"]
-    return images[..., :3], images[..., 3], alpha[..., 0], radii.amax(dim=-1) if radii.ndim == 3 else radii
+        raise MissingError("rendering", expected="a rasteriser for the scene's device", got=error) from error
+    depth = torch.where(out.alphas > _MIN_ALPHA, out.depths / out.alphas.clamp_min(_MIN_ALPHA), 0.0)
+    return Rendered(out.colors, depth, out.alphas, out.radii)
 
 
 def _drawn(scene: GaussianScene) -> tuple[Tensor, ...]:
@@ -99,7 +60,3 @@ def _drawn(scene: GaussianScene) -> tuple[Tensor, ...]:
     3]."""
     colors = scene.sh if scene.sh_degree else (scene.sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)
     return scene.means, torch.nn.functional.normalize(scene.quats, dim=-1), scene.scales, scene.opacities, colors
-
-
-def _harmonics(scene: GaussianScene) -> dict:
-    return {"sh_degree": scene.sh_degree} if scene.sh_degree else {}

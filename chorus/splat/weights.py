@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, hstack
 from chorus.cameras import Cameras
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
-from chorus.splat.rasterize import NEAR, camera_tensors
+from chorus.splat.rasterize import views_of
 from chorus.store import atomic_file
 from chorus_kernels import PatchWeights, patch_weights
 
@@ -32,20 +32,15 @@ def scene_weights(
     footprint: how a patch map is thought to be upsampled to the image, "bilinear" or "box".
     """
     scene = scene.detached().to("cpu")
-    viewmats, Ks = camera_tensors(cameras)
     return patch_weights(
         scene.means,
         scene.unit_quats,
         scene.scales,
         scene.opacities,
-        viewmats=viewmats,
-        Ks=Ks,
-        width=cameras.width,
-        height=cameras.height,
+        views_of(cameras),
         patch_rows=rows,
         patch_cols=columns,
         footprint=footprint,
-        near_plane=NEAR,
     )
 
 

@@ -5,16 +5,19 @@ native build; nothing falls back silently.
 """
 
 from chorus_kernels.conv import submanifold_conv
-from chorus_kernels.patches import PatchWeights, lift, patch_weights, render_features
-from chorus_kernels.raster import Rasterized, rasterize
+from chorus_kernels.patches import lift, patch_weights, render_features
+from chorus_kernels.raster import rasterize
+from chorus_kernels.results import PatchWeights, Rasterized
 from chorus_kernels.segments import segment_reduce
 from chorus_kernels.sparse import spmm, spmm_t
 from chorus_kernels.ssim import ssim
+from chorus_kernels.views import Views
 from chorus_kernels.voxels import curve_codes, neighbors
 
 __all__ = [
     "PatchWeights",
     "Rasterized",
+    "Views",
     "curve_codes",
     "lift",
     "neighbors",

@@ -74,16 +74,3 @@ def scene(op: str, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tens
     tensor(op, "scales", scales, (n, 3))
     tensor(op, "opacities", opacities, (n,))
     return n
-
-
-def views(op: str, viewmats: Tensor, Ks: Tensor) -> int:
-    """Camera tensors; returns V."""
-    tensor(op, "viewmats", viewmats, ("V", 4, 4))
-    v = viewmats.shape[0]
-    tensor(op, "Ks", Ks, (v, 3, 3))
-    for (fx, skew, _), (_, fy, _), _ in Ks.tolist():
-        if skew != 0:
-            raise ValueError(f"{op}: Ks must have no skew (K[0, 1] = 0), got {skew:g}")
-        if not (fx > 0 and fy > 0):
-            raise ValueError(f"{op}: Ks must have positive focal lengths, got {fx:g} and {fy:g}")
-    return v

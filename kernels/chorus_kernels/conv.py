@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from chorus_kernels import checks, dispatch
+from chorus_kernels import checks, conv_cuda, dispatch, reference
 
 
 def submanifold_conv(
@@ -22,8 +22,6 @@ def submanifold_conv(
     """
     op = "submanifold_conv"
     if isinstance(feat, Tensor) and feat.is_cuda:
-        from chorus_kernels import conv_cuda
-
         return conv_cuda.submanifold_conv(feat, weight, table, bias)
     checks.tensor(op, "feat", feat, ("N", "Cin"))
     n, cin = feat.shape
@@ -32,8 +30,6 @@ def submanifold_conv(
     if bias is not None:
         checks.tensor(op, "bias", bias, (weight.shape[0],))
     if dispatch.use_reference():
-        from chorus_kernels import reference
-
         return reference.submanifold_conv(feat, weight, table, bias)
     problem = dispatch.native().check_table(table)
     if problem:

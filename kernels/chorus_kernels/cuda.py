@@ -5,8 +5,6 @@ Same arguments, conventions and results as on the CPU. gsplat sums gradients wit
 runs.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -14,9 +12,8 @@ from torch.nn import functional
 
 from chorus_kernels import reference
 from chorus_kernels.conv_cuda import spconv_functional
-
-if TYPE_CHECKING:
-    from chorus_kernels.raster import Rasterized
+from chorus_kernels.results import Csr, Rasterized
+from chorus_kernels.views import Views
 
 
 def rasterize(
@@ -25,36 +22,23 @@ def rasterize(
     scales: Tensor,
     opacities: Tensor,
     colors: Tensor,
+    views: Views,
     *,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    near_plane: float,
-    far_plane: float,
     backgrounds: Tensor | None,
     sh_degree: int | None,
     eps2d: float,
     absgrad: Tensor | None,
-) -> "Rasterized":
+) -> Rasterized:
     """See `chorus_kernels.rasterize`. gsplat checks shapes itself."""
-    from chorus_kernels.raster import Rasterized
-
     image, alphas, meta = _gsplat("rasterize")(
         means,
         quats,
         scales,
         opacities,
         colors,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane=near_plane,
-        far_plane=far_plane,
+        **_cameras(views),
         eps2d=eps2d,
         sh_degree=sh_degree,
-        packed=False,
         backgrounds=backgrounds,
         render_mode="RGB+D",
         absgrad=absgrad is not None,
@@ -76,9 +60,22 @@ def _gsplat(op: str):
         from gsplat import rasterization
     except ImportError as error:
         raise ImportError(
-            f"{op}: tensors on CUDA need gsplat ({error}); install the extra `gpu`, or pass CPU tensors"
+            f"{op}: tensors on CUDA need gsplat ({error}); pip install 'chorus-gs[gpu]', or pass CPU tensors"
         ) from error
     return rasterization
+
+
+def _cameras(views: Views) -> dict:
+    """gsplat's arguments for them."""
+    return {
+        "viewmats": views.viewmats,
+        "Ks": views.Ks,
+        "width": views.width,
+        "height": views.height,
+        "near_plane": views.near_plane,
+        "far_plane": views.far_plane,
+        "packed": False,
+    }
 
 
 COLUMNS = 64  # patches whose weights are read from one backward pass
@@ -89,15 +86,11 @@ def patch_weights(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
+    views: Views,
     *,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
     patch_rows: int,
     patch_cols: int,
     footprint: str,
-    near_plane: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """indptr, indices, values, total, coverage of `chorus_kernels.patch_weights`, from gsplat's backward.
 
@@ -105,39 +98,20 @@ def patch_weights(
     COLUMNS at a time.
     """
     rasterization, n, patches = _gsplat("patch_weights"), len(means), patch_rows * patch_cols
+    size = {"height": views.height, "width": views.width}
     keys, values = [], []
-    for v in range(len(viewmats)):
+    for v, view in enumerate(views):
         for first in range(0, patches, COLUMNS):
-            up = _upsampled(
-                first,
-                min(first + COLUMNS, patches),
-                patch_rows,
-                patch_cols,
-                height=height,
-                width=width,
-                footprint=footprint,
-                like=means,
-            )
+            end = min(first + COLUMNS, patches)
+            up = _upsampled(first, end, patch_rows, patch_cols, **size, footprint=footprint, like=means)
             zero = means.new_zeros(n, up.shape[-1], requires_grad=True)
             with torch.enable_grad():
-                image = rasterization(
-                    means,
-                    quats,
-                    scales,
-                    opacities,
-                    zero,
-                    viewmats[v : v + 1],
-                    Ks[v : v + 1],
-                    width,
-                    height,
-                    near_plane=near_plane,
-                    packed=False,
-                )[0]
+                image = rasterization(means, quats, scales, opacities, zero, **_cameras(view))[0]
             (dense,) = torch.autograd.grad(image, zero, up[None])
             row, column = dense.nonzero(as_tuple=True)
-            keys.append(row * (len(viewmats) * patches) + v * patches + first + column)
+            keys.append(row * (len(views) * patches) + v * patches + first + column)
             values.append(dense[row, column])
-    return _assembled(keys, values, n, len(viewmats) * patches, like=means)
+    return _assembled(keys, values, n, len(views) * patches, like=means)
 
 
 def _upsampled(
@@ -172,14 +146,14 @@ def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *
     )
 
 
-def multiply(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
-    """CSR (indptr, indices, values) of so many columns times dense, in float32; differentiable in dense."""
-    return _Multiply.apply(dense, tuple(matrix), columns)
+def multiply(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
+    """A matrix of so many columns times dense, in float32; differentiable in dense."""
+    return _Multiply.apply(dense, matrix, columns)
 
 
-def multiply_t(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
+def multiply_t(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
     """Its transpose times dense."""
-    return _Multiply.apply(dense, reference.transpose(*matrix, columns), len(matrix[0]) - 1)
+    return _Multiply.apply(dense, matrix.transpose(columns), len(matrix.indptr) - 1)
 
 
 class _Multiply(torch.autograd.Function):
@@ -191,11 +165,11 @@ class _Multiply(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        back = reference.transpose(*ctx.matrix, ctx.columns)
-        return _product(back, len(ctx.matrix[0]) - 1, grad).to(ctx.dtype), None, None
+        back = ctx.matrix.transpose(ctx.columns)
+        return _product(back, len(ctx.matrix.indptr) - 1, grad).to(ctx.dtype), None, None
 
 
-def _product(matrix: tuple[Tensor, Tensor, Tensor], columns: int, dense: Tensor) -> Tensor:
+def _product(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
     indptr, indices, values = matrix
     size = (len(indptr) - 1, columns)
     return torch.sparse_csr_tensor(indptr, indices.long(), values, size=size, check_invariants=False) @ dense.float()

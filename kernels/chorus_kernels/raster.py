@@ -1,25 +1,12 @@
 """Differentiable rasterisation of Gaussian splats (gsplat's conventions)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from chorus_kernels import checks, dispatch
-
-
-class Rasterized(NamedTuple):
-    """A batch of rendered views. Not visible means radius 0."""
-
-    colors: Tensor  # [V, H, W, C]
-    depths: Tensor  # [V, H, W] sum of w_i z_i, NOT divided by alpha
-    alphas: Tensor  # [V, H, W] sum of w_i
-    radii: Tensor  # [V, N] int32, pixels
-
-    @property
-    def visible(self) -> Tensor:  # [V, N] bool
-        return self.radii > 0
+from chorus_kernels import checks, cuda, dispatch, reference
+from chorus_kernels.results import Rasterized
+from chorus_kernels.views import Views
 
 
 def rasterize(
@@ -28,13 +15,8 @@ def rasterize(
     scales: Tensor,  # [N, 3] linear
     opacities: Tensor,  # [N] in 0..1
     colors: Tensor,  # [N, C], or [N, K, 3] spherical harmonics when sh_degree is given
+    views: Views,
     *,
-    viewmats: Tensor,  # [V, 4, 4] cam_from_world, OpenCV axes
-    Ks: Tensor,  # [V, 3, 3]
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
     backgrounds: Tensor | None = None,  # [V, C]
     sh_degree: int | None = None,
     eps2d: float = 0.3,
@@ -57,72 +39,30 @@ def rasterize(
     pairs.
     """
     op = "rasterize"
+    scene = means, quats, scales, opacities, colors
+    options = {"backgrounds": backgrounds, "sh_degree": sh_degree, "eps2d": eps2d, "absgrad": absgrad}
+    views.check(op, checks.cpu_or_cuda(means))
     if isinstance(means, Tensor) and means.is_cuda:
-        from chorus_kernels import cuda
-
-        return cuda.rasterize(
-            means,
-            quats,
-            scales,
-            opacities,
-            colors,
-            viewmats=viewmats,
-            Ks=Ks,
-            width=width,
-            height=height,
-            near_plane=near_plane,
-            far_plane=far_plane,
-            backgrounds=backgrounds,
-            sh_degree=sh_degree,
-            eps2d=eps2d,
-            absgrad=absgrad,
-        )
+        return cuda.rasterize(*scene, views, **options)
     n = checks.scene(op, means, quats, scales, opacities)
-    v = checks.views(op, viewmats, Ks)
-    checks.image(op, width, height)
-    checks.positive(op, near_plane=near_plane, far_plane=far_plane, eps2d=eps2d)
+    checks.positive(op, eps2d=eps2d)
     channels = _check_colors(op, colors, n, sh_degree)
     if backgrounds is not None:
-        checks.tensor(op, "backgrounds", backgrounds, (v, channels))
+        checks.tensor(op, "backgrounds", backgrounds, (len(views), channels))
     if absgrad is not None:
         checks.tensor(op, "absgrad", absgrad, (n, 2))
     if dispatch.use_reference():
-        from chorus_kernels import reference
-
-        return reference.rasterize(
-            means,
-            quats,
-            scales,
-            opacities,
-            colors,
-            viewmats=viewmats,
-            Ks=Ks,
-            width=width,
-            height=height,
-            near_plane=near_plane,
-            far_plane=far_plane,
-            backgrounds=backgrounds,
-            sh_degree=sh_degree,
-            eps2d=eps2d,
-            absgrad=absgrad,
-        )
-    degree = -1 if sh_degree is None else sh_degree
-    options = dispatch.native().Options(width, height, degree, dispatch.threads(), near_plane, far_plane, eps2d)
-    return Rasterized(
-        *_Rasterize.apply(
-            means,
-            quats,
-            scales,
-            opacities,
-            colors,
-            backgrounds,
-            viewmats,
-            Ks,
-            (v, height, width, channels),
-            options,
-            absgrad,
-        )
+        return reference.rasterize(*scene, views, **options)
+    native = dispatch.native().Options(
+        views.width,
+        views.height,
+        -1 if sh_degree is None else sh_degree,
+        dispatch.threads(),
+        views.near_plane,
+        views.far_plane,
+        eps2d,
     )
+    return Rasterized(*_Rasterize.apply(*scene, backgrounds, views, channels, native, absgrad))
 
 
 def _check_colors(op: str, colors: Tensor, n: int, sh_degree: int | None) -> int:
@@ -143,9 +83,10 @@ def _check_colors(op: str, colors: Tensor, n: int, sh_degree: int | None) -> int
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, backgrounds, viewmats, Ks, shape, options, absgrad):
+    def forward(ctx, means, quats, scales, opacities, colors, backgrounds, views, channels, options, absgrad):
         scene = tuple(x.detach() for x in (means, quats, scales, opacities, colors))
-        cameras = viewmats.detach(), Ks.detach()
+        cameras = views.viewmats.detach(), views.Ks.detach()
+        shape = len(views), views.height, views.width, channels
         behind = None if backgrounds is None else backgrounds.detach()
         out_colors, radii = torch.empty(shape), torch.empty(shape[0], means.shape[0], dtype=torch.int32)
         out_depths, out_alphas = torch.empty(shape[:3]), torch.empty(shape[:3])
@@ -173,4 +114,4 @@ class _Rasterize(torch.autograd.Function):
         g_behind = None
         if ctx.needs_input_grad[5] and outer[0] is not None:
             g_behind = torch.einsum("vhwc,vhw->vc", outer[0], 1 - alphas)
-        return *grads, g_behind, None, None, None, None, None
+        return *grads, g_behind, None, None, None, None

@@ -1,13 +1,11 @@
 """The torch twin of every op: short, slow, differentiable, any float dtype. What the native code is tested against."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from chorus_kernels.raster import Rasterized
+from chorus_kernels.results import Rasterized
+from chorus_kernels.views import Views
 
 ALPHA_MIN, ALPHA_MAX, T_MIN = 1 / 255, 0.999, 1e-4
 
@@ -59,9 +57,10 @@ def spherical_harmonics(degree: int, directions: Tensor, coefficients: Tensor) -
 
 
 def project(
-    means: Tensor, quats: Tensor, scales: Tensor, *, viewmat: Tensor, K: Tensor, width: int, height: int, eps2d: float
-):
-    """EWA projection: image means [N, 2], covariances [N, 2, 2] with blur, depths [N]."""
+    means: Tensor, quats: Tensor, scales: Tensor, view: Views, *, eps2d: float = 0.3
+) -> tuple[Tensor, Tensor, Tensor]:
+    """EWA projection to one view: image means [N, 2], covariances [N, 2, 2] with blur, depths [N]."""
+    viewmat, K, width, height = view.viewmats[0], view.Ks[0], view.width, view.height
     cam = means @ viewmat[:3, :3].T + viewmat[:3, 3]
     z = cam[:, 2]
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
@@ -84,13 +83,8 @@ def blend_weights(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
+    view: Views,
     *,
-    viewmat: Tensor,
-    K: Tensor,
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
     eps2d: float = 0.3,
     pixels: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,15 +92,13 @@ def blend_weights(
 
     `pixels` [P] chooses pixels by row-major index; default all of them.
     """
-    mean2d, covariance, depth = project(
-        means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d
-    )
-    ahead = (depth >= near_plane) & (depth <= far_plane)
+    mean2d, covariance, depth = project(means, quats, scales, view, eps2d=eps2d)
+    ahead = (depth >= view.near_plane) & (depth <= view.far_plane)
     order = torch.argsort(depth.detach(), stable=True)
     order = order[ahead[order]]
     inverse = torch.linalg.inv(covariance[order])
-    at = torch.arange(width * height) if pixels is None else pixels
-    centers = torch.stack([at % width, at // width], -1).to(means.dtype) + 0.5
+    at = torch.arange(view.width * view.height) if pixels is None else pixels
+    centers = torch.stack([at % view.width, at // view.width], -1).to(means.dtype) + 0.5
     d = centers[:, None] - mean2d[order]  # [P, N, 2]
     power = 0.5 * torch.einsum("pni,nij,pnj->pn", d, inverse, d)
     alpha = (opacities[order] * torch.exp(-power)).clamp(max=ALPHA_MAX)
@@ -130,64 +122,40 @@ def rasterize(
     scales: Tensor,
     opacities: Tensor,
     colors: Tensor,
+    views: Views,
     *,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
     backgrounds: Tensor | None = None,
     sh_degree: int | None = None,
     eps2d: float = 0.3,
     absgrad: Tensor | None = None,
-) -> "Rasterized":
+) -> Rasterized:
     """Twin of `chorus_kernels.rasterize`, over all pixels and splats at once; does not fill `absgrad`."""
-    from chorus_kernels.raster import Rasterized
-
     if absgrad is not None:
         raise NotImplementedError("rasterize: absgrad needs the native build; unset CHORUS_KERNELS=reference")
     rgb, depths, alphas, radii = [], [], [], []
-    for v, (viewmat, K) in enumerate(zip(viewmats, Ks, strict=True)):
-        w, order, z = blend_weights(
-            means,
-            quats,
-            scales,
-            opacities,
-            viewmat=viewmat,
-            K=K,
-            width=width,
-            height=height,
-            near_plane=near_plane,
-            far_plane=far_plane,
-            eps2d=eps2d,
-        )
+    for v, view in enumerate(views):
+        w, order, z = blend_weights(means, quats, scales, opacities, view, eps2d=eps2d)
         alpha = w.sum(1)
-        image = w @ _view_colors(means, colors, viewmat, sh_degree)[order]
+        image = w @ _view_colors(means, colors, view.viewmats[0], sh_degree)[order]
         if backgrounds is not None:
             image = image + (1 - alpha)[:, None] * backgrounds[v]
-        rgb.append(image.unflatten(0, (height, width)))
-        depths.append((w @ z).view(height, width))
-        alphas.append(alpha.view(height, width))
-        radii.append(_radii(means, quats, scales, opacities, viewmat, K, width, height, near_plane, far_plane, eps2d))
+        rgb.append(image.unflatten(0, (view.height, view.width)))
+        depths.append((w @ z).view(view.height, view.width))
+        alphas.append(alpha.view(view.height, view.width))
+        radii.append(_radii(means, quats, scales, opacities, view, eps2d))
     return Rasterized(torch.stack(rgb), torch.stack(depths), torch.stack(alphas), torch.stack(radii))
 
 
-def _radii(means, quats, scales, opacities, viewmat, K, width, height, near_plane, far_plane, eps2d) -> Tensor:
-    with torch.no_grad():
-        mean2d, covariance, z = project(
-            means, quats, scales, viewmat=viewmat, K=K, width=width, height=height, eps2d=eps2d
-        )
-        reach = torch.sqrt(2 * torch.log(opacities.clamp(min=ALPHA_MIN) * 255))
-        half = torch.ceil(reach[:, None] * torch.diagonal(covariance, dim1=1, dim2=2).sqrt())
-        size = torch.tensor([width, height], dtype=means.dtype)
-        seen = (
-            ((mean2d + half > 0) & (mean2d - half < size)).all(1)
-            & (z >= near_plane)
-            & (z <= far_plane)
-            & (opacities >= ALPHA_MIN)
-        )
-        return torch.where(seen, half.amax(1), torch.zeros_like(z)).to(torch.int32)
+@torch.no_grad()
+def _radii(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, view: Views, eps2d: float
+) -> Tensor:  # [N] int32
+    mean2d, covariance, z = project(means, quats, scales, view, eps2d=eps2d)
+    reach = torch.sqrt(2 * torch.log(opacities.clamp(min=ALPHA_MIN) * 255))
+    half = torch.ceil(reach[:, None] * torch.diagonal(covariance, dim1=1, dim2=2).sqrt())
+    inside = ((mean2d + half > 0) & (mean2d - half < mean2d.new_tensor([view.width, view.height]))).all(1)
+    seen = inside & (z >= view.near_plane) & (z <= view.far_plane) & (opacities >= ALPHA_MIN)
+    return torch.where(seen, half.amax(1), torch.zeros_like(z)).to(torch.int32)
 
 
 def upsampling(
@@ -207,23 +175,18 @@ def patch_weights(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
+    views: Views,
     *,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
     patch_rows: int,
     patch_cols: int,
     footprint: str,
-    near_plane: float = 0.01,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Twin of `chorus_kernels.patch_weights`: indptr, indices, values, total, coverage."""
-    up = upsampling(patch_rows, patch_cols, height=height, width=width, footprint=footprint, dtype=means.dtype)
+    size = {"height": views.height, "width": views.width}
+    up = upsampling(patch_rows, patch_cols, **size, footprint=footprint, dtype=means.dtype)
     blocks = []
-    for viewmat, K in zip(viewmats, Ks, strict=True):
-        w, order, _ = blend_weights(
-            means, quats, scales, opacities, viewmat=viewmat, K=K, width=width, height=height, near_plane=near_plane
-        )
+    for view in views:
+        w, order, _ = blend_weights(means, quats, scales, opacities, view)
         blocks.append(torch.zeros(means.shape[0], up.shape[1], dtype=means.dtype).index_copy(0, order, w.T @ up))
     dense = torch.cat(blocks, 1) if blocks else torch.zeros(means.shape[0], 0, dtype=means.dtype)
     row, column = dense.nonzero(as_tuple=True)
@@ -236,14 +199,6 @@ def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tens
     rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1), indptr.diff())
     out = torch.zeros(indptr.shape[0] - 1, dense.shape[1], dtype=values.dtype)
     return out.index_add(0, rows, values[:, None] * dense.to(values.dtype)[indices.long()])
-
-
-def transpose(indptr: Tensor, indices: Tensor, values: Tensor, columns: int) -> tuple[Tensor, Tensor, Tensor]:
-    """CSR of the transpose."""
-    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1, device=indptr.device), indptr.diff())
-    order = torch.argsort(indices, stable=True)
-    counts = torch.bincount(indices.long(), minlength=columns)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), rows[order].to(torch.int32), values[order]
 
 
 def neighbors(grid: Tensor, batch: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from chorus_kernels import checks, dispatch
+from chorus_kernels import checks, conv_cuda, dispatch, reference
 
 REDUCTIONS = ("max", "mean", "sum")
 
@@ -17,8 +17,6 @@ def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     """
     op = "segment_reduce"
     if isinstance(x, Tensor) and x.is_cuda:
-        from chorus_kernels import conv_cuda
-
         return conv_cuda.segment_reduce(x, indptr, reduce)
     checks.tensor(op, "x", x, ("N", "C"))
     checks.tensor(op, "indptr", indptr, ("M + 1",), dtypes=(torch.int64,))
@@ -33,8 +31,6 @@ def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
             what = "have no empty segments for 'max'" if least == 0 else "not decrease"
             raise ValueError(f"{op}: indptr must {what}, smallest segment has {least} rows")
     if dispatch.use_reference():
-        from chorus_kernels import reference
-
         return reference.segment_reduce(x, indptr, reduce)
     return (_Max if reduce == "max" else _Sum).apply(x, indptr, reduce == "mean")
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from chorus_kernels import checks, dispatch
+from chorus_kernels import checks, dispatch, reference
 
 
 @functools.cache
@@ -35,8 +35,6 @@ def ssim(a: Tensor, b: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tenso
         raise ValueError("ssim: b is the target and gets no gradient; pass b.detach()")
     kernel = gaussian_window(window, sigma)
     if dispatch.use_reference() or a.is_cuda:
-        from chorus_kernels import reference
-
         return reference.ssim(a, b, kernel.to(device))
     return _Ssim.apply(a, b, kernel)
 

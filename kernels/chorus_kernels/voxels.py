@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from chorus_kernels import checks, dispatch
+from chorus_kernels import checks, cuda, dispatch, reference
 
 WHOLE = (torch.int32, torch.int64)
 ORDERS = ("z", "z-trans", "hilbert", "hilbert-trans")
@@ -17,13 +17,9 @@ def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
     unique voxels first. On CUDA tensors spconv does the work, or torch where it is not installed.
     """
     if isinstance(grid, Tensor) and grid.is_cuda:
-        from chorus_kernels import cuda
-
         return cuda.neighbors(grid, batch)
     grid, batch = _voxels("neighbors", grid, batch)
     if dispatch.use_reference():
-        from chorus_kernels import reference
-
         return reference.neighbors(grid, batch)
     table = torch.empty(27, grid.shape[0], dtype=torch.int32)
     twice = dispatch.native().neighbors(grid, batch, table, dispatch.threads())
@@ -56,8 +52,6 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
         if low < 0 or high >= 2 ** (63 - 3 * depth):
             raise ValueError(f"{op}: batch must lie in [0, 2^{63 - 3 * depth}) at depth {depth}, got {low} to {high}")
     if dispatch.use_reference() or grid.is_cuda:
-        from chorus_kernels import reference
-
         return reference.curve_codes(grid, batch, order, depth)
     codes = torch.empty(grid.shape[0], dtype=torch.int64)
     dispatch.native().curve_codes(

@@ -1,5 +1,5 @@
-// Shared by the binding files. The Python side has checked shapes, dtypes and devices (chorus_kernels/checks.py); what is checked here
-// costs a pass over the numbers.
+// Shared by the binding files. The Python side has checked shapes, dtypes and devices (chorus_kernels/checks.py); what
+// is checked here costs a pass over the numbers.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -31,7 +31,8 @@ inline Numbers numbers(const char* name, const In<float>& a) { return {name, a.d
 inline void require_finite(const char* op, const std::vector<Numbers>& arrays, int threads) {
   const int wrong = ops().first_not_finite(arrays.data(), (int)arrays.size(), threads);
   if (wrong >= 0)
-    throw std::invalid_argument(std::string(op) + ": " + arrays[wrong].name + " has a NaN or an infinity; expected finite numbers only");
+    throw std::invalid_argument(std::string(op) + ": " + arrays[wrong].name +
+                                " has a NaN or an infinity; expected finite numbers only");
 }
 
 void bind_raster(nb::module_&);

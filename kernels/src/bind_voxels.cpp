@@ -12,20 +12,25 @@ int64_t neighbors(In<int32_t> grid, In<int64_t> batch, Out<int32_t> table, int t
   return find_neighbors(grid.data(), batch.data(), (int64_t)grid.shape(0), table.data(), threads);
 }
 
-void curve_codes(In<int32_t> grid, In<int64_t> batch, bool hilbert, bool swap_xy, int depth, Out<int64_t> codes, int threads) {
+void curve_codes(In<int32_t> grid, In<int64_t> batch, bool hilbert, bool swap_xy, int depth, Out<int64_t> codes,
+                 int threads) {
   nb::gil_scoped_release release;
-  ops().curve_codes(grid.data(), batch.data(), (int64_t)grid.shape(0), CurveOrder{hilbert, swap_xy, depth}, codes.data(), threads);
+  ops().curve_codes(grid.data(), batch.data(), (int64_t)grid.shape(0), CurveOrder{hilbert, swap_xy, depth},
+                    codes.data(), threads);
 }
 
-void conv_forward(In<float> feat, In<float> packed, In<int32_t> table, MaybeIn<float> bias, Out<float> out, int threads) {
+void conv_forward(In<float> feat, In<float> packed, In<int32_t> table, MaybeIn<float> bias, Out<float> out,
+                  int threads) {
   nb::gil_scoped_release release;
-  ops().conv_forward(feat.data(), (int64_t)feat.shape(0), (int)feat.shape(1), (int)out.shape(1), packed.data(), table.data(),
-                     pointer(bias), out.data(), threads);
+  ops().conv_forward(feat.data(), (int64_t)feat.shape(0), (int)feat.shape(1), (int)out.shape(1), packed.data(),
+                     table.data(), pointer(bias), out.data(), threads);
 }
 
-void conv_weight_gradient(In<float> feat, In<float> grad, int cout, In<int32_t> table, Out<float> packed_grad, int threads) {
+void conv_weight_gradient(In<float> feat, In<float> grad, int cout, In<int32_t> table, Out<float> packed_grad,
+                          int threads) {
   nb::gil_scoped_release release;
-  ops().conv_weight_gradient(feat.data(), grad.data(), (int64_t)feat.shape(0), (int)feat.shape(1), cout, table.data(), packed_grad.data(), threads);
+  ops().conv_weight_gradient(feat.data(), grad.data(), (int64_t)feat.shape(0), (int)feat.shape(1), cout, table.data(),
+                             packed_grad.data(), threads);
 }
 
 // Empty string, or what is wrong with the table.
@@ -58,7 +63,8 @@ void segment_spread(In<float> grad, In<int64_t> indptr, bool mean, Out<float> ou
 }
 
 SsimShape ssim_shape(const In<float>& a, const In<float>& kernel) {
-  return {(int64_t)a.shape(0), (int64_t)a.shape(1), (int64_t)a.shape(2), (int64_t)a.shape(3), (int)kernel.shape(0), kernel.data()};
+  return {(int64_t)a.shape(0), (int64_t)a.shape(1), (int64_t)a.shape(2), (int64_t)a.shape(3),
+          (int)kernel.shape(0), kernel.data()};
 }
 
 double ssim_forward(In<float> a, In<float> b, In<float> kernel, MaybeOut<float> partials, int threads) {
@@ -67,7 +73,8 @@ double ssim_forward(In<float> a, In<float> b, In<float> kernel, MaybeOut<float> 
   return ops().ssim_forward(a.data(), b.data(), ssim_shape(a, kernel), pointer(partials), row_sums.data(), threads);
 }
 
-void ssim_backward(In<float> a, In<float> b, In<float> kernel, In<float> partials, float scale, Out<float> grad, int threads) {
+void ssim_backward(In<float> a, In<float> b, In<float> kernel, In<float> partials, float scale, Out<float> grad,
+                   int threads) {
   nb::gil_scoped_release release;
   ops().ssim_backward(a.data(), b.data(), ssim_shape(a, kernel), partials.data(), scale, grad.data(), threads);
 }

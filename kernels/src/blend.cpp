@@ -14,7 +14,8 @@ struct BlockState {
   bool alive;
 };
 
-// Blends the block's splats of a chunk onto it; stops when every pixel is done. Not inlined: its loop alone fills the registers.
+// Blends the block's splats of a chunk onto it; stops when every pixel is done.
+// Not inlined: its loop alone fills the registers.
 __attribute__((noinline)) void blend_block(const Chunk& chunk, int block, const BlockPixels& px, BlockState& state) {
   vf T[NV], final[NV], r[NV], g[NV], b[NV], z[NV];
   vi seen[NV];
@@ -23,11 +24,8 @@ __attribute__((noinline)) void blend_block(const Chunk& chunk, int block, const 
     r[s] = state.r.v[s]; g[s] = state.g.v[s]; b[s] = state.b.v[s]; z[s] = state.z.v[s];
     seen[s] = load_int(state.seen + s * L);
   }
-  state.alive = each_abreast(chunk.count[block], [&](auto abreast, int i) {
+  const auto blend_abreast = [&](auto abreast, const Splat* const* q, const Alpha (*a)[NV]) {
     constexpr int K = decltype(abreast)::value;
-    const Splat* q[K];
-    Alpha a[K][NV];
-    alphas_of<K>(chunk.splats, chunk.list[block] + i, px, q, a);
     uint32_t living = 0;
     for (int s = 0; s < NV; ++s) {
       vm on;
@@ -42,7 +40,8 @@ __attribute__((noinline)) void blend_block(const Chunk& chunk, int block, const 
       living |= bits(on);
     }
     return living != 0;
-  });
+  };
+  state.alive = each_alpha(chunk.splats, chunk.list[block], chunk.count[block], px, blend_abreast);
   for (int s = 0; s < NV; ++s) {
     state.T.v[s] = T[s]; state.final.v[s] = final[s];
     state.r.v[s] = r[s]; state.g.v[s] = g[s]; state.b.v[s] = b[s]; state.z.v[s] = z[s];
@@ -64,7 +63,8 @@ void write_block(const Frame& f, const BlendOutput& out, int tile, int block, co
     for (int x = 0; x < 4 && x0 + x < f.camera.width; ++x) {
       const int64_t pixel = (int64_t)(y0 + y) * f.camera.width + x0 + x;
       const float T = v[4][4 * y + x];
-      for (int c = 0; c < 3; ++c) out.colors[3 * pixel + c] = v[c][4 * y + x] + (out.background ? T * out.background[c] : 0.0f);
+      for (int c = 0; c < 3; ++c)
+        out.colors[3 * pixel + c] = v[c][4 * y + x] + (out.background ? T * out.background[c] : 0.0f);
       out.depths[pixel] = v[3][4 * y + x];
       out.alphas[pixel] = 1.0f - T;
     }

@@ -1,7 +1,9 @@
-// Gradients of the blend. With w_i = T_i a_i and q_i the loss gradient of a pixel contracted with the splat's color, depth and alpha,
+// Gradients of the blend. With w_i = T_i a_i, and q_i the loss gradient of a pixel contracted with the splat's color,
+// depth and alpha:
 //   dL/da_i = T_i (q_i - R_i),   R_(i-1) = a_i q_i + (1 - a_i) R_i,   R_last = background . g
-// R_i is what the pixel would show behind splat i through clear air, and needs no division by (1 - a_i). T_i = T_(i+1) / (1 - a_i) is divided,
-// and put right by what dimming it again leaves over: where thousands of faint splats lie on a pixel, their roundings would add up.
+// R_i is what the pixel would show behind splat i through clear air, and needs no division by (1 - a_i).
+// T_i = T_(i+1) / (1 - a_i) is divided, and put right by what dimming it again leaves over: where thousands of faint
+// splats lie on a pixel, their roundings would add up.
 #include "blend_backward.h"
 
 #include "ops.h"
@@ -42,7 +44,8 @@ struct BlockState { BlockPixels px; Px T, R; int32_t seen[16]; };
 
 // Walks back over the block's list from `next` until the group is full; returns where it stopped, -1 at the front.
 // Not inlined: its loop alone fills the registers.
-__attribute__((noinline)) int fill_group(const TileWork& work, int block, int next, const BlockGradient& g, BlockState& state, SplatGroup& group) {
+__attribute__((noinline)) int fill_group(const TileWork& work, int block, int next, const BlockGradient& g,
+                                         BlockState& state, SplatGroup& group) {
   vf T[NV], R[NV], c[5][NV];
   vi seen[NV];
   for (int s = 0; s < NV; ++s) {
@@ -84,7 +87,8 @@ __attribute__((noinline)) int fill_group(const TileWork& work, int block, int ne
 }
 
 template <bool ABS>
-void reverse_block(const Frame& f, const TileWork& work, int tile, int block, const BlockGradient& g, float* tile_sums) {
+void reverse_block(const Frame& f, const TileWork& work, int tile, int block, const BlockGradient& g,
+                   float* tile_sums) {
   BlockState state;
   const int64_t first = (16 * (int64_t)tile + block) * 16;
   state.px = block_pixels(f, tile, block);

@@ -18,8 +18,8 @@ constexpr Packed packed_indices() {
 static constexpr Packed PACKED = packed_indices();
 #endif
 
-// For every block the indices i < n, ascending, whose mask reached[i] has the block's bit. A list may be written up to 16 places past
-// its end.
+// For every block the indices i < n, ascending, whose mask reached[i] has the block's bit. A list may be written up to
+// 16 places past its end.
 template <class Index>
 static inline void list_blocks(const uint16_t* reached, int n, int* count, Index* const* list) {
 #if defined(__AVX512F__)

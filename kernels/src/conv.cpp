@@ -1,5 +1,5 @@
-// Submanifold 3x3x3 convolution: for every offset, the rows that have that neighbor times the offset's matrix. Only pairs that
-// exist are multiplied; a band of output rows stays in cache while the 27 offsets pass over it.
+// Submanifold 3x3x3 convolution: for every offset, the rows that have that neighbor times the offset's matrix. Only
+// pairs that exist are multiplied; a band of output rows stays in cache while the 27 offsets pass over it.
 #include "ops.h"
 #include "vec.h"
 
@@ -46,8 +46,9 @@ void multiply(const float* const* x, int cin, const float* w, int64_t stride, fl
 }
 
 template <int V>
-void multiply_pairs(const float* feat, int cin, const float* w, int64_t stride, const Pairs& p, float* band, float* spare) {
-  constexpr int R = ACCUMULATORS / V < 8 ? ACCUMULATORS / V : 8;  // more row pointers than that do not fit the registers
+void multiply_pairs(const float* feat, int cin, const float* w, int64_t stride, const Pairs& p, float* band,
+                    float* spare) {
+  constexpr int R = ACCUMULATORS / V < 8 ? ACCUMULATORS / V : 8;  // more row pointers would not fit the registers
   for (int i = 0; i < p.count; i += R) {
     const float* x[R];
     float* acc[R];
@@ -61,9 +62,11 @@ void multiply_pairs(const float* feat, int cin, const float* w, int64_t stride, 
 }
 
 // columns of the padded output, V vectors at a time
-void multiply_offset(const float* feat, int cin, const float* w, int64_t stride, const Pairs& p, float* band, float* spare) {
+void multiply_offset(const float* feat, int cin, const float* w, int64_t stride, const Pairs& p, float* band,
+                     float* spare) {
   int64_t c = 0;
-  for (; c + WIDEST * L <= stride; c += WIDEST * L) multiply_pairs<WIDEST>(feat, cin, w + c, stride, p, band + c, spare);
+  for (; c + WIDEST * L <= stride; c += WIDEST * L)
+    multiply_pairs<WIDEST>(feat, cin, w + c, stride, p, band + c, spare);
 #if defined(__AVX512F__)
   if (c + 3 * L <= stride) { multiply_pairs<3>(feat, cin, w + c, stride, p, band + c, spare); c += 3 * L; }
   if (c + 2 * L <= stride) { multiply_pairs<2>(feat, cin, w + c, stride, p, band + c, spare); c += 2 * L; }
@@ -74,7 +77,8 @@ void multiply_offset(const float* feat, int cin, const float* w, int64_t stride,
 // The rows of the pairs, for the passes that meet them several times.
 struct PairRows { int count; const float* x[BAND]; const float* g[BAND]; };
 
-void find_rows(const Pairs& p, const float* feat, int cin, const float* grad, int64_t stride, int64_t first, PairRows& rows) {
+void find_rows(const Pairs& p, const float* feat, int cin, const float* grad, int64_t stride, int64_t first,
+               PairRows& rows) {
   rows.count = p.count;
   for (int i = 0; i < p.count; ++i) {
     rows.x[i] = feat + (int64_t)p.in[i] * cin;
@@ -122,8 +126,8 @@ void outer_offset(const PairRows& p, int cin, int64_t stride, float* out) {
 int64_t padded_channels(int64_t channels) { return (channels + L - 1) / L * L; }
 
 // packed [27][cin][padded cout]; out [n][cout].
-void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table, const float* bias, float* out,
-                  int threads) {
+void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table,
+                  const float* bias, float* out, int threads) {
   const int64_t stride = padded_channels(cout), bands = (n + BAND - 1) / BAND;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t b = 0; b < bands; ++b) {
@@ -142,10 +146,10 @@ void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* 
   }
 }
 
-// packed_grad [27][cin][padded cout], zero on entry; grad [n][padded cout]. Threads share out the offsets; a band's rows stay in cache
-// while its offsets pass by.
-void conv_weight_gradient(const float* feat, const float* grad, int64_t n, int cin, int cout, const int32_t* table, float* packed_grad,
-                          int threads) {
+// packed_grad [27][cin][padded cout], zero on entry; grad [n][padded cout]. Threads share out the offsets; a band's
+// rows stay in cache while its offsets pass by.
+void conv_weight_gradient(const float* feat, const float* grad, int64_t n, int cin, int cout, const int32_t* table,
+                          float* packed_grad, int threads) {
   const int64_t stride = padded_channels(cout);
   const int slices = threads < 1 ? 1 : threads < 27 ? threads : 27;
 #pragma omp parallel for schedule(static, 1) num_threads(slices) if (slices > 1)

@@ -27,7 +27,7 @@ constexpr int SIDE_BY_SIDE = 2;  // 16 registers
 #endif
 constexpr int GROUP = SIDE_BY_SIDE * L;
 
-// Skilling's step: where `axis` has the bit, invert the lower bits of the first axis; else exchange them with this axis.
+// Skilling's step: where `axis` has the bit, invert the lower bits of the first axis; else exchange them with its.
 #if defined(__AVX512F__)
 inline void invert_first(vi& first, vi bit, vi lower) {
   const __mmask16 set = _mm512_test_epi32_mask((__m512i)first, (__m512i)bit);
@@ -48,8 +48,8 @@ inline void invert_or_exchange(vi& first, vi& axis, vi bit, vi lower) {
 }
 #endif
 
-// Coordinates -> the curve's index in transposed, Gray-coded form, for a group of points. Every step waits for the one before it, so
-// several vectors go side by side.
+// Coordinates -> the curve's index in transposed, Gray-coded form, for a group of points. Every step waits for the one
+// before it, so several vectors go side by side.
 void hilbert_axes(vi (*x)[SIDE_BY_SIDE], int depth) {
   for (int b = depth - 1; b > 0; --b) {
     const vi bit = (1 << b) - vi{}, lower = bit - 1;
@@ -64,7 +64,8 @@ inline uint64_t from_gray(uint64_t g) {
   return g;
 }
 
-void group_codes(const int32_t* grid, const int64_t* batch, int64_t first, int count, const CurveOrder& order, int64_t* codes) {
+void group_codes(const int32_t* grid, const int64_t* batch, int64_t first, int count, const CurveOrder& order,
+                 int64_t* codes) {
   alignas(64) int32_t axes[3][GROUP] = {};
   for (int i = 0; i < count; ++i)
     for (int j = 0; j < 3; ++j) axes[j][i] = grid[3 * (first + i) + (order.swap_xy && j < 2 ? 1 - j : j)];
@@ -79,12 +80,14 @@ void group_codes(const int32_t* grid, const int64_t* batch, int64_t first, int c
     code[i] = spread((uint32_t)axes[0][i]) << 2 | spread((uint32_t)axes[1][i]) << 1 | spread((uint32_t)axes[2][i]);
   if (order.hilbert)
     for (int i = 0; i < GROUP; ++i) code[i] = from_gray(code[i]);
-  for (int i = 0; i < count; ++i) codes[first + i] = (int64_t)(code[i] | (uint64_t)batch[first + i] << (3 * order.depth));
+  for (int i = 0; i < count; ++i)
+    codes[first + i] = (int64_t)(code[i] | (uint64_t)batch[first + i] << (3 * order.depth));
 }
 
 }  // namespace
 
-void curve_codes(const int32_t* grid, const int64_t* batch, int64_t n, const CurveOrder& order, int64_t* codes, int threads) {
+void curve_codes(const int32_t* grid, const int64_t* batch, int64_t n, const CurveOrder& order, int64_t* codes,
+                 int threads) {
   const int64_t groups = (n + GROUP - 1) / GROUP;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t k = 0; k < groups; ++k) {

@@ -1,6 +1,6 @@
-// A stable radix sort whose passes are shared by the threads. Every thread counts its own part of the input and then knows where each of
-// its items goes: behind all smaller digits, and behind the same digit in the parts of the threads before it. A stable sort has one
-// result, so the number of threads does not show.
+// A stable radix sort whose passes are shared by the threads. Every thread counts its own part of the input and then
+// knows where each of its items goes: behind all smaller digits, and behind the same digit in the parts of the threads
+// before it. A stable sort has one result, so the number of threads does not show.
 #include "depth_order.h"
 
 #include <omp.h>
@@ -32,8 +32,9 @@ Part keys_of(const Frame& f, Keyed* keys, Team t) {
   return {begin, end - begin};
 }
 
-// Sorts by one digit, from all threads' parts into `to`; false, and nothing is moved, when all n items have the same digit. The first pass
-// always moves: it is what brings the parts together. counts: [team size][SIZE]. Every thread of the team comes here; n is set to the number of items.
+// Sorts by one digit, from all threads' parts into `to`; false, and nothing is moved, when all n items have the same
+// digit. The first pass always moves: it is what brings the parts together. counts: [team size][SIZE]. Every thread of
+// the team comes here; n is set to the number of items.
 bool sort_pass(Part part, Keyed* to, int pass, uint32_t* counts, Team t, int64_t& n) {
   const int shift = BITS * pass;
   uint32_t *mine = counts + (int64_t)t.rank * SIZE, place[SIZE];

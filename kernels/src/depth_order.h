@@ -9,7 +9,8 @@ namespace chorus {
 
 struct DepthOrder { const Keyed* splats; int64_t n; };
 
-// The frame's splats by key, ties by row. keys: at every place of a splat its key and the place; sorted in there and in two blocks.
+// The frame's splats by key, ties by row.
+// keys: at every place of a splat its key and the place; sorted in there and in two blocks.
 DepthOrder depth_order(const Frame& f, Keyed* keys, Block* blocks, int threads);
 
 }  // namespace chorus

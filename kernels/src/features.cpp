@@ -1,4 +1,5 @@
-// Blending of any number of channels: per block of 16 pixels the weights are traced once, and the channels are a small matrix product.
+// Blending of any number of channels: per block of 16 pixels the weights are traced once, and the channels are a small
+// matrix product.
 #include "blend_backward.h"
 #include "ops.h"
 #include "tile_extent.h"
@@ -20,7 +21,8 @@ void store_part(float* p, int n, vf x) { float v[L]; store(v, x); memcpy(p, v, (
 // The left factor of a product, element (row r, inner index k) at data[r * row + k * inner].
 struct Left { const float* data; int64_t row, inner; };
 
-// out[r][c] (+)= sum_k left(r, k) * right[k][c] for r < R, V vectors of channels from `c`; n > 0: only n channels (V = 1).
+// out[r][c] (+)= sum_k left(r, k) * right[k][c] for r < R, V vectors of channels from `c`.
+// n > 0: only n channels (V = 1).
 template <int R, int V, bool ADD>
 void product(const Left& left, const float* const* right, int64_t count, int64_t c, float* const* out, int n) {
   vf acc[R][V] = {};
@@ -45,9 +47,11 @@ void product(const Left& left, const float* const* right, int64_t count, int64_t
 
 // The same over channels [c0, c1).
 template <int R, bool ADD>
-void product_channels(const Left& left, const float* const* right, int64_t count, int64_t c0, int64_t c1, float* const* out) {
+void product_channels(const Left& left, const float* const* right, int64_t count, int64_t c0, int64_t c1,
+                      float* const* out) {
   int64_t c = c0;
-  for (; c + WIDE * L <= c1 && c + (WIDE + 1) * L != c1; c += WIDE * L) product<R, WIDE, ADD>(left, right, count, c, out, 0);
+  for (; c + WIDE * L <= c1 && c + (WIDE + 1) * L != c1; c += WIDE * L)
+    product<R, WIDE, ADD>(left, right, count, c, out, 0);
   for (; c + 2 * L <= c1; c += 2 * L) product<R, 2, ADD>(left, right, count, c, out, 0);
   for (; c + L <= c1; c += L) product<R, 1, ADD>(left, right, count, c, out, 0);
   if (c < c1) product<R, 1, ADD>(left, right, count, c, out, (int)(c1 - c));
@@ -99,7 +103,8 @@ void forward_block(const Frame& f, const Scene& s, const BlendOutput& out, int t
     out.depths[p] = depths[k];
     out.alphas[p] = 1.0f - last[k];
   }
-  for (int k = 0; k < 16; k += ROWS) product_channels<ROWS, false>({weights + k, 1, 16}, w.rows, w.count, 0, s.channels, to + k);
+  for (int k = 0; k < 16; k += ROWS)
+    product_channels<ROWS, false>({weights + k, 1, 16}, w.rows, w.count, 0, s.channels, to + k);
   if (!out.background) return;
   for (int k = 0; k < 16; ++k)
     if (to[k])
@@ -136,11 +141,12 @@ void contract(const float* const* rows, int C, const float* columns, float* valu
 }
 
 template <bool ABS>
-void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, const GradientBlock& g, int tile,
-                    int block, const BlockWork& w, float* tile_sums, int spare) {
+void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad,
+                    const GradientBlock& g, int tile, int block, const BlockWork& w, float* tile_sums, int spare) {
   float* value = (float*)thread_scratch(6, ((size_t)w.count + 8) * 64);
   int i = 0;
-  for (; i + 8 / NV <= w.count; i += 8 / NV) contract<8 / NV>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
+  for (; i + 8 / NV <= w.count; i += 8 / NV)
+    contract<8 / NV>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
   for (; i < w.count; ++i) contract<1>(w.rows + i, s.channels, g.columns, value + 16 * (int64_t)i);
   float depth_only[4][16] = {}, ga[16] = {}, behind[16] = {}, *gz = depth_only[S_Z - S_R];
   for (int k = 0; k < 16; ++k) {
@@ -159,8 +165,9 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
     const Splat& q = w.splat(i);
     group.row[group.n] = (uint32_t)w.trace.splat[i];
     for (int v = 0; v < NV; ++v) {
-      vf alpha = load(w.trace.alpha + 16 * (int64_t)i + v * L), weight = load(w.trace.before + 16 * (int64_t)i + v * L) * alpha;
-      vf total = load(value + 16 * (int64_t)i + v * L) + q.z * load(gz + v * L) + load(ga + v * L);
+      const int64_t at = 16 * (int64_t)i + v * L;
+      vf alpha = load(w.trace.alpha + at), weight = load(w.trace.before + at) * alpha;
+      vf total = load(value + at) + q.z * load(gz + v * L) + load(ga + v * L);
       store(group.v[group.n] + v * L, log_alpha_gradient(alpha, weight, total, R[v]));
       store(group.weight[group.n] + v * L, weight);
     }
@@ -169,10 +176,12 @@ void geometry_block(const Frame& f, const Scene& s, const BlendOutput& out, cons
   if (group.n) add_group<ABS, S_Z>(group, w.splats, block, depth_only, tile_sums, spare);
 }
 
-// color gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1). Leaves weights in trace.alpha.
+// color gradient of splat i += sum_pixel weight_i[pixel] * gradient[pixel], channels [c0, c1).
+// Leaves weights in trace.alpha.
 void color_block(const Scene& s, const float* const* pixels, BlockWork& w, float* grads, int64_t c0, int64_t c1) {
   float* weights = w.trace.alpha;
-  for (int64_t at = 0; at < 16 * (int64_t)w.count; at += L) store(weights + at, load(weights + at) * load(w.trace.before + at));
+  for (int64_t at = 0; at < 16 * (int64_t)w.count; at += L)
+    store(weights + at, load(weights + at) * load(w.trace.before + at));
   for (int i = 0; i < w.count; i += ROWS) {
     float* to[ROWS] = {};
     for (int r = 0; r < ROWS && i + r < w.count; ++r) to[r] = grads + (int64_t)w.splat(i + r).id * s.channels;
@@ -180,8 +189,8 @@ void color_block(const Scene& s, const float* const* pixels, BlockWork& w, float
   }
 }
 
-void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, const TileWork& work,
-                   float* color_grads, int64_t c0, int64_t c1, float* tile_sums, bool absolute) {
+void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile,
+                   const TileWork& work, float* color_grads, int64_t c0, int64_t c1, float* tile_sums, bool absolute) {
   BlockWork w;
   for (int b = 0; b < 16; ++b) {
     if (!work.count[b] || !trace_into(f, s, work, tile, b, w)) continue;
@@ -200,8 +209,8 @@ void backward_tile(const Frame& f, const Scene& s, const BlendOutput& out, const
   }
 }
 
-void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile, float* color_grads,
-                   float* sums, bool absolute, const int64_t* slots) {
+void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, int tile,
+                   float* color_grads, float* sums, bool absolute, const int64_t* slots) {
   const TileWork work = list_tile(f, tile, true);
   const size_t bytes = (size_t)(work.n + 1) * SUM_STRIDE * sizeof(float);  // and a spare row
   float* tile_sums = (float*)thread_scratch(3, bytes);
@@ -225,8 +234,8 @@ void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int 
 }
 
 // Threads share out tiles for the geometry and channels for the colors: no two of them ever add to the same number.
-void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad, float* color_grads,
-                             float* sums, bool absolute, const int64_t* slots, int threads) {
+void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad,
+                             float* color_grads, float* sums, bool absolute, const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
   if (sums) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)

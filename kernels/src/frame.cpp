@@ -1,4 +1,5 @@
-// Projects a scene into one view and sorts the splats: once by depth, then stably into tiles. Every step is shared by the threads.
+// Projects a scene into one view and sorts the splats: once by depth, then stably into tiles.
+// Every step is shared by the threads.
 #include "frame_store.h"
 
 #include <cstring>
@@ -13,8 +14,9 @@ namespace {
 
 int64_t area(const TileRect& r) { return (int64_t)(r.x1 - r.x0) * (r.y1 - r.y0); }
 
-// The splats in depth order are cut into a part for each thread. Every part counts its splats on a grid of a number for each tile, with a
-// column and a row to spare, and then knows where its entries of a tile go: behind those of the parts before it.
+// The splats in depth order are cut into a part for each thread. Every part counts its splats on a grid of a number for
+// each tile, with a column and a row to spare, and then knows where its entries of a tile go: behind those of the parts
+// before it.
 struct Parts {
   const DepthOrder& order;
   int count;

@@ -12,7 +12,8 @@ struct FrameStore {
   Block blocks[10];
   // Projects and sorts; fills radii[scene.n] (0: not visible). Throws std::invalid_argument past PAIR_LIMIT.
   void build(const Scene&, const Camera&, int32_t* radii, int threads);
-  // For every place, the first of its splat's slots: one for each tile of its rectangle, row by row. Valid until the next call.
+  // For every place, the first of its splat's slots: one for each tile of its rectangle, row by row.
+  // Valid until the next call.
   const int64_t* pair_slots();
 
  private:

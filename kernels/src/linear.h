@@ -69,7 +69,7 @@ static inline Projected project_lanes(const Camera& c, const vf* mean, const vf*
   vf xx = M[0] * M[0] + M[1] * M[1] + M[2] * M[2];
   vf yy = M[3] * M[3] + M[4] * M[4] + M[5] * M[5];
   o.xy = M[0] * M[3] + M[1] * M[4] + M[2] * M[5];
-  // det(M M^T + e I) = sum of the squared 2x2 minors of M (Cauchy-Binet) + e trace + e^2: no difference of large numbers.
+  // det(M M^T + e I) = sum of the squared 2x2 minors of M (Cauchy-Binet) + e trace + e^2: nothing large cancels.
   vf c0 = M[1] * M[5] - M[2] * M[4], c1 = M[2] * M[3] - M[0] * M[5], c2 = M[0] * M[4] - M[1] * M[3];
   o.det = c0 * c0 + c1 * c1 + c2 * c2 + c.eps2d * (xx + yy) + c.eps2d * c.eps2d;
   o.xx = xx + c.eps2d;

@@ -1,5 +1,6 @@
-// Neighbors by sorting and merging: with voxels sorted by a key that is linear in (batch, x, y, z), the neighbors in one direction
-// are found by walking two pointers along the same list. Half of the directions are walked; the other half are their mirrors.
+// Neighbors by sorting and merging: with voxels sorted by a key that is linear in (batch, x, y, z), the neighbors in
+// one direction are found by walking two pointers along the same list. Half of the directions are walked; the other
+// half are their mirrors.
 #include "neighbors.h"
 
 #include <algorithm>
@@ -72,7 +73,8 @@ int64_t find(const int32_t* grid, const int64_t* batch, int64_t n, const Layout&
   std::vector<Entry<Key>> e((size_t)n);
   const int sy = l.bits[0], sx = sy + l.bits[1], sb = sx + l.bits[2];
   for (int64_t i = 0; i < n; ++i) {
-    const Key z = (Key)(grid[3 * i + 2] - l.low[0]), y = (Key)(grid[3 * i + 1] - l.low[1]), x = (Key)(grid[3 * i] - l.low[2]);
+    const int32_t* at = grid + 3 * i;
+    const Key z = (Key)(at[2] - l.low[0]), y = (Key)(at[1] - l.low[1]), x = (Key)(at[0] - l.low[2]);
     e[i] = {(Key)(batch[i] - l.low[3]) << sb | x << sx | y << sy | z, (uint32_t)i};
   }
   sort_entries(e, l.total());

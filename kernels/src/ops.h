@@ -32,31 +32,39 @@ struct Segments { const int64_t* indptr; int64_t count; int64_t channels; };
 
 struct SsimShape { int64_t batch, height, width, channels; int window; const float* kernel; };
 
-#define CHORUS_OPS(X)                                                                                                        \
-  X(void, project, (const Scene&, const Frame&, Keyed* keys, int32_t* radii, int threads))                                   \
-  X(double, fma_chains, (int64_t rounds))                                                                                      \
-  X(int, first_not_finite, (const Numbers* arrays, int count, int threads))                                                  \
-  X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                            \
-  X(void, blend_backward, (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, \
-                           const int64_t* slots, int threads))                                                               \
-  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const Gradients&, int threads))                  \
-  X(void, blend_features, (const Frame&, const Scene&, const BlendOutput&, int threads))                                     \
-  X(void, blend_features_backward, (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, \
-                                    float* sums, bool absolute, const int64_t* slots, int threads))                          \
-  X(void, tile_patch_weights, (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))  \
-  X(void, spmm, (const SpmmInput&, float* out, int threads))                                                                 \
-  X(void, spmm_t, (const SpmmInput&, float* out, int threads))                                                               \
-  X(int64_t, padded_channels, (int64_t channels))                                                                            \
-  X(void, conv_forward, (const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table,         \
-                         const float* bias, float* out, int threads))                                                        \
-  X(void, conv_weight_gradient, (const float* feat, const float* grad, int64_t n, int cin, int cout, const int32_t* table,   \
-                                 float* packed_grad, int threads))                                                           \
-  X(void, curve_codes, (const int32_t* grid, const int64_t* batch, int64_t n, const CurveOrder&, int64_t* codes, int threads))  \
-  X(void, segment_max, (const float* x, const Segments&, float* out, int64_t* argmax, int threads))                          \
-  X(void, segment_sum, (const float* x, const Segments&, bool mean, float* out, int threads))                                \
-  X(void, segment_spread, (const float* grad, const Segments&, bool mean, float* out, int threads))                          \
-  X(double, ssim_forward, (const float* a, const float* b, const SsimShape&, float* partials, double* row_sums, int threads))  \
-  X(void, ssim_backward, (const float* a, const float* b, const SsimShape&, const float* partials, float scale, float* grad, int threads))
+#define CHORUS_OPS(X)                                                                                               \
+  X(void, project, (const Scene&, const Frame&, Keyed* keys, int32_t* radii, int threads))                          \
+  X(double, fma_chains, (int64_t rounds))                                                                           \
+  X(int, first_not_finite, (const Numbers* arrays, int count, int threads))                                         \
+  X(void, blend, (const Frame&, const BlendOutput&, int threads))                                                   \
+  X(void, blend_backward,                                                                                           \
+    (const Frame&, const BlendOutput&, const BlendGradient&, float* sums, bool absolute, const int64_t* slots,      \
+     int threads))                                                                                                  \
+  X(void, project_backward, (const Frame&, const Scene&, const float* sums, const Gradients&, int threads))         \
+  X(void, blend_features, (const Frame&, const Scene&, const BlendOutput&, int threads))                            \
+  X(void, blend_features_backward,                                                                                  \
+    (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, float* sums,         \
+     bool absolute, const int64_t* slots, int threads))                                                             \
+  X(void, tile_patch_weights,                                                                                       \
+    (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))                 \
+  X(void, spmm, (const SpmmInput&, float* out, int threads))                                                        \
+  X(void, spmm_t, (const SpmmInput&, float* out, int threads))                                                      \
+  X(int64_t, padded_channels, (int64_t channels))                                                                   \
+  X(void, conv_forward,                                                                                             \
+    (const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table, const float* bias, \
+     float* out, int threads))                                                                                      \
+  X(void, conv_weight_gradient,                                                                                     \
+    (const float* feat, const float* grad, int64_t n, int cin, int cout, const int32_t* table, float* packed_grad,  \
+     int threads))                                                                                                  \
+  X(void, curve_codes,                                                                                              \
+    (const int32_t* grid, const int64_t* batch, int64_t n, const CurveOrder&, int64_t* codes, int threads))         \
+  X(void, segment_max, (const float* x, const Segments&, float* out, int64_t* argmax, int threads))                 \
+  X(void, segment_sum, (const float* x, const Segments&, bool mean, float* out, int threads))                       \
+  X(void, segment_spread, (const float* grad, const Segments&, bool mean, float* out, int threads))                 \
+  X(double, ssim_forward,                                                                                           \
+    (const float* a, const float* b, const SsimShape&, float* partials, double* row_sums, int threads))             \
+  X(void, ssim_backward,                                                                                            \
+    (const float* a, const float* b, const SsimShape&, const float* partials, float scale, float* grad, int threads))
 
 struct Ops {
   const char* name;

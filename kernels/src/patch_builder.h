@@ -11,7 +11,8 @@ class PatchBuilder {
   PatchBuilder(int64_t rows, PatchGrid grid) : grid_(grid), rows_(rows) {}
   void add_view(const Scene&, const Camera&, int threads);
   int64_t nnz() const;
-  // indptr [rows + 1], indices and values [nnz]: columns ascending in each row; total [rows], coverage [views * patches].
+  // indptr [rows + 1], indices and values [nnz]: columns ascending in each row; total [rows],
+  // coverage [views * patches].
   void write(int64_t* indptr, int32_t* indices, float* values, float* total, float* coverage) const;
 
  private:

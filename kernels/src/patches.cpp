@@ -1,5 +1,6 @@
-// Per pair of splat and tile: the blending weight summed onto the feature patches that the tile's pixels interpolate from.
-// With B the upsampling of a patch map to the image (torch's bilinear, align_corners=False; or nearest), the values are W^T B.
+// Per pair of splat and tile: the blending weight summed onto the feature patches that the tile's pixels interpolate
+// from. With B the upsampling of a patch map to the image (torch's bilinear, align_corners=False; or nearest), the
+// values are W^T B.
 #include "ops.h"
 #include "patch_window.h"
 #include "reduce.h"
@@ -10,13 +11,14 @@ namespace CHORUS_ISA {
 
 namespace {
 
-// Interpolation weights of a block's 16 pixels for the patches it touches: at most side x side of them, rows then columns.
+// Interpolation weights of a block's 16 pixels for the patches it touches: at most side x side of them, row by row.
 struct BlockFootprint {
   int row0, col0, rows, cols;   // patches, absolute
   float* weights;               // [rows * cols][16]
 };
 
-void axis_weights(int first_pixel, int pixels, int size, int patches, bool bilinear, int& patch0, int& count, float (*w)[4]) {
+void axis_weights(int first_pixel, int pixels, int size, int patches, bool bilinear, int& patch0, int& count,
+                  float (*w)[4]) {
   patch0 = patch_span(first_pixel, size, patches, bilinear).first;
   const int last = first_pixel + 3 < size ? first_pixel + 3 : size - 1;
   count = patch_span(last, size, patches, bilinear).second - patch0 + 1;
@@ -31,8 +33,10 @@ void axis_weights(int first_pixel, int pixels, int size, int patches, bool bilin
 
 BlockFootprint footprint_of(const Frame& f, const PatchGrid& grid, int tile, int block) {
   const int x0 = tile % f.tiles_x * TILE + block % 4 * 4, y0 = tile / f.tiles_x * TILE + block / 4 * 4;
-  const int most_x = patch_span_most(4, f.camera.width, grid.cols), most_y = patch_span_most(4, f.camera.height, grid.rows);
-  float* memory = (float*)thread_scratch(3, (size_t)(4 * (most_x + most_y) + 16 * most_x * most_y + 64) * sizeof(float));
+  const int most_x = patch_span_most(4, f.camera.width, grid.cols);
+  const int most_y = patch_span_most(4, f.camera.height, grid.rows);
+  const size_t floats = (size_t)(4 * (most_x + most_y) + 16 * most_x * most_y + 64);
+  float* memory = (float*)thread_scratch(3, floats * sizeof(float));
   float (*wx)[4] = (float (*)[4])memory, (*wy)[4] = wx + most_x;
   BlockFootprint b;
   axis_weights(x0, 4, f.camera.width, grid.cols, grid.bilinear, b.col0, b.cols, wx);
@@ -46,7 +50,8 @@ BlockFootprint footprint_of(const Frame& f, const PatchGrid& grid, int tile, int
 
 // Adds the block's weights into values[splat * window + patch]; `at` maps the block's patches to the tile's window.
 template <int Q>
-void add_patches(const Trace& trace, int count, const float* footprint, const int* at, int patches, float* values, int window) {
+void add_patches(const Trace& trace, int count, const float* footprint, const int* at, int patches, float* values,
+                 int window) {
   for (int i = 0; i < count; ++i) {
     vf q[Q][NV];
     for (int v = 0; v < NV; ++v) {
@@ -60,8 +65,8 @@ void add_patches(const Trace& trace, int count, const float* footprint, const in
   }
 }
 
-void block_patches(const Frame& f, const PatchGrid& grid, const TileWork& work, const PatchWindow& window, int tile, int block,
-                   int stride, float* values) {
+void block_patches(const Frame& f, const PatchGrid& grid, const TileWork& work, const PatchWindow& window, int tile,
+                   int block, int stride, float* values) {
   if (!work.count[block]) return;
   const BlockPixels px = block_pixels(f, tile, block);
   if (!px.inside) return;
@@ -83,8 +88,10 @@ void block_patches(const Frame& f, const PatchGrid& grid, const TileWork& work, 
 
 }  // namespace
 
-// values[slot * stride + patch in the tile's window], all written; stride is the largest window; slots: of FrameStore::pair_slots.
-void tile_patch_weights(const Frame& f, const PatchGrid& grid, int stride, const int64_t* slots, float* values, int threads) {
+// values[slot * stride + patch in the tile's window], all written; stride is the largest window.
+// slots: of FrameStore::pair_slots.
+void tile_patch_weights(const Frame& f, const PatchGrid& grid, int stride, const int64_t* slots, float* values,
+                        int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
   for (int tile = 0; tile < tiles; ++tile) {

@@ -5,7 +5,8 @@
 namespace chorus {
 namespace CHORUS_ISA {
 
-// Operations done in so many rounds of independent chains; latency 4 at two a cycle needs 8 of them. The factors come from memory that the compiler may not look into; else it finds the chains' fixed point and drops the loop.
+// Operations done in so many rounds of independent chains; latency 4 at two a cycle needs 8 of them. The factors come
+// from memory that the compiler may not look into; else it finds the chains' fixed point and drops the loop.
 double fma_chains(int64_t rounds) {
   constexpr int CHAINS = L == 16 ? 16 : 12;  // the lesser builds have 16 registers in all
   volatile float factor = 0.999f, offset = 0.001f;

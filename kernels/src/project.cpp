@@ -19,7 +19,8 @@ vd wide(vf v) { return __builtin_convertvector(v, vd); }
 Means image_means(const Camera& c, const vf* mean) {
   vd world[3] = {wide(mean[0]), wide(mean[1]), wide(mean[2])}, cam[3];
   for (int i = 0; i < 3; ++i)
-    cam[i] = (double)c.R[3 * i] * world[0] + (double)c.R[3 * i + 1] * world[1] + (double)c.R[3 * i + 2] * world[2] + (double)c.t[i];
+    cam[i] = (double)c.R[3 * i] * world[0] + (double)c.R[3 * i + 1] * world[1] + (double)c.R[3 * i + 2] * world[2] +
+             (double)c.t[i];
   const vd x = (double)c.fx * cam[0] / cam[2] + (double)c.cx, y = (double)c.fy * cam[1] / cam[2] + (double)c.cy;
   Means m;
   m.x = __builtin_convertvector(x, vf);
@@ -39,8 +40,8 @@ inline void tile_range(vf m, vf r, int tiles, vi& first, vi& last) {
 // Fields of L splats, in the order of Splat, and their tiles.
 struct Group { vf field[16]; vi x0, y0, x1, y1; };
 
-// Appends the splats of a group that are in `seen` at place `end`. Each is written, and the next one over it unless it is to stay: that costs
-// less than a branch that cannot be foretold.
+// Appends the splats of a group that are in `seen` at place `end`. Each is written, and the next one over it unless it
+// is to stay: that costs less than a branch that cannot be foretold.
 inline void append(Group& g, uint32_t seen, const Frame& f, Keyed* keys, int64_t& end) {
   const vi low = g.x0 | g.y0 << 16, high = g.x1 | g.y1 << 16, depth = (vi)g.field[12];
   for (int part = 0; part < 16; part += L) turn(g.field + part);
@@ -65,7 +66,8 @@ inline void colors_of(const Scene& s, const Camera& c, const uint32_t* rows, vf*
 }
 
 // Projects rows [first, first + count), count <= L, and appends the visible ones.
-void project_group(const Scene& s, const Frame& f, int64_t first, int count, Keyed* keys, int32_t* radii, int64_t& end) {
+void project_group(const Scene& s, const Frame& f, int64_t first, int count, Keyed* keys, int32_t* radii,
+                   int64_t& end) {
   const Camera& c = f.camera;
   uint32_t rows[L];
   vi id;
@@ -100,16 +102,18 @@ void project_group(const Scene& s, const Frame& f, int64_t first, int count, Key
   vf color[3] = {};
   colors_of(s, c, rows, color);
   const vf dy_of_dx = -u11 * u12 / (u12 * u12 + u22 * u22), dx_of_dy = p.xy / p.yy;
-  const vf field[16] = {m.x, m.y, u11, u12, u22, log2_opacity, dy_of_dx, dx_of_dy, budget, color[0], color[1], color[2], p.pz, (vf)id, m.x_rest, m.y_rest};
+  const vf field[16] = {m.x, m.y, u11, u12, u22, log2_opacity, dy_of_dx, dx_of_dy,
+                        budget, color[0], color[1], color[2], p.pz, (vf)id, m.x_rest, m.y_rest};
   memcpy(g.field, field, sizeof field);
   append(g, bits(seen), f, keys, end);
 }
 
 }  // namespace
 
-// Fills f.count, f.splats, f.rects, keys (at the same places) and radii (of every row, pixels, 0 for what is not visible).
+// Fills f.count, f.splats, f.rects, keys (at the same places) and radii (of every row, pixels, 0 where not visible).
+// Pieces are dealt out in turn: a scene in spatial order has runs out of sight.
 void project(const Scene& s, const Frame& f, Keyed* keys, int32_t* radii, int threads) {
-#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)  // a scene in spatial order has runs out of sight
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
   for (int64_t piece = 0; piece < f.pieces; ++piece) {
     const int64_t start = piece * PIECE, stop = start + PIECE < s.n ? start + PIECE : s.n;
     int64_t end = start;

@@ -28,8 +28,8 @@ struct ShapeGradient { vf mean[3], quat[4], scale[3]; };
 // The factor U of the inverse covariance, U^T U, without UNIT.
 struct Whitening { vf u11, u12, u22; };
 
-// U Q. Across a needle U is steep, along it U Q is of order one: the difference between u11 x and u12 y is taken in closed form, with the
-// cross product of the rows of Q for its parts.
+// U Q. Across a needle U is steep, along it U Q is of order one: the difference between u11 x and u12 y is taken in
+// closed form, with the cross product of the rows of Q for its parts.
 void whitened_axes(const Camera& c, const Projected& p, const vf* scale, const Whitening& u, vf* first, vf* second) {
   const vf *P = p.P, *R = p.rot.m, *Q = p.Q;
   const vf k[3] = {P[1] * P[5] - P[2] * P[4], P[2] * P[3] - P[0] * P[5], P[0] * P[4] - P[1] * P[3]};
@@ -46,7 +46,8 @@ void whitened_axes(const Camera& c, const Projected& p, const vf* scale, const W
 }
 
 // gm: dL/d(mx, my); a, b, d: dL/d(covariance) = U^T [a b; b d] U; gz: dL/d(depth).
-ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scale, const Whitening& u, vf gmx, vf gmy, vf a, vf b, vf d, vf gz) {
+ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scale, const Whitening& u, vf gmx, vf gmy,
+                             vf a, vf b, vf d, vf gz) {
   ShapeGradient o;
   vf n[3], m[3], dM[6];
   whitened_axes(c, p, scale, u, n, m);
@@ -79,7 +80,8 @@ ShapeGradient shape_gradient(const Camera& c, const Projected& p, const vf* scal
   vf dx = gx + p.free_x * gtx;
   vf dy = gy + p.free_y * gty;
   vf dz = gz - (gx * p.px + gy * p.py) * rz - (c.fx * dJ00 + c.fy * dJ11) * rz2 -
-          2.0f * rz * (gtx * p.tx + gty * p.ty) + ((1.0f - p.free_x) * gtx * p.tx + (1.0f - p.free_y) * gty * p.ty) * rz;
+          2.0f * rz * (gtx * p.tx + gty * p.ty) +
+          ((1.0f - p.free_x) * gtx * p.tx + (1.0f - p.free_y) * gty * p.ty) * rz;
   for (int j = 0; j < 3; ++j) o.mean[j] = c.R[j] * dx + c.R[3 + j] * dy + c.R[6 + j] * dz;
   return o;
 }
@@ -92,7 +94,8 @@ void scatter_add(float* base, int64_t width, int j, const uint32_t* rows, int co
 }
 
 // Color gradients to spherical-harmonic coefficients, and through the viewing direction to the means.
-void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int count, const vf* gcolor, const Gradients& grads, vf* gmean) {
+void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int count, const vf* gcolor,
+                 const Gradients& grads, vf* gmean) {
   const int bases = (s.sh_degree + 1) * (s.sh_degree + 1);
   vf color[3], g[3], basis[16], h[16] = {};
   sh_forward(s, c, rows, color);
@@ -115,7 +118,8 @@ void sh_gradient(const Scene& s, const Camera& c, const uint32_t* rows, int coun
 }
 
 // The splats at places [first, last), L at most.
-void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int64_t first, int64_t last) {
+void group_backward(const Frame& f, const Scene& s, const float* sums, const Gradients& grads, int64_t first,
+                    int64_t last) {
   const int count = (int)(last - first < L ? last - first : L);
   uint32_t rows[L];
   for (int i = 0; i < L; ++i) rows[i] = f.splats[i < count ? first + i : last - 1].id;
@@ -128,9 +132,11 @@ void group_backward(const Frame& f, const Scene& s, const float* sums, const Gra
   scatter_add(grads.opacities, 1, 0, rows, count, sum(S_V) / gather(s.opacities, 1, 0, rows));
   vf gcolor[3] = {sum(S_R), sum(S_G), sum(S_B)};
   if (grads.colors && s.sh_degree < 0)
-    for (int j = 0; j < (s.channels < 3 ? s.channels : 3); ++j) scatter_add(grads.colors, s.channels, j, rows, count, gcolor[j]);
+    for (int j = 0; j < (s.channels < 3 ? s.channels : 3); ++j)
+      scatter_add(grads.colors, s.channels, j, rows, count, gcolor[j]);
   const bool through_direction = s.sh_degree > 0 || (s.sh_degree == 0 && grads.colors);
-  if (!grads.means && !grads.quats && !grads.scales && !grads.mean2d && !grads.absgrad && !(grads.colors && s.sh_degree >= 0)) return;
+  const bool shape = grads.means || grads.quats || grads.scales || grads.mean2d || grads.absgrad;
+  if (!shape && !(grads.colors && s.sh_degree >= 0)) return;
 
   vf mean[3], quat[4], scale[3];
   for (int j = 0; j < 3; ++j) mean[j] = gather(s.means, 3, j, rows);

@@ -1,7 +1,7 @@
 // Sums over the 16 pixels of a block for up to 16 quantities at once.
 //
-// Summing one vector across its lanes costs log2(L) dependent shuffles; summing many together costs about two shuffles and one
-// add for each, because every step halves the lanes of two vectors and packs them into one.
+// Summing one vector across its lanes costs log2(L) dependent shuffles; summing many together costs about two shuffles
+// and one add for each, because every step halves the lanes of two vectors and packs them into one.
 #pragma once
 #include "vec.h"
 

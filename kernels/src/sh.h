@@ -1,4 +1,5 @@
-// Real spherical harmonics up to degree 3 in the order and signs of 3D Gaussian splatting: color = sum_k coefficient_k basis_k(dir) + 0.5.
+// Real spherical harmonics up to degree 3 in the order and signs of 3D Gaussian splatting:
+// color = sum_k coefficient_k basis_k(dir) + 0.5.
 #pragma once
 #include "linear.h"
 
@@ -40,20 +41,22 @@ static inline void sh_basis_gradient(int degree, vf x, vf y, vf z, const vf* h, 
   d[1] += c2 * (x * h[4] - z * h[5]) - 2.0f * c20 * y * h[6] - 2.0f * c22 * y * h[8];
   d[2] += -c2 * (y * h[5] + x * h[7]) + 4.0f * c20 * z * h[6];
   if (degree < 3) return;
-  const float a = 0.5900435899266435f, b = 2.890611442640554f, e = 0.4570457994644658f, f = 0.3731763325901154f, g = 1.445305721320277f;
+  const float a = 0.5900435899266435f, b = 2.890611442640554f, e = 0.4570457994644658f, f = 0.3731763325901154f,
+              g = 1.445305721320277f;
   vf xx = x * x, yy = y * y, zz = z * z;
   d[0] += -6.0f * a * x * y * h[9] + b * y * z * h[10] + 2.0f * e * x * y * h[11] - 6.0f * f * x * z * h[12] -
           e * (4.0f * zz - 3.0f * xx - yy) * h[13] + 2.0f * g * x * z * h[14] - 3.0f * a * (xx - yy) * h[15];
-  d[1] += -3.0f * a * (xx - yy) * h[9] + b * x * z * h[10] - e * (4.0f * zz - xx - 3.0f * yy) * h[11] - 6.0f * f * y * z * h[12] +
-          2.0f * e * x * y * h[13] - 2.0f * g * y * z * h[14] + 6.0f * a * x * y * h[15];
-  d[2] += b * x * y * h[10] - 8.0f * e * y * z * h[11] + f * (6.0f * zz - 3.0f * xx - 3.0f * yy) * h[12] - 8.0f * e * x * z * h[13] +
-          g * (xx - yy) * h[14];
+  d[1] += -3.0f * a * (xx - yy) * h[9] + b * x * z * h[10] - e * (4.0f * zz - xx - 3.0f * yy) * h[11] -
+          6.0f * f * y * z * h[12] + 2.0f * e * x * y * h[13] - 2.0f * g * y * z * h[14] + 6.0f * a * x * y * h[15];
+  d[2] += b * x * y * h[10] - 8.0f * e * y * z * h[11] + f * (6.0f * zz - 3.0f * xx - 3.0f * yy) * h[12] -
+          8.0f * e * x * z * h[13] + g * (xx - yy) * h[14];
 }
 
 struct Direction { vf x, y, z, inv_length; };
 
 static inline Direction view_direction(const Scene& s, const Camera& c, const uint32_t* rows) {
-  vf x = gather(s.means, 3, 0, rows) - c.eye[0], y = gather(s.means, 3, 1, rows) - c.eye[1], z = gather(s.means, 3, 2, rows) - c.eye[2];
+  vf x = gather(s.means, 3, 0, rows) - c.eye[0], y = gather(s.means, 3, 1, rows) - c.eye[1],
+     z = gather(s.means, 3, 2, rows) - c.eye[2];
   vf inv = 1.0f / vsqrt(vmax(x * x + y * y + z * z, set1(1e-24f)));
   return {x * inv, y * inv, z * inv, inv};
 }

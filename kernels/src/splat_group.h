@@ -1,7 +1,8 @@
 // Sums over a block's pixels for L splats at once, with the splats in the lanes.
 //
-// A pass goes over a block splat by splat, a lane for each pixel. Summing ten quantities of every splat across lanes would be mostly
-// shuffles. So two values for each pixel are put aside until there are L splats, turned around, and the rest is plain arithmetic.
+// A pass goes over a block splat by splat, a lane for each pixel. Summing ten quantities of every splat across lanes
+// would be mostly shuffles. So two values for each pixel are put aside until there are L splats, turned around, and the
+// rest is plain arithmetic.
 #pragma once
 #include "tile.h"
 #include "turn.h"
@@ -58,7 +59,8 @@ static inline void shape_sums(const SplatGroup& g, const Splat* splats, int bloc
   sums[S_ABS_X] = X; sums[S_ABS_Y] = Y;
 }
 
-// sum over pixels of weight times the loss gradient of colors and depth, image [4][16]; from quantity FIRST, of S_R .. S_Z.
+// sum over pixels of weight times the loss gradient of colors and depth, image [4][16]; from quantity FIRST on, of
+// S_R .. S_Z.
 template <int FIRST>
 static inline void image_sums(const SplatGroup& g, const float (*image)[16], vf* sums) {
   vf acc[4] = {};
@@ -71,10 +73,11 @@ static inline void image_sums(const SplatGroup& g, const float (*image)[16], vf*
   for (int c = 0; c < 4; ++c) sums[S_R + c] = acc[c];
 }
 
-// Adds the sums of the group's first L splats to their rows of tile_sums, and keeps the rest. Of fewer splats, the places left over go
-// to the row `spare`, which nobody reads.
+// Adds the sums of the group's first L splats to their rows of tile_sums, and keeps the rest. Of fewer splats, the
+// places left over go to the row `spare`, which nobody reads.
 template <bool ABS, int FIRST>
-__attribute__((noinline)) static void add_group(SplatGroup& g, const Splat* splats, int block, const float (*image)[16], float* tile_sums, int spare) {
+__attribute__((noinline)) static void add_group(SplatGroup& g, const Splat* splats, int block, const float (*image)[16],
+                                                float* tile_sums, int spare) {
   for (int i = g.n; i < L; ++i) g.row[i] = (uint32_t)spare;
   vf sums[SUM_STRIDE] = {};
   shape_sums<ABS>(g, splats, block, sums);

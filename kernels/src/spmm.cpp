@@ -1,8 +1,9 @@
 // Sparse times dense, and the transpose of sparse times dense, both from the same rows; float32 sums in a fixed order.
 //
-// Rows are visited by their first column: splats that share patches then follow each other, and what they share (rows of the dense
-// operand in spmm, sums in spmm_t) stays in the first-level cache while each splat's own row passes through memory once, asked for early.
-// spmm_t turns a block of rows into lists by column, so that a column's sums stay in registers over the block.
+// Rows are visited by their first column: splats that share patches then follow each other, and what they share (rows
+// of the dense operand in spmm, sums in spmm_t) stays in the first-level cache while each splat's own row passes
+// through memory once, asked for early. spmm_t turns a block of rows into lists by column, so that a column's sums stay
+// in registers over the block.
 #include "ops.h"
 #include "vec.h"
 
@@ -74,7 +75,8 @@ Schedule schedule(const SpmmInput& in, const int64_t* cursor, int64_t first, int
   }
   for (int64_t c = 0; c < end - first; ++c) start[c + 1] += start[c];
   for (int64_t i = 0; i < in.rows; ++i)
-    if (cursor[i] != in.indptr[i + 1] && in.indices[cursor[i]] < end) order[start[in.indices[cursor[i]] - first]++] = (uint32_t)i;
+    if (cursor[i] != in.indptr[i + 1] && in.indices[cursor[i]] < end)
+      order[start[in.indices[cursor[i]] - first]++] = (uint32_t)i;
   return {order, count};
 }
 
@@ -132,7 +134,8 @@ struct ColumnLists {
   float* value;
 };
 
-struct Panel { int64_t first, end; const int64_t* cursor; };  // a row's entries in the panel: from its cursor to column `end`
+// A row's entries in the panel: from its cursor to column `end`.
+struct Panel { int64_t first, end; const int64_t* cursor; };
 
 template <class F>
 void each_entry(const SpmmInput& in, const Panel& p, const uint32_t* rows, int count, F visit) {
@@ -187,7 +190,8 @@ void add_lists_tail(const SpmmInput& in, const ColumnLists& l, int64_t c, int64_
   for (int t = 0; t < l.touched; ++t)
     for (; k < l.stop[t]; ++k)
       for (int64_t d = c; d < end; ++d)
-        panel[l.column[t] * in.channels + d] += l.value[k] * one_dense((const T*)in.dense + (int64_t)l.row[k] * in.channels + d);
+        panel[l.column[t] * in.channels + d] +=
+            l.value[k] * one_dense((const T*)in.dense + (int64_t)l.row[k] * in.channels + d);
 }
 
 // One panel for channels [c0, c1).

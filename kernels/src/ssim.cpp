@@ -1,7 +1,8 @@
-// Structural similarity with a Gaussian window and zero padding (the convention of 3D Gaussian splatting), and its gradient.
+// Structural similarity with a Gaussian window and zero padding (the convention of 3D Gaussian splatting), and its
+// gradient:
 //   S = (2 ma mb + C1)(2 sab + C2) / ((ma^2 + mb^2 + C1)(saa + sbb + C2)),   mx = G x, sxy = G(xy) - mx my
-// Rows are filtered vertically straight from the images and then horizontally in a padded buffer, so nothing but the three
-// partial derivatives that backward needs is ever written out in full.
+// Rows are filtered vertically straight from the images and then horizontally in a padded buffer, so nothing but the
+// three partial derivatives that backward needs is ever written out in full.
 #include "ops.h"
 #include "vec.h"
 
@@ -51,7 +52,8 @@ void vertical(const float* a, const float* b, const SsimShape& s, int64_t y, con
   for (; i + L <= r.n; i += L) {
     vf acc[5] = {};
     for (int64_t q = first; q <= last; ++q) {
-      vf va = load(a + q * r.n + i), vb = load(b + q * r.n + i), ka = s.kernel[q - y + half] * va, kb = s.kernel[q - y + half] * vb;
+      vf va = load(a + q * r.n + i), vb = load(b + q * r.n + i);
+      vf ka = s.kernel[q - y + half] * va, kb = s.kernel[q - y + half] * vb;
       acc[0] += ka; acc[1] += kb; acc[2] += ka * va; acc[3] += kb * vb; acc[4] += ka * vb;
     }
     for (int k = 0; k < 5; ++k) store(out[k] + i, acc[k]);
@@ -69,7 +71,8 @@ void vertical(const float* a, const float* b, const SsimShape& s, int64_t y, con
 // Sum of S over a row; with partials [3][row]: dS / d(G a), d(G aa), d(G ab).
 double similarity_row(const Rows& r, float* const* partials) {
   double sum = 0.0;
-  const float *ma = r.filtered(5, 0), *mb = r.filtered(5, 1), *aa = r.filtered(5, 2), *bb = r.filtered(5, 3), *ab = r.filtered(5, 4);
+  const float *ma = r.filtered(5, 0), *mb = r.filtered(5, 1);
+  const float *aa = r.filtered(5, 2), *bb = r.filtered(5, 3), *ab = r.filtered(5, 4);
   float row[L];
   for (int64_t i = 0; i < r.n; i += L) {
     vf x = load(ma + i), y = load(mb + i);
@@ -95,7 +98,8 @@ double similarity_row(const Rows& r, float* const* partials) {
 }  // namespace
 
 // partials: [3][batch, height, width, channels] or null. Returns the sum of S.
-double ssim_forward(const float* a, const float* b, const SsimShape& s, float* partials, double* row_sums, int threads) {
+double ssim_forward(const float* a, const float* b, const SsimShape& s, float* partials, double* row_sums,
+                    int threads) {
   const int64_t rows = s.batch * s.height, n = s.width * s.channels, all = rows * n;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
@@ -117,7 +121,8 @@ double ssim_forward(const float* a, const float* b, const SsimShape& s, float* p
 }
 
 // grad = scale (G p0 + 2 a G p1 + b G p2): the window is symmetric and the padding zero, so G is its own transpose.
-void ssim_backward(const float* a, const float* b, const SsimShape& s, const float* partials, float scale, float* grad, int threads) {
+void ssim_backward(const float* a, const float* b, const SsimShape& s, const float* partials, float scale, float* grad,
+                   int threads) {
   const int64_t rows = s.batch * s.height, n = s.width * s.channels, all = rows * n;
   const int half = s.window / 2;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -125,7 +130,8 @@ void ssim_backward(const float* a, const float* b, const SsimShape& s, const flo
     const Rows r = make_rows(s, 3);
 #pragma omp for schedule(static)
     for (int64_t k = 0; k < rows; ++k) {
-      const int64_t y = k % s.height, first = y - half < 0 ? 0 : y - half, last = y + half >= s.height ? s.height - 1 : y + half;
+      const int64_t y = k % s.height;
+      const int64_t first = y - half < 0 ? 0 : y - half, last = y + half >= s.height ? s.height - 1 : y + half;
       for (int j = 0; j < 3; ++j) {
         float* out = r.padded(j) + r.lead;
         memset(out, 0, (size_t)n * 4);
@@ -135,7 +141,8 @@ void ssim_backward(const float* a, const float* b, const SsimShape& s, const flo
         }
         filter_row(r.padded(j), s, n, r.filtered(3, j));
       }
-      const float *p0 = r.filtered(3, 0), *p1 = r.filtered(3, 1), *p2 = r.filtered(3, 2), *va = a + k * n, *vb = b + k * n;
+      const float *p0 = r.filtered(3, 0), *p1 = r.filtered(3, 1), *p2 = r.filtered(3, 2);
+      const float *va = a + k * n, *vb = b + k * n;
       for (int64_t i = 0; i < n; ++i) grad[k * n + i] = scale * (p0[i] + 2.0f * va[i] * p1[i] + vb[i] * p2[i]);
     }
   }

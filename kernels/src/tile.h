@@ -1,5 +1,6 @@
-// A tile is 16 blocks of 4 x 4 pixels. Every block gets its own depth-ordered list of the splats that can reach it, so that the blend
-// wastes few lanes; whether a splat reaches a block is decided exactly (the smallest exponent over the block's rectangle).
+// A tile is 16 blocks of 4 x 4 pixels. Every block gets its own depth-ordered list of the splats that can reach it, so
+// that the blend wastes few lanes; whether a splat reaches a block is decided exactly (the smallest exponent over the
+// block's rectangle).
 #pragma once
 #include "block_lists.h"
 #include "frame.h"
@@ -21,8 +22,8 @@ static inline const float* lane_rows() {
   return k;
 }
 
-// Bit b is set when the splat can reach alpha >= 1/255 on some pixel center of block b (b = 4 * block row + block column).
-// The splat is relative to the tile.
+// Bit b is set when the splat can reach alpha >= 1/255 on some pixel center of block b, b = 4 * block row + block
+// column. The splat is relative to the tile.
 static inline uint32_t blocks_reached(const Splat& g) {
   const float slack = g.budget * 1.0001f + 1e-3f;  // rounding may add a block, never lose one
   uint32_t reached = 0;
@@ -61,14 +62,15 @@ static inline BlockPixels block_pixels(const Frame& f, int tile, int block) {
 
 static inline uint32_t part(uint32_t pixels, int s) { return pixels >> (s * L) & FULL; }
 
-// Splats whose alphas are computed side by side: each is a long chain of operations, every one waiting for the last. SSE has too few
-// registers for more than two.
+// Splats whose alphas are computed side by side: each is a long chain of operations, every one waiting for the last.
+// SSE has too few registers for more than two.
 constexpr int ABREAST = L > 4 ? 4 : 2;
 
 template <int K>
 struct Many { static constexpr int value = K; };
 
-// Calls what(Many<K>, i) for all i < n, ABREAST at a time and then one by one, as long as it returns true. True if it always did.
+// Calls what(Many<K>, i) for all i < n, ABREAST at a time and then one by one, as long as it returns true.
+// True if it always did.
 template <class What>
 static inline bool each_abreast(int n, What what) {
   int i = 0;
@@ -101,16 +103,24 @@ static inline void alphas_at(const Splat* const* q, const vf* x, const vf* y, Al
   for (int j = 0; j < N; ++j) out[j / NV][j % NV].a = keep(out[j / NV][j % NV].valid, power[j]);
 }
 
-// The same for splats[which[k]], whose addresses it leaves in q.
-template <int K, class Index>
-static inline void alphas_of(const Splat* splats, const Index* which, const BlockPixels& px, const Splat** q, Alpha (*out)[NV]) {
-  for (int k = 0; k < K; ++k) q[k] = splats + which[k];
-  alphas_at<K>(q, px.x.v, px.y.v, out);
+// Calls what(Many<K>, q, a) for all n splats of a block's list, as each_abreast: q[K] their addresses, a[K][NV] their
+// alphas at the block's pixels.
+template <class Index, class What>
+static inline bool each_alpha(const Splat* splats, const Index* list, int n, const BlockPixels& px, What what) {
+  return each_abreast(n, [&](auto abreast, int i) {
+    constexpr int K = decltype(abreast)::value;
+    const Splat* q[K];
+    Alpha a[K][NV];
+    for (int k = 0; k < K; ++k) q[k] = splats + list[i + k];
+    alphas_at<K>(q, px.x.v, px.y.v, a);
+    return what(abreast, q, a);
+  });
 }
 
-// Dims L pixels by a splat. The mask says where it is blended: before a splat that would bring the transmittance to T_MIN or less. That
-// splat and all behind it go on dimming, so the mask never turns back, nothing waits for it, and nothing branches: the end of a pixel comes
-// as a surprise, and a branch guessed wrong costs more than the splat itself.
+// Dims L pixels by a splat. The mask says where it is blended: before a splat that would bring the transmittance to
+// T_MIN or less. That splat and all behind it go on dimming, so the mask never turns back, nothing waits for it, and
+// nothing branches: the end of a pixel comes as a surprise, and a branch guessed wrong costs more than the splat
+// itself.
 static inline vm dim(vf& T, vf alpha) {
   T = dimmed(T, alpha);
   return gt(T, set1(T_MIN));
@@ -128,7 +138,8 @@ static inline void place(Splat& to, const Splat& from, float left, float top) {
 
 constexpr int AHEAD = 48;  // entries of a tile lie scattered over the frame's splats: ask for them this early
 // Inlined by force: GCC takes a function that only prefetches for one without effect, and drops the call.
-__attribute__((always_inline)) static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i, int64_t n) {
+__attribute__((always_inline)) static inline void prefetch(const Frame& f, const uint32_t* entries, int64_t i,
+                                                           int64_t n) {
   if (i < n) __builtin_prefetch(&f.splats[entries[i]]);
 }
 __attribute__((always_inline)) static inline void prefetch_first(const Frame& f, int tile) {
@@ -194,8 +205,8 @@ static inline TileWork list_tile(const Frame& f, int tile, bool known) {
   return t;
 }
 
-// Calls what(slot, i) for every entry of a tile: the place of its splat's results for this tile, and its index in `work`, or -1 if the splat is
-// not in there. first: of FrameStore::pair_slots.
+// Calls what(slot, i) for every entry of a tile: the place of its splat's results for this tile, and its index in
+// `work`, or -1 if the splat is not in there. first: of FrameStore::pair_slots.
 template <class What>
 static inline void each_slot(const Frame& f, int tile, const TileWork& work, const int64_t* first, What what) {
   const int64_t start = f.tile_start[tile], n = f.tile_start[tile + 1] - start;
@@ -209,20 +220,18 @@ static inline void each_slot(const Frame& f, int tile, const TileWork& work, con
   }
 }
 
-// For every splat that touches a block, in depth order: its index in TileWork and its pixels' alpha and transmittance before it;
-// alpha is 0 where the splat does not count. Exactly the forward pass again.
+// For every splat that touches a block, in depth order: its index in TileWork and its pixels' alpha and transmittance
+// before it; alpha is 0 where the splat does not count. Exactly the forward pass again.
 struct Trace { int32_t* splat; float* alpha; float* before; };
 
 // Returns how many splats touched the block; last: transmittance behind them all.
-static inline int trace_block(const TileWork& t, int block, const BlockPixels& px, const Trace& out, Px* last = nullptr) {
+static inline int trace_block(const TileWork& t, int block, const BlockPixels& px, const Trace& out,
+                              Px* last = nullptr) {
   vf T[NV], final[NV];
   for (int s = 0; s < NV; ++s) { final[s] = set1(1.0f); T[s] = keep(mask_from(part(px.inside, s)), final[s]); }
   int kept = 0;
-  each_abreast(t.count[block], [&](auto abreast, int i) {
+  const auto trace_abreast = [&](auto abreast, const Splat* const* q, const Alpha (*a)[NV]) {
     constexpr int K = decltype(abreast)::value;
-    const Splat* q[K];
-    Alpha a[K][NV];
-    alphas_of<K>(t.splats, t.list[block] + i, px, q, a);
     uint32_t living = 0;
     for (int k = 0; k < K; ++k) {
       uint32_t touched = 0;
@@ -239,7 +248,8 @@ static inline int trace_block(const TileWork& t, int block, const BlockPixels& p
       kept += touched != 0;
     }
     return living != 0;
-  });
+  };
+  each_alpha(t.splats, t.list[block], t.count[block], px, trace_abreast);
   if (last)
     for (int s = 0; s < NV; ++s) last->v[s] = final[s];
   return kept;

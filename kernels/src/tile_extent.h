@@ -7,11 +7,8 @@ namespace CHORUS_ISA {
 
 // Dims the block by a chunk's splats; false once every pixel is done.
 static inline bool dim_block(const Chunk& chunk, int block, const BlockPixels& px, Px& T) {
-  return each_abreast(chunk.count[block], [&](auto abreast, int i) {
+  const auto dim_abreast = [&](auto abreast, const Splat* const*, const Alpha (*a)[NV]) {
     constexpr int K = decltype(abreast)::value;
-    const Splat* q[K];
-    Alpha a[K][NV];
-    alphas_of<K>(chunk.splats, chunk.list[block] + i, px, q, a);
     uint32_t living = 0;
     for (int s = 0; s < NV; ++s) {
       vm on;
@@ -19,10 +16,12 @@ static inline bool dim_block(const Chunk& chunk, int block, const BlockPixels& p
       living |= bits(on);
     }
     return living != 0;
-  });
+  };
+  return each_alpha(chunk.splats, chunk.list[block], chunk.count[block], px, dim_abreast);
 }
 
-// Entries after which every pixel is done, to the chunk. Short lists are taken whole: finding out would cost more than it saves.
+// Entries after which every pixel is done, to the chunk.
+// Short lists are taken whole: finding out would cost more than it saves.
 static inline int64_t tile_extent(const Frame& f, int tile) {
   const int64_t n = f.tile_start[tile + 1] - f.tile_start[tile];
   if (n <= 4 * CHUNK) return n;

@@ -43,7 +43,8 @@ static inline void turn_quarters(vf*) {}
 // r[i][j] becomes r[j][i].
 static inline void turn(vf* r) {
   for (int i = 0; i < L; i += 4) {  // 4 x 4 inside every 128 bits, then the 128 bits themselves
-    vf a = low_ones(r[i], r[i + 1]), b = high_ones(r[i], r[i + 1]), c = low_ones(r[i + 2], r[i + 3]), d = high_ones(r[i + 2], r[i + 3]);
+    vf a = low_ones(r[i], r[i + 1]), b = high_ones(r[i], r[i + 1]);
+    vf c = low_ones(r[i + 2], r[i + 3]), d = high_ones(r[i + 2], r[i + 3]);
     r[i] = low_pairs(a, c); r[i + 1] = high_pairs(a, c); r[i + 2] = low_pairs(b, d); r[i + 3] = high_pairs(b, d);
   }
   turn_quarters(r);

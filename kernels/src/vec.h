@@ -44,7 +44,9 @@ static inline vm ge(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)
 static inline vm gt(vf a, vf b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ)}; }
 static inline vm both(vm a, vm b) { return {(__mmask16)(a.k & b.k)}; }
 static inline vm above(vi a, int32_t b) { return {_mm512_cmpgt_epi32_mask((__m512i)a, _mm512_set1_epi32(b))}; }
-static inline vi count_where(vi n, vm m) { return (vi)_mm512_mask_add_epi32((__m512i)n, m.k, (__m512i)n, _mm512_set1_epi32(1)); }
+static inline vi count_where(vi n, vm m) {
+  return (vi)_mm512_mask_add_epi32((__m512i)n, m.k, (__m512i)n, _mm512_set1_epi32(1));
+}
 static inline vf keep(vm m, vf a) { return (vf)_mm512_maskz_mov_ps(m.k, (__m512)a); }
 static inline vf select(vm m, vf a, vf b) { return (vf)_mm512_mask_mov_ps((__m512)b, m.k, (__m512)a); }
 static inline uint32_t bits(vm m) { return m.k; }
@@ -87,7 +89,7 @@ static inline vf vround(vf a) { return (vf)_mm_round_ps((__m128)a, 8); }
 static inline vi to_int(vf a) { return (vi)_mm_cvtps_epi32((__m128)a); }
 #endif
 #else
-// --------------------------------------------------------------------------------- any other machine: GCC's own lowering
+// ------------------------------------------------------------------------------ any other machine: GCC's own lowering
 struct vm { vf k; };
 static inline vm as_mask(vi m) { return {(vf)m}; }
 static inline vm ge(vf a, vf b) { return as_mask(a >= b); }
@@ -96,7 +98,11 @@ static inline vm both(vm a, vm b) { return as_mask((vi)a.k & (vi)b.k); }
 static inline vm above(vi a, int32_t b) { return as_mask(a > b); }
 static inline vf keep(vm m, vf a) { return (vf)((vi)m.k & (vi)a); }
 static inline vf select(vm m, vf a, vf b) { return (vi)m.k ? a : b; }
-static inline uint32_t bits(vm m) { uint32_t r = 0; for (int i = 0; i < L; ++i) r |= (((vi)m.k)[i] ? 1u : 0u) << i; return r; }
+static inline uint32_t bits(vm m) {
+  uint32_t r = 0;
+  for (int i = 0; i < L; ++i) r |= (((vi)m.k)[i] ? 1u : 0u) << i;
+  return r;
+}
 static inline vf vmin(vf a, vf b) { return a < b ? a : b; }
 static inline vf vmax(vf a, vf b) { return a > b ? a : b; }
 static inline vf vsqrt(vf a) { for (int i = 0; i < L; ++i) a[i] = __builtin_sqrtf(a[i]); return a; }
@@ -115,14 +121,15 @@ static inline vm mask_from(uint32_t b) {
 static inline vf scale2(vf y, vf r) { return (vf)((vi)y + (to_int(r) << 23)); }
 #endif
 
-// dimmed(T, a) = T (1 - a) with a relative error of rounding alone, however small 1 - a is; T - T * a would round twice.
+// dimmed(T, a) = T (1 - a) with a relative error of rounding alone, however small 1 - a is: T - T * a rounds twice.
 #if !defined(__AVX2__)
 static inline vf dimmed(vf T, vf a) { return T * (1.0f - a); }
 #endif
 
 constexpr uint32_t FULL = L == 32 ? ~0u : (1u << L) - 1u;
 
-// 2^x on [-1/2, 1/2], highest power first: minimax with value 1 at 0. With scale2, 2^x on |x| < 126 to a relative error of 1e-7.
+// 2^x on [-1/2, 1/2], highest power first: minimax with value 1 at 0.
+// With scale2, 2^x on |x| < 126 to a relative error of 1e-7.
 constexpr float EXP2[6] = {1.326472764841158e-3f, 9.671512676547200e-3f, 5.550733741652103e-2f, 2.402224208457216e-1f,
                            6.931469776004682e-1f, 1.0f};
 
@@ -132,8 +139,8 @@ static inline vf vceil(vf a) {
   return near + keep(gt(a, near), set1(1.0f));
 }
 
-// log2 of positive normal numbers to a relative error of 1e-7: x = m 2^e with m in [sqrt(1/2), sqrt(2)) and log2 m = 2 artanh(t) / ln 2 with
-// t = (m - 1) / (m + 1), |t| < 0.172.
+// log2 of positive normal numbers to a relative error of 1e-7: x = m 2^e with m in [sqrt(1/2), sqrt(2)) and
+// log2 m = 2 artanh(t) / ln 2 with t = (m - 1) / (m + 1), |t| < 0.172.
 static inline vf vlog2(vf x) {
   const vi e = ((vi)x - 0x3F3504F3) >> 23;
   const vf m = (vf)((vi)x - (e << 23)), t = (m - 1.0f) / (m + 1.0f), tt = t * t;

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from chorus_kernels import reference
+from chorus_kernels import Views, reference
 
 IMAGE, GRADIENT = 5e-6, 1e-5  # relative L2 errors that are allowed
 NAMES = "means", "quats", "scales", "opacities", "colors", "backgrounds"  # what rasterize differentiates
@@ -14,28 +14,24 @@ NAMES = "means", "quats", "scales", "opacities", "colors", "backgrounds"  # what
 
 @dataclass
 class Scene:
-    """Arguments of rasterize, in its order, and its keywords."""
+    """Arguments of rasterize, in its order."""
 
     means: Tensor
     quats: Tensor
     scales: Tensor
     opacities: Tensor
     colors: Tensor
-    viewmats: Tensor
-    Ks: Tensor
-    width: int
-    height: int
+    views: Views
 
     @property
     def shape(self) -> tuple[Tensor, ...]:
         return self.means, self.quats, self.scales, self.opacities
 
-    @property
-    def view(self) -> dict:
-        return {"viewmats": self.viewmats, "Ks": self.Ks, "width": self.width, "height": self.height}
+    def to(self, target: torch.device | str | torch.dtype) -> "Scene":
+        return Scene(**{name: value.to(target) for name, value in vars(self).items()})
 
     def double(self) -> "Scene":
-        return Scene(**{k: v.double() if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+        return self.to(torch.float64)
 
 
 def random_scene(
@@ -48,10 +44,10 @@ def random_scene(
     scales = size * torch.exp(torch.randn(n, 3, generator=g) * 0.7 - 0.5)
     opacities = torch.sigmoid(torch.randn(n, generator=g) * 1.5 + 0.5)
     colors = torch.rand(n, channels, generator=g)
-    return Scene(means, quats, scales, opacities, colors, *cameras(g, views, width, height), width, height)
+    return Scene(means, quats, scales, opacities, colors, cameras(g, views, width, height))
 
 
-def cameras(g: torch.Generator, views: int, width: int, height: int) -> tuple[Tensor, Tensor]:
+def cameras(g: torch.Generator, views: int, width: int, height: int) -> Views:
     viewmats, Ks = torch.eye(4).repeat(views, 1, 1), torch.zeros(views, 3, 3)
     for v in range(views):
         viewmats[v, :3, :3] = reference.rotation_matrices(
@@ -60,22 +56,20 @@ def cameras(g: torch.Generator, views: int, width: int, height: int) -> tuple[Te
         viewmats[v, :3, 3] = 0.3 * torch.randn(3, generator=g)
         f = 0.5 * max(width, height) / math.tan(math.radians(30))
         Ks[v] = torch.tensor([[f, 0, width / 2 + 0.3], [0, f * 1.1, height / 2 - 0.2], [0, 0, 1]])
-    return viewmats, Ks
+    return Views(viewmats, Ks, width, height)
 
 
 def clear_of_cutoffs(scene: Scene) -> bool:
     """No weight lies so close to a cut-off that rounding to float32 could move it to the other side."""
     s = scene.double()
-    for viewmat, K in zip(s.viewmats, s.Ks, strict=True):
-        mean2d, covariance, depth = reference.project(
-            s.means, s.quats, s.scales, viewmat=viewmat, K=K, width=s.width, height=s.height, eps2d=0.3
-        )
+    for view in s.views:
+        mean2d, covariance, depth = reference.project(s.means, s.quats, s.scales, view)
         order = torch.argsort(depth)
         order = order[depth[order] > 0.01]
         if ((depth - 0.01).abs() < 1e-4).any() or (depth[order].diff() < 1e-5).any():
             return False
-        at = torch.arange(s.width * s.height)
-        d = torch.stack([at % s.width, at // s.width], -1) + 0.5 - mean2d[order][:, None]
+        at = torch.arange(view.width * view.height)
+        d = torch.stack([at % view.width, at // view.width], -1) + 0.5 - mean2d[order][:, None]
         alpha = s.opacities[order, None] * torch.exp(
             -0.5 * torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(covariance[order]), d)
         )

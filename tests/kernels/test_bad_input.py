@@ -1,9 +1,12 @@
 """Wrong arguments end in a ValueError that says where, what was expected and what came."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from chorus_kernels import (
+    Views,
     curve_codes,
     neighbors,
     patch_weights,
@@ -19,16 +22,7 @@ NAN = float("nan")
 
 
 def call(**changes):
-    scene = random_scene(0, 6)
-    args = {
-        "means": scene.means,
-        "quats": scene.quats,
-        "scales": scene.scales,
-        "opacities": scene.opacities,
-        "colors": scene.colors,
-        **scene.view,
-    }
-    return rasterize(**{**args, **changes})
+    return rasterize(**{**vars(random_scene(0, 6)), **changes})
 
 
 RASTERIZE = {
@@ -39,16 +33,12 @@ RASTERIZE = {
     "nan": ({"scales": torch.full((6, 3), NAN)}, "scales has a NaN"),
     "infinite": ({"colors": torch.full((6, 3), float("inf"))}, "colors has a NaN or an infinity"),
     "numpy": ({"means": torch.zeros(6, 3).numpy()}, "means must be a torch.Tensor, got ndarray"),
-    "size": ({"width": 0}, "width must be a whole number"),
-    "float size": ({"height": 4.0}, "height must be a whole number"),
-    "cameras": ({"Ks": torch.zeros(2, 3, 3)}, r"Ks must have shape \[1, 3, 3\]"),
-    "focal": ({"Ks": torch.zeros(1, 3, 3)}, "positive focal lengths"),
-    "skew": ({"Ks": torch.tensor([[[10.0, 1, 5], [0, 10, 5], [0, 0, 1]]])}, "no skew"),
-    "near": ({"near_plane": 0.0}, "near_plane must be positive"),
     "background": ({"backgrounds": torch.zeros(3)}, "backgrounds must have shape"),
     "sh": ({"sh_degree": 3, "colors": torch.zeros(6, 9, 3)}, "at least 16 coefficients"),
     "degree": ({"sh_degree": 4, "colors": torch.zeros(6, 25, 3)}, "sh_degree must be one of"),
     "channels": ({"colors": torch.zeros(6, 0)}, "at least one channel"),
+    "float64 views": ({"views": random_scene(0, 6).views.to(torch.float64)}, "viewmats must be float32, got float64"),
+    "blur": ({"eps2d": 0.0}, "eps2d must be positive"),
     "meta": ({"means": torch.zeros(6, 3, device="meta")}, "must be on the CPU"),
 }
 
@@ -60,14 +50,38 @@ def test_rasterize(case):
         call(**changes)
 
 
+VIEWS = {
+    "size": ({"width": 0}, "width must be a whole number"),
+    "float size": ({"height": 4.0}, "height must be a whole number"),
+    "count": ({"Ks": torch.zeros(2, 3, 3)}, r"Ks must have shape \[1, 3, 3\]"),
+    "one pose": ({"viewmats": torch.eye(4)}, r"viewmats must have shape \[V, 4, 4\], got \[4, 4\]"),
+    "mixed": ({"Ks": torch.eye(3, dtype=torch.float64)[None]}, "Ks must be float32, got float64"),
+    "half": ({"viewmats": torch.eye(4).half()[None]}, "viewmats must be float32 or float64, got float16"),
+    "numpy": ({"viewmats": torch.eye(4)[None].numpy()}, "viewmats must be a torch.Tensor, got ndarray"),
+    "strided": ({"viewmats": torch.eye(4)[None].mT}, "viewmats must be contiguous"),
+    "focal": ({"Ks": torch.zeros(1, 3, 3)}, "positive focal lengths"),
+    "skew": ({"Ks": torch.tensor([[[10.0, 1, 5], [0, 10, 5], [0, 0, 1]]])}, "no skew"),
+    "near": ({"near_plane": 0.0}, "near_plane must be positive"),
+    "far": ({"far_plane": NAN}, "far_plane must be positive"),
+}
+
+
+@pytest.mark.parametrize("case", VIEWS)
+def test_views(case):
+    changes, message = VIEWS[case]
+    with pytest.raises(ValueError, match=f"Views: .*{message}"):
+        replace(random_scene(0, 6).views, **changes)
+
+
 def patches(**changes):
     scene = random_scene(0, 6)
-    return patch_weights(*scene.shape, **{**scene.view, "patch_rows": 2, "patch_cols": 2, **changes})
+    return patch_weights(*scene.shape, **{"views": scene.views, "patch_rows": 2, "patch_cols": 2, **changes})
 
 
 ints = torch.tensor
 OTHERS = {
     "footprint": (lambda: patches(footprint="cubic"), "footprint must be one of 'bilinear', 'box'"),
+    "many columns": (lambda: patches(patch_rows=2**16, patch_cols=2**15), "at most 2\\^31 - 1 columns, got 1 views"),
     "no patches": (lambda: patches(patch_rows=0), "patch_rows must be positive"),
     "csr end": (
         lambda: spmm(ints([0, 2]), ints([0], dtype=torch.int32), torch.ones(1), torch.ones(1, 1)),
@@ -124,7 +138,7 @@ def test_more_pairs_of_splat_and_tile_than_can_be_counted(op):
     means = torch.tensor([[0.0, 0.0, 3.0]]).repeat(n, 1)
     quats, opacities = torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1), torch.full((n,), 0.5)
     Ks = torch.tensor([[[side / 2.0, 0, side / 2], [0, side / 2, side / 2], [0, 0, 1]]])
-    view = {"viewmats": torch.eye(4)[None], "Ks": Ks, "width": side, "height": side}
+    views = Views(torch.eye(4)[None], Ks, side, side)
     more = {"colors": torch.zeros(n, 3)} if op is rasterize else {"patch_rows": 2, "patch_cols": 2}
     with pytest.raises(ValueError, match="2621440000 pairs of splat and 16-pixel tile, at most 2147483648"):
-        op(means, quats, torch.full((n, 3), 100.0), opacities, **more, **view)
+        op(means, quats, torch.full((n, 3), 100.0), opacities, views=views, **more)

@@ -9,6 +9,7 @@ import torch
 
 from chorus_kernels import (
     PatchWeights,
+    Views,
     conv_cuda,
     cuda,
     curve_codes,
@@ -20,7 +21,7 @@ from chorus_kernels import (
     ssim,
     submanifold_conv,
 )
-from tests.kernels.scenes import Scene, random_scene, relative
+from tests.kernels.scenes import random_scene, relative
 from tests.kernels.test_patches import dense
 from tests.kernels.test_voxels import random_voxels
 
@@ -31,19 +32,15 @@ def need(module: str) -> None:
         pytest.skip("no CUDA")
 
 
-def moved(scene: Scene, device: str) -> Scene:
-    return Scene(**{k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in vars(scene).items()})
-
-
 @pytest.mark.gpu
 def test_images_and_gradients_agree_with_the_cpu():
     need("gsplat")
     scene = random_scene(1, 300, width=64, height=48, views=2)
     results = []
     for device in ("cpu", "cuda"):
-        here = moved(scene, device)
+        here = scene.to(device)
         leaves = [x.clone().requires_grad_() for x in (*here.shape, here.colors)]
-        out = rasterize(*leaves, **here.view, absgrad=torch.zeros(300, 2, device=device))
+        out = rasterize(*leaves, here.views, absgrad=torch.zeros(300, 2, device=device))
         (out.colors.sum() + out.depths.sum()).backward()
         results.append([x.detach().cpu() for x in (*out[:3], *(x.grad for x in leaves))])
     for cpu, there in zip(*results, strict=True):
@@ -57,8 +54,8 @@ def test_patch_weights_and_their_products_agree_with_the_cpu(footprint):
     scene = random_scene(2, 300, width=64, height=48, views=2)
     results = []
     for device in ("cpu", "cuda"):
-        here = moved(scene, device)
-        weights = patch_weights(*here.shape, **here.view, patch_rows=9, patch_cols=10, footprint=footprint)
+        here = scene.to(device)
+        weights = patch_weights(*here.shape, here.views, patch_rows=9, patch_cols=10, footprint=footprint)
         g = torch.Generator().manual_seed(0)
         patches, splats = (torch.randn(n, 20, generator=g).to(device).requires_grad_() for n in (180, 300))
         lifted, shown = lift(weights, patches), render_features(weights, splats)
@@ -124,19 +121,8 @@ def stand_in(monkeypatch):
     """A gsplat whose rasterization is ours, so that what is read from its backward can be tested without a device."""
     module = types.ModuleType("gsplat")
 
-    def rasterization(means, quats, scales, opacities, colors, viewmats, Ks, width, height, *, near_plane, packed):
-        out = rasterize(
-            means,
-            quats,
-            scales,
-            opacities,
-            colors,
-            viewmats=viewmats,
-            Ks=Ks,
-            width=width,
-            height=height,
-            near_plane=near_plane,
-        )
+    def rasterization(means, quats, scales, opacities, colors, *, packed, **cameras):
+        out = rasterize(means, quats, scales, opacities, colors, Views(**cameras))
         return out.colors, out.alphas[..., None], {}
 
     module.rasterization = rasterization
@@ -146,16 +132,16 @@ def stand_in(monkeypatch):
 @pytest.mark.parametrize(("rows", "cols", "footprint"), [(7, 11, "bilinear"), (5, 4, "box"), (1, 1, "bilinear")])
 def test_weights_are_read_from_a_backward_pass(stand_in, rows, cols, footprint):
     scene = random_scene(6, 120, width=50, height=33, views=2)
-    options = {**scene.view, "patch_rows": rows, "patch_cols": cols, "footprint": footprint}
-    want = patch_weights(*scene.shape, **options)
-    got = PatchWeights(*cuda.patch_weights(*scene.shape, **options, near_plane=0.01), shape=want.shape)
+    options = {"patch_rows": rows, "patch_cols": cols, "footprint": footprint}
+    want = patch_weights(*scene.shape, scene.views, **options)
+    got = PatchWeights(*cuda.patch_weights(*scene.shape, scene.views, **options), shape=want.shape)
     assert relative(dense(got), dense(want)) < 1e-5
     assert relative(got.total, want.total) < 1e-5 and relative(got.coverage, want.coverage) < 1e-5
 
 
 def test_products_and_gradients_of_the_torch_path():
     scene = random_scene(7, 60, width=40, height=30)
-    weights = patch_weights(*scene.shape, **scene.view, patch_rows=5, patch_cols=4)
+    weights = patch_weights(*scene.shape, scene.views, patch_rows=5, patch_cols=4)
     for op, twin, rows in ((cuda.multiply, lift, 20), (cuda.multiply_t, render_features, 60)):
         x = torch.randn(rows, 9, requires_grad=True)
         y = x.detach().clone().requires_grad_()

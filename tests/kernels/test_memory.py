@@ -14,10 +14,9 @@ SLACK, FIXED = (
 )  # blocks grow with a quarter to spare; small blocks, the allocator and the interpreter have their own
 
 SCRIPT = """
-import json, sys
+import json
 import torch
-sys.path.insert(0, "kernels/benchmarks")
-from scenes import camera, room
+from benchmarks.scenes import camera, room
 import chorus_kernels as ck
 
 torch.set_num_threads(1)
@@ -39,15 +38,15 @@ def measured(name, run):
 scene, view = room(N), camera(256)
 small, little = room(1000), camera(32)
 with torch.enable_grad():  # code and tables that are loaded once
-    warm = ck.rasterize(*(x.requires_grad_() for x in small), **little)
+    warm = ck.rasterize(*(x.requires_grad_() for x in small), little)
     warm.colors.sum().backward()
 
 leaves = [x.clone().requires_grad_() for x in scene]
-out = measured("rasterize", lambda: ck.rasterize(*leaves, **view))
+out = measured("rasterize", lambda: ck.rasterize(*leaves, view))
 facts = {"pairs": out.colors.grad_fn.frames.pairs, "visible": out.colors.grad_fn.frames.visible}
 measured("rasterize backward", lambda: out.colors.backward(torch.ones_like(out.colors)))
 del out, leaves
-weights = measured("patch_weights", lambda: ck.patch_weights(*scene[:4], **view, patch_rows=16, patch_cols=16))
+weights = measured("patch_weights", lambda: ck.patch_weights(*scene[:4], view, patch_rows=16, patch_cols=16))
 facts["nnz"] = weights.values.numel()
 patches, splats = torch.randn(256, 16), torch.randn(N, 16)
 measured("lift", lambda: ck.lift(weights, patches))

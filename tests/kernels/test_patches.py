@@ -1,5 +1,7 @@
 """patch_weights, lift and render_features against their dense definitions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -32,9 +34,9 @@ def dense(w: PatchWeights) -> torch.Tensor:
 )
 def test_weights_match_the_twin(scene, rows, cols, footprint):
     assume(clear_of_cutoffs(scene))
-    got = patch_weights(*scene.shape, **scene.view, patch_rows=rows, patch_cols=cols, footprint=footprint)
+    got = patch_weights(*scene.shape, scene.views, patch_rows=rows, patch_cols=cols, footprint=footprint)
     exact = scene.double()
-    want = reference.patch_weights(*exact.shape, **exact.view, patch_rows=rows, patch_cols=cols, footprint=footprint)
+    want = reference.patch_weights(*exact.shape, exact.views, patch_rows=rows, patch_cols=cols, footprint=footprint)
     want = PatchWeights(want[0], want[1], *(x.float() for x in want[2:]), shape=got.shape)
     assert relative(dense(got), dense(want)) <= 5e-6
     assert relative(got.total, want.total) <= 5e-6
@@ -44,9 +46,9 @@ def test_weights_match_the_twin(scene, rows, cols, footprint):
 def test_lifting_equals_upsampling_and_back_propagating():
     scene = random_scene(3, 400, width=112, height=96, views=2)
     features = torch.randn(2, 6, 7, 20)
-    w = patch_weights(*scene.shape, **scene.view, patch_rows=6, patch_cols=7)
+    w = patch_weights(*scene.shape, scene.views, patch_rows=6, patch_cols=7)
     colors = torch.zeros(400, 20, requires_grad=True)
-    image = rasterize(*scene.shape, colors, **scene.view).colors
+    image = rasterize(*scene.shape, colors, scene.views).colors
     up = functional.interpolate(features.permute(0, 3, 1, 2), size=(96, 112), mode="bilinear", align_corners=False)
     image.backward(up.permute(0, 2, 3, 1).contiguous())
     assert relative(lift(w, features.view(-1, 20)), colors.grad) <= 2e-6
@@ -54,7 +56,7 @@ def test_lifting_equals_upsampling_and_back_propagating():
 
 def test_rendering_is_the_transpose_of_lifting():
     scene = random_scene(4, 100, width=64, height=64)
-    w = patch_weights(*scene.shape, **scene.view, patch_rows=8, patch_cols=8)
+    w = patch_weights(*scene.shape, scene.views, patch_rows=8, patch_cols=8)
     per_splat, per_patch = torch.randn(100, 33, requires_grad=True), torch.randn(64, 33, requires_grad=True)
     a, b = (render_features(w, per_splat) * per_patch).sum(), (lift(w, per_patch) * per_splat).sum()
     assert torch.allclose(a, b, rtol=1e-4)
@@ -66,34 +68,45 @@ def test_rendering_is_the_transpose_of_lifting():
 
 def test_totals_are_the_sums():
     scene = random_scene(5, 50, width=40, height=30)
-    w = patch_weights(*scene.shape, **scene.view, patch_rows=5, patch_cols=4)
+    w = patch_weights(*scene.shape, scene.views, patch_rows=5, patch_cols=4)
     assert torch.allclose(dense(w).sum(1), w.total, rtol=1e-5)
     assert torch.allclose(dense(w).sum(0), w.coverage, rtol=1e-5)
-    assert torch.allclose(w.coverage.sum(), rasterize(*scene.shape, scene.colors, **scene.view).alphas.sum(), rtol=1e-5)
+    assert torch.allclose(w.coverage.sum(), rasterize(*scene.shape, scene.colors, scene.views).alphas.sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_half_storage(dtype):
     scene = random_scene(6, 60)
-    w = patch_weights(*scene.shape, **scene.view, patch_rows=4, patch_cols=4)
+    w = patch_weights(*scene.shape, scene.views, patch_rows=4, patch_cols=4)
     features = torch.randn(16, 100).to(dtype)
     assert relative(lift(w, features), dense(w).double() @ features.double()) <= 1e-6
 
 
 def test_columns_are_sorted_and_views_follow_each_other():
     scene = random_scene(8, 80, views=3)
-    w = patch_weights(*scene.shape, **scene.view, patch_rows=3, patch_cols=5)
+    w = patch_weights(*scene.shape, scene.views, patch_rows=3, patch_cols=5)
     for i in range(80):
         columns = w.indices[w.indptr[i] : w.indptr[i + 1]]
         assert (columns.diff() > 0).all()
-    one = patch_weights(
-        *scene.shape, viewmats=scene.viewmats[1:2], Ks=scene.Ks[1:2], width=24, height=20, patch_rows=3, patch_cols=5
-    )
+    one = patch_weights(*scene.shape, scene.views[1:2], patch_rows=3, patch_cols=5)
     assert torch.equal(dense(w)[:, 15:30], dense(one))
+
+
+def test_planes_cut_weights_as_they_cut_images():
+    scene = random_scene(9, 80, width=40, height=30)
+    views = replace(scene.views, near_plane=3.5, far_plane=4.5)
+    got = patch_weights(*scene.shape, views, patch_rows=30, patch_cols=40, footprint="box")
+    alphas = rasterize(*scene.shape, scene.colors, views).alphas
+    assert torch.allclose(got.coverage.view(1, 30, 40), alphas, atol=1e-6)
+    depths = (scene.means @ views.viewmats[0, :3, :3].T + views.viewmats[0, :3, 3])[:, 2]
+    inside = (depths >= 3.5) & (depths <= 4.5)
+    assert not got.total[~inside].any() and (got.total[inside] > 0).any()
+    want = reference.patch_weights(*scene.shape, views, patch_rows=30, patch_cols=40, footprint="box")
+    assert torch.allclose(got.total, want[3], rtol=1e-4, atol=1e-5)
 
 
 def test_empty_scene():
     scene = random_scene(8, 3)
-    w = patch_weights(*(x[:0] for x in scene.shape), **scene.view, patch_rows=3, patch_cols=5)
+    w = patch_weights(*(x[:0] for x in scene.shape), scene.views, patch_rows=3, patch_cols=5)
     assert w.shape == (0, 15) and lift(w, torch.ones(15, 4)).shape == (0, 4)
     assert not render_features(w, torch.ones(0, 4)).any()

@@ -1,5 +1,7 @@
 """Scenes made to break a rasteriser: compared with the dense twin in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,8 +12,8 @@ from tests.kernels.scenes import GRADIENT, IMAGE, NAMES, Scene, cameras, close, 
 def scene_of(means, scales, opacities, *, width=32, height=24, quats=None) -> Scene:
     n = len(means)
     g = torch.Generator().manual_seed(0)
-    viewmats, Ks = cameras(g, 1, width, height)
-    viewmats[:] = torch.eye(4)
+    views = cameras(g, 1, width, height)
+    views.viewmats[:] = torch.eye(4)
     quats = torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1) if quats is None else quats
     colors = torch.rand(n, 3, generator=g)
     means, scales, opacities = (
@@ -21,7 +23,7 @@ def scene_of(means, scales, opacities, *, width=32, height=24, quats=None) -> Sc
         scales = scales * torch.tensor(
             [1.0, 0.8, 0.6]
         )  # turning a ball has no effect, and an error nothing to be relative to
-    return Scene(means, quats, scales, opacities[:, 0].contiguous(), colors, viewmats, Ks, width, height)
+    return Scene(means, quats, scales, opacities[:, 0].contiguous(), colors, views)
 
 
 def needles() -> Scene:
@@ -60,7 +62,7 @@ def test_images_and_gradients_are_exact(case):
     scene = CASES[case]()
     leaves = [x.clone().requires_grad_() for x in (*scene.shape, scene.colors)]
     exact = [x.detach().double().requires_grad_() for x in leaves]
-    got, want = rasterize(*leaves, **scene.view), reference.rasterize(*exact, **scene.double().view)
+    got, want = rasterize(*leaves, scene.views), reference.rasterize(*exact, scene.double().views)
     assert all(close(a, b, IMAGE) for a, b in zip(got[:3], want[:3], strict=True))
     g = torch.Generator().manual_seed(1)
     outer = [torch.randn(x.shape, generator=g) for x in got[:3]]
@@ -73,7 +75,7 @@ def test_images_and_gradients_are_exact(case):
 def test_no_splats_show_the_background():
     scene = random_scene(0, 1)
     empty = [x[:0].clone().requires_grad_() for x in (*scene.shape, scene.colors)]
-    out = rasterize(*empty, **scene.view, backgrounds=torch.tensor([[0.1, 0.2, 0.3]]))
+    out = rasterize(*empty, scene.views, backgrounds=torch.tensor([[0.1, 0.2, 0.3]]))
     assert torch.allclose(out.colors[0, 3, 4], torch.tensor([0.1, 0.2, 0.3])) and not out.alphas.any()
     out.colors.sum().backward()
     assert empty[0].grad.shape == (0, 3)
@@ -81,5 +83,5 @@ def test_no_splats_show_the_background():
 
 def test_no_views_give_empty_images():
     scene = random_scene(0, 5)
-    out = rasterize(*scene.shape, scene.colors, viewmats=scene.viewmats[:0], Ks=scene.Ks[:0], width=8, height=6)
+    out = rasterize(*scene.shape, scene.colors, replace(scene.views[:0], width=8, height=6))
     assert out.colors.shape == (0, 6, 8, 3)

@@ -34,12 +34,12 @@ def everything() -> dict[str, torch.Tensor]:
         scene = random_scene(1, 500, width=70, height=50, channels=channels, views=2, size=0.1)
         leaves = [x.clone().requires_grad_() for x in (*scene.shape, scene.colors)]
         absgrad = torch.zeros(500, 2)
-        result = rasterize(*leaves, **scene.view, absgrad=absgrad)
+        result = rasterize(*leaves, scene.views, absgrad=absgrad)
         g = torch.Generator().manual_seed(2)
         torch.autograd.backward(result[:3], [torch.randn(x.shape, generator=g) for x in result[:3]])
         out |= {f"{name} {channels}": x for name, x in zip(result._fields, result, strict=True)}
         out |= {f"gradient {i} {channels}": x.grad for i, x in enumerate(leaves)} | {f"absgrad {channels}": absgrad}
-    weights = patch_weights(*scene.shape, **scene.view, patch_rows=7, patch_cols=9)
+    weights = patch_weights(*scene.shape, scene.views, patch_rows=7, patch_cols=9)
     out["weights"] = weights.values
     out["lift"] = lift(weights, torch.linspace(-1, 1, weights.shape[1] * 40).view(-1, 40).contiguous())
     out["render"] = render_features(weights, torch.linspace(-1, 1, 500 * 40).view(-1, 40).contiguous())
@@ -75,13 +75,13 @@ def test_bits_depend_neither_on_the_run_nor_on_the_threads():
 @pytest.mark.parametrize("depths", [1, 3])
 def test_equal_depths_keep_the_order_of_the_rows_on_any_number_of_threads(depths):
     scene = random_scene(4, 400, width=40, height=30)
-    scene.viewmats[:] = torch.eye(4)
+    scene.views.viewmats[:] = torch.eye(4)
     scene.means[:, 2] = 2.0 + torch.arange(400) % depths
-    want = reference.rasterize(*(x.double() for x in (*scene.shape, scene.colors)), **scene.double().view).colors
+    want = reference.rasterize(*(x.double() for x in (*scene.shape, scene.colors)), scene.double().views).colors
     try:
         for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
-            assert relative(rasterize(*scene.shape, scene.colors, **scene.view).colors, want) < 1e-4, (
+            assert relative(rasterize(*scene.shape, scene.colors, scene.views).colors, want) < 1e-4, (
                 f"{threads} threads"
             )
     finally:
@@ -126,9 +126,9 @@ def test_an_unknown_instruction_set_is_named():
 
 def test_the_reference_runs_when_asked_for(monkeypatch):
     scene = random_scene(1, 20)
-    native = rasterize(*scene.shape, scene.colors, **scene.view)
+    native = rasterize(*scene.shape, scene.colors, scene.views)
     monkeypatch.setenv("CHORUS_KERNELS", "reference")
-    assert torch.allclose(rasterize(*scene.shape, scene.colors, **scene.view).colors, native.colors, atol=1e-5)
+    assert torch.allclose(rasterize(*scene.shape, scene.colors, scene.views).colors, native.colors, atol=1e-5)
     monkeypatch.setenv("CHORUS_KERNELS", "fast")
     with pytest.raises(ValueError, match="expected 'native' or 'reference'"):
-        rasterize(*scene.shape, scene.colors, **scene.view)
+        rasterize(*scene.shape, scene.colors, scene.views)

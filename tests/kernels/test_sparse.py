@@ -1,10 +1,12 @@
 """Sparse products against dense ones."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chorus_kernels import spmm, spmm_t
+from chorus_kernels.results import Csr
 from tests.kernels.scenes import relative
 
 
@@ -15,6 +17,17 @@ def random_csr(seed: int, rows: int, columns: int):
     indptr = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
     where = matrix.nonzero()
     return matrix, (indptr, where[:, 1].to(torch.int32), matrix[where[:, 0], where[:, 1]].contiguous())
+
+
+@pytest.mark.parametrize("kernels", ["native", "reference"])
+def test_the_transpose_is_the_dense_one(kernels, monkeypatch):
+    monkeypatch.setenv("CHORUS_KERNELS", kernels)
+    matrix, csr = random_csr(5, 30, 17)
+    got = Csr(*csr).transpose(17)
+    want = matrix.T.contiguous().to_sparse_csr()
+    assert torch.equal(got.indptr, want.crow_indices())
+    assert torch.equal(got.indices.long(), want.col_indices())
+    assert torch.equal(got.values, want.values())
 
 
 @settings(max_examples=40)

@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    p for top in ("chorus", "orchestration", "kernels/chorus_kernels") for p in sorted((ROOT / top).rglob("*.py"))
+    p
+    for top in ("benchmarks", "chorus", "orchestration", "kernels/chorus_kernels")
+    for p in sorted((ROOT / top).rglob("*.py"))
 ]
 
 
@@ -54,6 +56,17 @@ def test_no_swallowed_errors_pickles_or_asserts(path):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
             assert "pickle" not in names, f"{where}: pickle"
+
+
+def test_lines_of_cpp_fit_where_those_of_python_do():
+    sources = sorted([*(ROOT / "kernels").rglob("*.cpp"), *(ROOT / "kernels").rglob("*.h")])
+    long = [
+        f"{path.name}:{number}"
+        for path in sources
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert len(sources) > 30 and not long
 
 
 def test_floors_hold():

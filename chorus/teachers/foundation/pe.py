@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
+from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.trunk import AnySizeTeacher
-from chorus.teachers.foundation.weights import one_of, quiet
 
 
 class PerceptionTeacher(AnySizeTeacher):

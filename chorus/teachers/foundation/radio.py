@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from chorus.errors import InputError, MissingError
 from chorus.teachers.base import Role
+from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.siglip import OpenClipTeacher
 from chorus.teachers.foundation.trunk import VisionTeacher
-from chorus.teachers.foundation.weights import one_of, quiet
 
 ADAPTORS: dict[Role, str] = {"lang": "siglip2-g", "dino": "dino_v3", "object": "sam3"}
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from chorus.errors import InputError
 from chorus.io.pth import read_pth
+from chorus.teachers.foundation.loading import one_of
 from chorus.teachers.foundation.trunk import VisionTeacher
-from chorus.teachers.foundation.weights import one_of
 
 SAM_MEAN, SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of 0..255
 

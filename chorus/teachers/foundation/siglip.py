@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chorus.errors import InputError, MissingError
+from chorus.errors import InputError
+from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.pixels import to_pixels
 from chorus.teachers.foundation.trunk import VisionTeacher
-from chorus.teachers.foundation.weights import one_of, quiet
 
 CONFIG = "open_clip_config.json"
 
@@ -94,24 +94,6 @@ def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
                 folder, expected="a complete open_clip model folder", got=error, fix=f"Run: chorus teachers pull {name}"
             ) from error
     return OpenClipTeacher(model, tokenizer, name=name, **common)
-
-
-def hub_id(name: str) -> str | None:
-    """The hub repository of open_clip's ``MODEL:TAG`` (CLIP and MobileCLIP by name), or None where it is no such
-    name."""
-
-    model, _, tag = name.partition(":")
-    if not tag:
-        return None
-    import open_clip
-
-    config = open_clip.get_pretrained_cfg(model, tag) or {}
-    if not config.get("hf_hub"):
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "no tags"
-        raise MissingError(
-            f"teacher '{name}'", expected="a MODEL:TAG of open_clip with a hub repository", got=f"{model} has {tags}"
-        )
-    return config["hf_hub"].rstrip("/")
 
 
 def _timm_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from chorus.teachers.foundation.loading import quiet
 from chorus.teachers.foundation.siglip import CONFIG
-from chorus.teachers.foundation.weights import quiet
 
 _WORDS = (
     "this is a the of wall floor ceiling chair table sofa bed lamp door window sink piano cabinet shelf plant picture"

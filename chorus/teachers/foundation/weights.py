@@ -3,13 +3,10 @@ network."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
-import logging
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +15,9 @@ from chorus.json_files import read_json, write_json
 from chorus.store import atomic_file, hash_file
 from chorus.teachers.foundation.catalog import SOURCES, Source, presets_of
 from chorus.teachers.foundation.fetch import fetch_file, fetch_repository
+from chorus.teachers.foundation.loading import EMBEDDED, hub_id
 
 RECORD = "chorus.json"
-_EMBEDDED = "or set teachers.family: embedded, which needs no download"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +106,7 @@ def resolve(name: str, folder: Path, *, role: str) -> Path:
         f"teacher '{name}'",
         expected=f"its weights in {place}",
         got="nothing there",
-        fix=f"Run: chorus teachers pull {name} ({_EMBEDDED}).",
+        fix=f"Run: chorus teachers pull {name} ({EMBEDDED}).",
     )
 
 
@@ -136,23 +133,6 @@ def _fingerprint(path: Path, stats: tuple) -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def one_of(folder: Path, patterns: list[str]) -> Path:
-    """The first file of ``folder`` that fits one of the patterns, in their order. Raises MissingError naming the file
-    that is absent."""
-    for pattern in patterns:
-        found = sorted(Path(folder).glob(pattern))
-        if found:
-            return found[0]
-    name = next((n for n in SOURCES if n == Path(folder).name), None)
-    command = f"Run: chorus teachers pull {name}" if name else "Point teachers.foundation at a complete model folder"
-    raise MissingError(
-        Path(folder) / patterns[0],
-        expected="a file of a released model",
-        got="no such file",
-        fix=f"{command} ({_EMBEDDED}).",
-    )
-
-
 def folder_name(name: str) -> str:
     """A hub id or MODEL:TAG as one folder name."""
     return re.sub(r"[/:]", "--", name)
@@ -169,30 +149,8 @@ def source_of(name: str) -> Source:
             expected=f"one of {', '.join(SOURCES)}, a hub id or an open_clip MODEL:TAG",
             got="an unknown name",
         )
-    repo = name
-    if ":" in name:
-        from chorus.teachers.foundation.siglip import hub_id
-
-        repo = hub_id(name)
+    repo = hub_id(name) if ":" in name else name
     return Source(name=name, kind="open_clip", roles=(), repo=repo, dim=0, patch=0, params_m=0, license="", vram_gb=0.0)
-
-
-@contextlib.contextmanager
-def quiet():
-    """Model libraries talk while loading: keep their warnings and bars off the user's screen."""
-    from transformers.utils import logging as bars
-
-    before, had_bars = logging.root.manager.disable, bars.is_progress_bar_enabled()
-    logging.disable(logging.WARNING)
-    bars.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-        if had_bars:
-            bars.enable_progress_bar()
 
 
 def _is_remote_name(name: str) -> bool:

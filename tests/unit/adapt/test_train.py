@@ -12,7 +12,7 @@ from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.params import AdaptParams
-from chorus_kernels import patch_weights
+from chorus_kernels import Views, patch_weights
 
 PARAMS = AdaptParams(steps=30, lr=3e-3, views=2, min_coverage=0.2, tune="all", rank=2, log_every=5)
 VIEWS, ROWS, COLS = 4, 6, 8
@@ -23,16 +23,15 @@ def weights_of(room):
     poses = [
         look_at([0, 0, 1.2], [np.cos(a), np.sin(a), 1.0]) for a in np.linspace(0, 2 * np.pi, VIEWS, endpoint=False)
     ]
-    size = {"width": 64, "height": 48, "patch_rows": ROWS, "patch_cols": COLS}
     K = torch.tensor([[40.0, 0, 32], [0, 40, 24], [0, 0, 1]]).expand(VIEWS, 3, 3).contiguous()
     return patch_weights(
         room.means,
         room.unit_quats,
         room.scales * 3,
         room.opacities,
-        viewmats=torch.tensor(np.stack(poses)).float(),
-        Ks=K,
-        **size,
+        Views(torch.tensor(np.stack(poses)).float(), K, width=64, height=48),
+        patch_rows=ROWS,
+        patch_cols=COLS,
     )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from chorus.adapt.views import overlapping, sample_views
 from chorus.errors import InputError
+from chorus.splat.rasterize import views_of
 from chorus_kernels import patch_weights
 
 
@@ -16,9 +17,8 @@ def room(make_room):
 
 
 def weights_of(room, cameras):
-    tensors = {"viewmats": torch.tensor(cameras.cam_from_world).float(), "Ks": torch.tensor(cameras.K).float()}
-    size = {"width": cameras.width, "height": cameras.height, "patch_rows": 6, "patch_cols": 8}
-    return patch_weights(room.means, room.unit_quats, room.scales * 2, room.opacities, **tensors, **size)
+    scene = room.means, room.unit_quats, room.scales * 2, room.opacities
+    return patch_weights(*scene, views_of(cameras), patch_rows=6, patch_cols=8)
 
 
 def test_views_stand_in_free_space_at_eye_height(room):

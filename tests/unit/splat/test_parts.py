@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from chorus.capture import Capture
-from chorus.errors import InputError
+from chorus.errors import InputError, MissingError
 from chorus.scene import scene_from_colors
 from chorus.splat.adam import RowAdam
 from chorus.splat.labels import label_gaussians, load_labels
-from chorus.splat.measure import Exposure, measure
+from chorus.splat.likeness import Exposure, measure
 from chorus.splat.pictures import contact_sheet, error_image
 from chorus.splat.rasterize import render
 from chorus.splat.seeds import seeds_at, spacing, thin, to_gaussians
@@ -34,6 +34,26 @@ def wall(room, count: int = 600):
         rows["opacity_logits"].sigmoid(),
         torch.from_numpy(seeds.colors).float(),
     )
+
+
+def test_several_views_before_one_background(room):
+    scene, background = wall(room).detached(), torch.tensor([0.2, 0.4, 0.6])
+    both = render(scene, room.cameras.select([0, 3]), background=background)
+    for v, view in enumerate((0, 3)):
+        alone = render(scene, room.cameras.select([view]), background=background)
+        assert torch.equal(both.colors[v], alone.colors[0]) and torch.equal(both.depth[v], alone.depth[0])
+    black = render(scene, room.cameras.select([0, 3]))
+    behind = (1 - both.alpha)[..., None] * background
+    assert behind.amax() > 0.01 and torch.allclose(both.colors - black.colors, behind, atol=1e-5)
+
+
+def test_what_cannot_render_says_what_is_missing(room, monkeypatch):
+    def absent(*_, **__):
+        raise ImportError("rasterize: tensors on CUDA need gsplat")
+
+    monkeypatch.setattr("chorus_kernels.rasterize", absent)
+    with pytest.raises(MissingError, match="^rendering: expected .*, got rasterize: tensors on CUDA need gsplat$"):
+        render(wall(room), room.cameras)
 
 
 def test_adam_matches_torch():

@@ -9,7 +9,8 @@ from PIL import Image
 
 from chorus.errors import ChorusError, InputError, MissingError
 from chorus.teachers.base import LanguageTeacher
-from chorus.teachers.foundation.siglip import hub_id, load_open_clip
+from chorus.teachers.foundation.loading import hub_id
+from chorus.teachers.foundation.siglip import load_open_clip
 from chorus.teachers.foundation.standins import write_open_clip
 
 import timm  # isort: skip - after the torchvision shim

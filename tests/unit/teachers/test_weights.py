@@ -12,7 +12,8 @@ from huggingface_hub import errors as hub_errors
 
 from chorus.errors import ChorusError, MissingError
 from chorus.teachers.foundation import SOURCES, catalog, list_teachers, pull
-from chorus.teachers.foundation.weights import RECORD, fingerprint, one_of, resolve
+from chorus.teachers.foundation.loading import one_of
+from chorus.teachers.foundation.weights import RECORD, fingerprint, resolve
 
 DATA = bytes(range(256)) * 4000
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import torch
-from peers import tile_loop
-from scenes import camera, room
-from timing import Row, leaves, milliseconds, size
 from torch import Tensor
 
 import chorus_kernels as ck
+from benchmarks.peers import tile_loop
+from benchmarks.scenes import camera, room
+from benchmarks.table import Row
+from benchmarks.timing import leaves, milliseconds, size
 from chorus_kernels import reference
 
 # Operations a blend: offset and exponent 7, power of two 12, alpha and transmittance 5, four channels 8; backward does
@@ -18,10 +19,10 @@ FORWARD_FLOPS, STEP_FLOPS = 32, 32 + 32 - 8 + 45
 TILES = (16, 32, 64)  # the peer gets the best of these
 
 
-def best_tile(scene: tuple[Tensor, ...], view: dict) -> int:
+def best_tile(scene: tuple[Tensor, ...], view: ck.Views) -> int:
     """The tile size that the peer is fastest with."""
     with torch.no_grad():
-        return min(TILES, key=lambda tile: milliseconds(lambda: tile_loop(*scene, **view, tile=tile), repeats=1))
+        return min(TILES, key=lambda tile: milliseconds(lambda: tile_loop(*scene, view, tile=tile), repeats=1))
 
 
 def rasterizing(
@@ -33,11 +34,11 @@ def rasterizing(
     tile = best_tile(scene, view)
     against = f"torch tile loop ({tile} px)"
     case = f"{n // 1000}k at {side}x{side}"
-    blends = ck.patch_weights(*scene[:4], **view, patch_rows=side, patch_cols=side, footprint="box").values.numel()
+    blends = ck.patch_weights(*scene[:4], view, patch_rows=side, patch_cols=side, footprint="box").values.numel()
     moved = size(*scene) + 4 * 5 * side * side
     with torch.no_grad():
-        ours = milliseconds(lambda: ck.rasterize(*scene, **view), repeats=9)
-        peer = milliseconds(lambda: tile_loop(*scene, **view, tile=tile), repeats=repeats)
+        ours = milliseconds(lambda: ck.rasterize(*scene, view), repeats=9)
+        peer = milliseconds(lambda: tile_loop(*scene, view, tile=tile), repeats=repeats)
     yield Row(
         "rasterize",
         f"{case}, forward",
@@ -54,8 +55,8 @@ def rasterizing(
         out = render(*leaves(*scene))
         torch.autograd.backward(out[:3], [torch.ones_like(x) for x in out[:3]])
 
-    ours = milliseconds(lambda: step(lambda *s: ck.rasterize(*s, **view)), repeats=9)
-    peer = milliseconds(lambda: step(lambda *s: tile_loop(*s, **view, tile=tile)), repeats=repeats)
+    ours = milliseconds(lambda: step(lambda *s: ck.rasterize(*s, view)), repeats=9)
+    peer = milliseconds(lambda: step(lambda *s: tile_loop(*s, view, tile=tile)), repeats=repeats)
     yield Row(
         "rasterize",
         f"{case}, forward+backward",
@@ -80,9 +81,9 @@ def features(channels: int, at_least: float, repeats: int) -> Iterator[Row]:
         out = render(*scene[:4], c)[0]
         out.backward(torch.ones_like(out))
 
-    ours = milliseconds(lambda: step(lambda *s: ck.rasterize(*s, **view)), repeats=3)
-    peer = milliseconds(lambda: step(lambda *s: tile_loop(*s, **view, tile=tile)), repeats=repeats)
-    blends = ck.patch_weights(*scene[:4], **view, patch_rows=256, patch_cols=256, footprint="box").values.numel()
+    ours = milliseconds(lambda: step(lambda *s: ck.rasterize(*s, view)), repeats=3)
+    peer = milliseconds(lambda: step(lambda *s: tile_loop(*s, view, tile=tile)), repeats=repeats)
+    blends = ck.patch_weights(*scene[:4], view, patch_rows=256, patch_cols=256, footprint="box").values.numel()
     case = f"C={channels}, 20k at 256x256, forward+backward of features"
     moved = 2 * size(colors) + 2 * 4 * channels * 256**2
     yield Row(

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import torch
-from peers import hilbert_numpy
-from scenes import surface_voxels
-from timing import Row, leaves, milliseconds, size
 
 import chorus_kernels as ck
+from benchmarks.peers import hilbert_numpy
+from benchmarks.scenes import surface_voxels
+from benchmarks.table import Row
+from benchmarks.timing import leaves, milliseconds, size
 from chorus_kernels import reference
 
 

@@ -5,34 +5,36 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
-from scenes import camera, room
-from timing import Row, in_turns
 
 import chorus_kernels as ck
+from benchmarks.scenes import camera, room
+from benchmarks.table import Row
+from benchmarks.timing import in_turns, milliseconds
 from chorus_kernels import dispatch
 
-ISA_SCRIPT = """
-import sys; sys.path.insert(0, {folder!r})
-import torch, chorus_kernels as ck
-from scenes import room, camera
-from timing import milliseconds
-torch.set_num_threads(1)
-scene, view = room(20000), camera(256)
-with torch.no_grad():
-    print(milliseconds(lambda: ck.rasterize(*scene, **view), repeats=100))
-"""
+ROOT = Path(__file__).parents[2]
+
+
+def forward() -> float:
+    """Milliseconds of the reference scene on one thread."""
+    torch.set_num_threads(1)
+    scene, view = room(20000), camera(256)
+    with torch.no_grad():
+        return milliseconds(lambda: ck.rasterize(*scene, view), repeats=100)
 
 
 def instruction_sets() -> Iterator[Row]:
     """How much a machine with a lesser instruction set loses: `ratio` is below one, at least 1/2 and 1/4."""
     best = dispatch.native().isa
-    script = ISA_SCRIPT.format(folder=os.path.dirname(os.path.abspath(__file__)))
+    script = "from benchmarks.rows.machine import forward; print(forward())"
     times = {}
     for isa in {"avx512": ["avx512", "avx2", "sse42"], "avx2": ["avx2", "sse42"]}.get(best, []):
         done = subprocess.run(
             [sys.executable, "-c", script],
+            cwd=ROOT,
             env={**os.environ, "CHORUS_ISA": isa},
             capture_output=True,
             text=True,
@@ -51,7 +53,7 @@ def threads() -> Iterator[Row]:
     machine can give."""
     scene, view, square = room(100000), camera(512), torch.randn(1500, 1500, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        one, two = _one_and_two(lambda: ck.rasterize(*scene, **view), rounds=400)
+        one, two = _one_and_two(lambda: ck.rasterize(*scene, view), rounds=400)
         alone, together = _one_and_two(lambda: square @ square, rounds=10)
     yield Row(
         "rasterize",

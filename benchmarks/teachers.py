@@ -1,19 +1,30 @@
-"""The tables of this folder's README: ``python -m chorus.teachers.measure nms | storage CAPTURE | weights CAPTURE``."""
+"""What masks, stored features and rendering weights of teachers cost: ``python -m benchmarks.teachers nms | storage |
+weights``; the tables stand in chorus/teachers/README.md."""
 
 from __future__ import annotations
 
-import time
+import functools
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
 
+from benchmarks.timing import milliseconds
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.scene import GaussianScene, scene_from_colors
+from chorus.splat.weights import load_weights, save_weights, scene_weights
 from chorus.teachers.compress import compress
+from chorus.teachers.embedded.trunk import weights_file
+from chorus.teachers.foundation.pixels import HALF_MEAN, HALF_STD, to_pixels, whole_patches
 from chorus.teachers.nms import mask_nms, pack
+from chorus_kernels import lift
+
+import timm  # isort: skip - after the shim that makes torchvision importable
 
 PAPER = {
     "lang (SigLIP2)": (32 * 32, 1152),
@@ -33,13 +44,11 @@ def nms(counts: tuple[int, ...] = (500, 1000, 3000), loop_up_to: int = 500) -> N
     per_pair = 0.0
     for count in counts:
         masks, scores = _blobs(count), np.random.default_rng(1).random(count)
-        packing = _best(lambda masks=masks: pack(masks))
+        packing = _seconds(functools.partial(pack, masks))
         packed = pack(masks)
-        suppress = _best(lambda packed=packed, scores=scores: mask_nms(packed, scores, 0.7))
+        suppress = _seconds(functools.partial(mask_nms, packed, scores, 0.7))
         if count <= loop_up_to:
-            begin = time.process_time()
-            _loop_over_pairs(masks, scores, 0.7)
-            slow = time.process_time() - begin
+            slow = _seconds(functools.partial(_loop_over_pairs, masks, scores, 0.7), repeats=1)
             per_pair = slow / count**2
         note = "" if count <= loop_up_to else " (scaled)"
         print(
@@ -57,9 +66,6 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     validity), as a share of three N x C half arrays for 965 000 Gaussians. The rendering weights are made again at each
     use (:func:`weights`).
     """
-    from chorus.splat.weights import scene_weights
-    from chorus_kernels import lift
-
     views = Capture.load(capture)
     scene = _scene_of_depth(views, gaussians)
     maps = _network_maps(views)
@@ -102,11 +108,6 @@ def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_00
     8-pixel patches, then 640 x 480 on the grids of the paper's three teachers. Entries, sizes and seconds are a view's,
     means over the first ``views`` views.
     """
-    import tempfile
-
-    from chorus.splat.weights import load_weights, save_weights, scene_weights
-    from chorus_kernels import lift
-
     capture_views = Capture.load(capture)
     few = capture_views.cameras.select(slice(0, views))
     cases = [(few, (few.height // 8, few.width // 8), 600)]
@@ -121,18 +122,15 @@ def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_00
     for count in gaussians:
         scene = _scene_of_depth(capture_views, count)
         for cameras, (rows, columns), channels in cases:
-            made: list = []
-            making = _best(
-                lambda c=cameras, r=rows, k=columns, s=scene, m=made: m.append(scene_weights(s, c, rows=r, columns=k)),
-                repeats=2,
-            )
+            make = functools.partial(scene_weights, scene, cameras, rows=rows, columns=columns)
+            making, made = _seconds(make, repeats=2), make()
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "weights.safetensors"
-                save_weights(path, {"g": made[-1]})
-                size, reading = path.stat().st_size, _best(lambda path=path: load_weights(path, "g"))
-            maps = torch.rand(made[-1].shape[1], channels).half()
-            lifting = _best(lambda maps=maps, m=made: lift(m[-1], maps), repeats=1)
-            entries = len(made[-1].values) / len(scene) / views
+                save_weights(path, {"g": made})
+                size, reading = path.stat().st_size, _seconds(functools.partial(load_weights, path, "g"))
+            maps = torch.rand(made.shape[1], channels).half()
+            lifting = _seconds(functools.partial(lift, made, maps), repeats=1)
+            entries = len(made.values) / len(scene) / views
             seconds = " ".join(f"{s / views:7.3f}" for s in (making, reading, lifting))
             image, grid = f"{cameras.width}x{cameras.height}", f"{rows}x{columns}"
             print(f"{count:9d} {image:>9} {grid:>6} {entries:19.2f} {size / views / 1e6:6.2f} {seconds}")
@@ -166,13 +164,8 @@ def _loop_over_pairs(masks: np.ndarray, scores: np.ndarray, threshold: float) ->
     return np.flatnonzero(kept)
 
 
-def _best(run, repeats: int = 3) -> float:
-    times = []
-    for _ in range(repeats):
-        begin = time.process_time()
-        run()
-        times.append(time.process_time() - begin)
-    return min(times)
+def _seconds(run: Callable[[], object], repeats: int = 3) -> float:
+    return milliseconds(run, repeats=repeats) / 1e3
 
 
 def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
@@ -198,11 +191,6 @@ def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
 def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
     """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they
     are deep."""
-    from chorus.teachers.embedded.trunk import weights_file
-    from chorus.teachers.foundation.pixels import HALF_MEAN, HALF_STD, to_pixels, whole_patches
-
-    import timm  # isort: skip - after the shim that makes torchvision importable
-
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
     network.load_state_dict(
@@ -224,6 +212,4 @@ def _cosines(a: Tensor, b: Tensor) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    import tyro
-
     tyro.extras.subcommand_cli_from_dict({"nms": nms, "storage": storage, "weights": weights})

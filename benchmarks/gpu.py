@@ -1,28 +1,30 @@
-"""gsplat and spconv on the work of the CPU rows, when CUDA is present. `ratio`: their speed over ours on one CPU
-core."""
+"""gsplat and spconv on the work of the kernels' rows, where CUDA is present: ``python -m benchmarks.gpu``.
+
+`ratio` is their speed over ours on one CPU core.
+"""
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
-from scenes import camera, room, surface_voxels
-from timing import Row, leaves, milliseconds
-from torch import Tensor
+import tyro
 
 import chorus_kernels as ck
+from benchmarks.scenes import camera, room, surface_voxels
+from benchmarks.table import Row, report
+from benchmarks.timing import leaves, milliseconds
 
 
 def why_not() -> str | None:
     """What is missing for these rows, in one line; None when nothing is."""
     if not torch.cuda.is_available():
-        return (
-            f"--gpu: no CUDA device is visible to torch {torch.__version__}; the rows of gsplat and spconv are left out"
-        )
+        return f"no CUDA device is visible to torch {torch.__version__}"
     for module in ("gsplat", "spconv"):
         try:
             __import__(module)
         except ImportError as error:
-            return f"--gpu: {module} does not load ({error}); install the extra `gpu`; its rows are left out"
+            return f"{module} does not load ({error}); pip install 'chorus-gs[gpu]'"
     return None
 
 
@@ -56,16 +58,12 @@ def _compare(op: str, case: str, peer: str, make: Callable[[str], Callable[[], o
     yield Row(op, case, f"{peer} on {name}", ours, theirs, device="cuda", note=f"{ours / theirs:.0f}x faster there")
 
 
-def _moved(view: dict, device: str) -> dict:
-    return {k: x.to(device) if isinstance(x, Tensor) else x for k, x in view.items()}
-
-
 def _rasterizing(n: int, size: int) -> Callable[[str], Callable[[], object]]:
     def make(device: str) -> Callable[[], object]:
-        scene, view = [x.to(device) for x in room(n)], _moved(camera(size), device)
+        scene, view = [x.to(device) for x in room(n)], camera(size).to(device)
 
         def step() -> None:
-            out = ck.rasterize(*leaves(*scene), **view)
+            out = ck.rasterize(*leaves(*scene), view)
             torch.autograd.backward(out[:3], [torch.ones_like(x) for x in out[:3]])
 
         return step
@@ -75,9 +73,9 @@ def _rasterizing(n: int, size: int) -> Callable[[str], Callable[[], object]]:
 
 def _lifting() -> Callable[[str], Callable[[], object]]:
     def make(device: str) -> Callable[[], object]:
-        scene, view = [x.to(device) for x in room(10_000)[:4]], _moved(camera(224), device)
+        scene, view = [x.to(device) for x in room(10_000)[:4]], camera(224).to(device)
         patches = torch.randn(256, 768, device=device)
-        return lambda: ck.lift(ck.patch_weights(*scene, **view, patch_rows=16, patch_cols=16), patches)
+        return lambda: ck.lift(ck.patch_weights(*scene, view, patch_rows=16, patch_cols=16), patches)
 
     return make
 
@@ -93,3 +91,22 @@ def _convolving(channels: int) -> Callable[[str], Callable[[], object]]:
         return lambda: ck.submanifold_conv(*leaves(feat, weight), table).backward(feat)
 
     return make
+
+
+def main(json: Path | None = None, markdown: Path | None = None) -> None:
+    """Measure the same work on this machine's CUDA device.
+
+    Args:
+        json: Write the rows there.
+        markdown: Write a table there, between its marks <!-- benchmark --> and <!-- end of benchmark -->.
+    """
+    missing = why_not()
+    if missing:
+        raise SystemExit(f"benchmarks.gpu: {missing}")
+    torch.set_num_threads(1)
+    head = f"{torch.cuda.get_device_name()} beside one CPU core"
+    report(head, gpu_rows(), float("nan"), json_file=json, markdown_file=markdown)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,13 +1,13 @@
-"""The rows of the benchmark in groups; a group is measured as a whole."""
+"""The rows of the table of the kernels in groups; a group is measured as a whole."""
 
 from collections.abc import Callable, Iterator
 
-from cases_machine import instruction_sets, threads
-from cases_patches import lifting, render_and_distill
-from cases_raster import features, rasterizing, similarity
-from cases_voxels import curves, voxels
-from fitting import fitting
-from timing import Row
+from benchmarks.rows.fitting import fitting
+from benchmarks.rows.machine import instruction_sets, threads
+from benchmarks.rows.patches import lifting, render_and_distill
+from benchmarks.rows.raster import features, rasterizing, similarity
+from benchmarks.rows.voxels import curves, voxels
+from benchmarks.table import Row
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "rasterize-20k": lambda: rasterizing(20_000, 256, ratios=(45, 70), limits=(13, 28), repeats=3),

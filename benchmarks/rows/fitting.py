@@ -2,13 +2,18 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
-from scenes import camera, room
-from timing import Row
 
 import chorus_kernels as ck
+from benchmarks.scenes import camera, room
+from benchmarks.table import Row
+from chorus.cameras import Cameras
+from chorus.capture import Capture
+from chorus.params import FitParams
+from chorus.splat.fit import fit_scene
 
 WANTED = 45  # iterations a second and core
 COUNT, STEPS, SIDE = 10_000, 20, 192
@@ -16,9 +21,6 @@ COUNT, STEPS, SIDE = 10_000, 20, 192
 
 def fitting() -> Iterator[Row]:
     """`chorus.splat.fit` at 10k Gaussians and 192x192; `ratio` is iterations a second over the wanted ones."""
-    from chorus.params import FitParams
-    from chorus.splat.fit import fit_scene
-
     budget = COUNT * 5 // 4  # four fifths of the budget are there from the start
     params = FitParams(max_gaussians=budget, iterations=2 * STEPS, max_gaussians_real=budget, iterations_real=2 * STEPS)
     best = float("inf")
@@ -32,18 +34,15 @@ def fitting() -> Iterator[Row]:
     )
 
 
-def _capture():
+def _capture() -> Capture:
     """Eight views of the reference room, a little apart, with depth."""
-    from chorus.cameras import Cameras
-    from chorus.capture import Capture
-
-    view = camera(SIDE)
-    viewmats = view["viewmats"].repeat(8, 1, 1)
-    viewmats[:, 0, 3] += torch.linspace(-0.4, 0.4, 8)
-    Ks = view["Ks"].repeat(8, 1, 1)
+    one = camera(SIDE)
+    views = replace(one, viewmats=one.viewmats.repeat(8, 1, 1), Ks=one.Ks.repeat(8, 1, 1))
+    views.viewmats[:, 0, 3] += torch.linspace(-0.4, 0.4, 8)
     with torch.no_grad():
-        out = ck.rasterize(*room(40_000), viewmats=viewmats, Ks=Ks, width=SIDE, height=SIDE)
+        out = ck.rasterize(*room(40_000), views)
     depth = torch.where(out.alphas > 0.9, out.depths / out.alphas.clamp(min=1e-6), 0.0)
-    cameras = Cameras(K=Ks.double().numpy(), cam_from_world=viewmats.double().numpy(), width=SIDE, height=SIDE)
+    K, poses = views.Ks.double().numpy(), views.viewmats.double().numpy()
+    cameras = Cameras(K=K, cam_from_world=poses, width=SIDE, height=SIDE)
     images = (255 * out.colors.clamp(0, 1)).round().to(torch.uint8)
     return Capture(images=images.numpy(), cameras=cameras, depth=depth.numpy().astype(np.float32))

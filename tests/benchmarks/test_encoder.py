@@ -1,10 +1,10 @@
 import torch
 
-from chorus.encoder.benchmark import agreement, measure, model_of
+from benchmarks.encoder import agreement, measure, model_of
+from benchmarks.house import drawn_room, house
+from benchmarks.operations import operations, product_rate
 from chorus.encoder.curves import build_pyramid
-from chorus.encoder.house import drawn_room, house
 from chorus.encoder.inputs import voxelize
-from chorus.encoder.speed import operations, product_rate
 
 
 def test_a_house_is_rooms_side_by_side():
@@ -22,7 +22,7 @@ def test_a_house_is_rooms_side_by_side():
 def test_a_run_is_measured_in_memory_and_to_files():
     scene = house(600, drawn_room(300))
     for files, outputs in ((False, ("tokens", "upcast")), (True, ("lang", "upcast"))):
-        found = measure(scene, "tiny", outputs, files=files, threads=1, max_rows=10**6)
+        found = measure(scene, "tiny", outputs, files, 1, 10**6)
         assert (found.gaussians, found.voxels) == (600, len(voxelize(scene, model_of("tiny", ()).config.inputs)))
         assert found.seconds > 0
         assert found.peak > 0.05

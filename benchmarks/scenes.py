@@ -1,10 +1,12 @@
-"""The reference scene of the benchmark: a room seen from inside."""
+"""The reference scene of the kernels: a room seen from inside."""
 
 import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from chorus_kernels import Views, curve_codes
 
 ROOM = torch.tensor([6.0, 6.0, 3.0])  # metres
 BALLS = torch.tensor(
@@ -55,20 +57,18 @@ def _facing(normals: Tensor) -> Tensor:
     )
 
 
-def camera(size: int) -> dict:
+def camera(size: int) -> Views:
     """A square view of 60 degrees from one wall to the other."""
     turn = torch.tensor([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
     viewmat = torch.eye(4)
     viewmat[:3, :3], viewmat[:3, 3] = turn, -turn @ torch.tensor([3.0, 0.3, 1.5])
     f = 0.5 * size / math.tan(math.radians(30))
     K = torch.tensor([[f, 0, size / 2], [0, f, size / 2], [0, 0, 1]])
-    return {"viewmats": viewmat[None], "Ks": K[None], "width": size, "height": size}
+    return Views(viewmat[None], K[None], size, size)
 
 
 def surface_voxels(n: int, *, seed: int = 0) -> Tensor:
     """n distinct voxels [n, 3] on the room's walls and balls, in Hilbert order as the encoder keeps them."""
-    from chorus_kernels import curve_codes
-
     points = room(4 * n, seed=seed)[0]
 
     def distinct(size: float) -> Tensor:

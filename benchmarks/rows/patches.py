@@ -1,15 +1,17 @@
 """Rows of the products with G, the blending weights summed onto patches."""
 
+import math
 from collections.abc import Iterator
 
 import torch
-from scenes import camera, room
-from timing import Row, in_turns, milliseconds
-from timing import size as bytes_of
 from torch import Tensor
 from torch.nn import functional
 
 import chorus_kernels as ck
+from benchmarks.scenes import camera, room
+from benchmarks.table import Row
+from benchmarks.timing import in_turns, milliseconds
+from benchmarks.timing import size as bytes_of
 from chorus_kernels import reference
 
 
@@ -18,8 +20,8 @@ def lifting() -> Iterator[Row]:
     n, size, grid, channels = 10000, 224, 16, 768
     scene, view = room(n), camera(size)
     patches = torch.randn(grid * grid, channels)
-    options = {**view, "patch_rows": grid, "patch_cols": grid}
-    weights = ck.patch_weights(*scene[:4], **options)
+    patched = {"patch_rows": grid, "patch_cols": grid}
+    weights = ck.patch_weights(*scene[:4], view, **patched)
     image = patches.view(1, grid, grid, channels).permute(0, 3, 1, 2)
 
     def full() -> Tensor:
@@ -29,15 +31,15 @@ def lifting() -> Iterator[Row]:
             .contiguous()
         )
         colors = torch.zeros(n, channels, requires_grad=True)
-        ck.rasterize(*scene[:4], colors, **view).colors.backward(up)
+        ck.rasterize(*scene[:4], colors, view).colors.backward(up)
         return colors.grad
 
-    build = milliseconds(lambda: ck.patch_weights(*scene[:4], **options), repeats=7)
+    build = milliseconds(lambda: ck.patch_weights(*scene[:4], view, **patched), repeats=7)
     product = milliseconds(lambda: ck.lift(weights, patches), repeats=7)
     peer = milliseconds(full, repeats=2)
     case = f"10k, {size}x{size}, {grid}x{grid} patches, C={channels}"
     against = "full-resolution lift of the upsampled map"
-    error = _lift_error(scene, options, weights, patches)
+    error = _lift_error(scene, view, weights, patches)
     flops = 2 * weights.values.numel() * channels
     moved = bytes_of(weights.indices, weights.values, patches) + 4 * n * channels
     yield Row("lift", f"{case}, weights cached", against, product, peer, 40, note=error, flops=flops, moved=moved)
@@ -48,17 +50,14 @@ def lifting() -> Iterator[Row]:
     yield Row("lift", f"{case}, half features", "float32 features", halved, product)
 
 
-def _lift_error(scene, options, weights, patches) -> str:
+def _lift_error(scene: tuple[Tensor, ...], view: ck.Views, weights: ck.PatchWeights, patches: Tensor) -> str:
     """Against float64, over all pixels: the dense definition of G, then the product."""
     exact = [x.double() for x in scene[:4]]
-    size = options["width"]
-    up = reference.upsampling(
-        options["patch_rows"], options["patch_cols"], height=size, width=size, footprint="bilinear", dtype=torch.float64
-    )
-    viewmat, K = options["viewmats"][0].double(), options["Ks"][0].double()
+    size, grid = view.width, math.isqrt(len(patches))
+    up = reference.upsampling(grid, grid, height=size, width=size, footprint="bilinear", dtype=torch.float64)
     g = torch.zeros(len(scene[0]), up.shape[1], dtype=torch.float64)
     for chunk in torch.arange(size * size).split(512):
-        w, order, _ = reference.blend_weights(*exact, viewmat=viewmat, K=K, width=size, height=size, pixels=chunk)
+        w, order, _ = reference.blend_weights(*exact, view.to(torch.float64), pixels=chunk)
         g.index_add_(0, order, w.T @ up[chunk])
     want = g @ patches.double()
     return f"relative error {((ck.lift(weights, patches) - want).norm() / want.norm()).item():.1e} of float64"
@@ -69,7 +68,7 @@ def render_and_distill() -> Iterator[Row]:
     before."""
     n, size, grid, channels = 10000, 224, 16, 768
     scene, view = room(n), camera(size)
-    weights = ck.patch_weights(*scene[:4], **view, patch_rows=grid, patch_cols=grid)
+    weights = ck.patch_weights(*scene[:4], view, patch_rows=grid, patch_cols=grid)
     feats, target = torch.randn(n, channels, requires_grad=True), torch.randn(grid * grid, channels)
     ck.render_features(weights, feats)  # the transpose is made once
 
@@ -77,7 +76,7 @@ def render_and_distill() -> Iterator[Row]:
         torch.autograd.grad(ck.render_features(weights, feats), feats, target)
 
     def full() -> None:
-        image = ck.rasterize(*scene[:4], feats, **view).colors
+        image = ck.rasterize(*scene[:4], feats, view).colors
         small = functional.adaptive_avg_pool2d(image.permute(0, 3, 1, 2), grid)
         torch.autograd.grad(small, feats, target.view(1, grid, grid, channels).permute(0, 3, 1, 2))
 

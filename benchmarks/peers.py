@@ -4,27 +4,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chorus_kernels import reference
+from chorus_kernels import Views, reference
 
 
 def tile_loop(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    *,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    tile: int,
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, view: Views, *, tile: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A rasteriser as a loop over square tiles in torch, with autograd: colours, depths and alphas of the first
+    """A rasteriser as a loop over square tiles in torch, with autograd: colours, depths and alphas of one
     view."""
-    mean2d, covariance, depth = reference.project(
-        means, quats, scales, viewmat=viewmats[0], K=Ks[0], width=width, height=height, eps2d=0.3
-    )
+    width, height = view.width, view.height
+    mean2d, covariance, depth = reference.project(means, quats, scales, view)
     with torch.no_grad():
         reach = torch.sqrt(2 * torch.log(opacities.clamp(min=1 / 255) * 255))
         half = torch.ceil(reach[:, None] * torch.diagonal(covariance, dim1=1, dim2=2).sqrt())

@@ -1,0 +1,1 @@
+"""Every measurement of the project; README.md lists the commands."""
