@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import MissingError
+from chorus.extras import extra
 from chorus.json_files import read_json, write_json
 from chorus.store import atomic_file, hash_file
 from chorus.teachers.foundation.catalog import SOURCES, Source, presets_of
@@ -180,7 +181,8 @@ def source_of(name: str) -> Source:
 @contextlib.contextmanager
 def quiet():
     """Model libraries talk while loading: keep their warnings and bars off the user's screen."""
-    from transformers.utils import logging as bars
+    with extra("foundation"):
+        from transformers.utils import logging as bars
 
     before, had_bars = logging.root.manager.disable, bars.is_progress_bar_enabled()
     logging.disable(logging.WARNING)
