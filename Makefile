@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test test-all ui setup lint check-tools sanitize bench clean
+.PHONY: demo test test-all ui setup lint wheel check-tools sanitize bench clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -29,8 +29,13 @@ test-all: setup      ## the slow tests too, on examples drawn anew
 ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
 	$(BIN)/python -m orchestration.run.ui
 
-lint: setup
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: setup          ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+wheel: setup         ## dist/*.whl, to be installed anywhere
+	$(BIN)/python -m pip wheel . --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist
 
 setup: check-tools $(VENV)/ready
 

@@ -8,6 +8,13 @@ scores = out.query(["a chair", "a lamp"])  # [N, 2]
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("chorus-gs")
+except PackageNotFoundError:  # a copy of the code without its metadata, as a registered model carries it
+    __version__ = "unknown"
+
 
 def load(path, *, variant: str = "splats", device: str = "cpu"):
     """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are

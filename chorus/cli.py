@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names of the workspace; --debug "
-    "shows where an error came from."
+    "shows where an error came from, --version which version this is."
 )
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
@@ -334,6 +334,11 @@ VERBS = {
 def main(argv: list[str] | None = None) -> None:
     """Run a verb. Exits with 2 and one line on stderr for what the user can mend."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        from chorus import __version__
+
+        print(f"chorus {__version__}")
+        return
     debug = "--debug" in words
     try:
         tyro.extras.subcommand_cli_from_dict(

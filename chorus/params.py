@@ -181,14 +181,23 @@ class Params:
 def load_params(path: Path, overlay: Path | None = None) -> Params:
     """Read params.yaml, lay the overlay over it key by key, and check every key, type, choice and range.
 
+    path: the workspace's file; where it has none, the defaults of this version stand in.
     overlay: a YAML file with some of the same keys; the CHORUS_PARAMS environment variable when None.
     Raises ParamsError naming the key, with the nearest known one for an unknown key or choice.
     """
-    values = _read_yaml(Path(path))
+    path = Path(path) if Path(path).exists() else defaults_file()
+    values = _read_yaml(path)
     overlay = overlay or os.environ.get("CHORUS_PARAMS")
     if overlay:
         values = _merge(values, _read_yaml(Path(overlay)))
     return _build(Params, values, where=Path(overlay or path).name)
+
+
+def defaults_file() -> Path:
+    """The params.yaml of this version: in the package, or beside it in a checkout, which is where the package's comes
+    from."""
+    packaged = Path(__file__).with_name("params.yaml")
+    return packaged if packaged.exists() else Path(__file__).parents[1] / "params.yaml"
 
 
 def _read_yaml(path: Path) -> dict:
@@ -196,7 +205,7 @@ def _read_yaml(path: Path) -> dict:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ParamsError(
-            path, expected="a readable parameter file", got=error, fix="Run from the project folder or set CHORUS_ROOT."
+            path, expected="a readable parameter file", got=error, fix="Check CHORUS_PARAMS and CHORUS_ROOT."
         ) from error
     except yaml.YAMLError as error:
         raise ParamsError(path, expected="YAML", got=error) from error

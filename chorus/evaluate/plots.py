@@ -8,13 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chorus.extras import extra
+
 COLORS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
 NOISY = 150  # rows of a curve that has not been averaged already
 INK = "#7f7e7d"  # stands for the page's text colour until the SVG is written
 
 
 def _pyplot():
-    import matplotlib
+    with extra("report"):
+        import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt

@@ -118,9 +118,7 @@ def the_report_holds_every_fixed_key_and_the_seconds(workspace):
 
 
 def dagster_knows_it_all(workspace):
-    assert all(
-        history.settled(asset) == SCENE_IDS for asset in PER_SCENE
-    )
+    assert all(history.settled(asset) == SCENE_IDS for asset in PER_SCENE)
     assert all(history.settled(asset) == {None} for asset in STAGES if asset not in PER_SCENE)
 
 

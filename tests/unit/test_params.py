@@ -66,9 +66,13 @@ def test_wrong_keys_and_types_are_one_clear_line(tmp_path, text, says):
         load_params(ROOT / "params.yaml", overlay(tmp_path, text))
 
 
-def test_an_absent_file_and_an_absent_key(tmp_path):
-    with pytest.raises(ParamsError, match="CHORUS_ROOT"):
-        load_params(tmp_path / "params.yaml")
+def test_a_workspace_without_params_has_the_defaults(tmp_path):
+    assert load_params(tmp_path / "params.yaml") == load_params(ROOT / "params.yaml")
+
+
+def test_an_absent_overlay_and_an_absent_key(tmp_path):
+    with pytest.raises(ParamsError, match="CHORUS_PARAMS"):
+        load_params(ROOT / "params.yaml", tmp_path / "overlay.yaml")
     with pytest.raises(ParamsError, match="a value for capture"):
         load_params(overlay(tmp_path, "seed: 0"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
+
+from chorus.extras import extra
 
 FAR = 1e6
 
@@ -25,6 +25,9 @@ class Tracer:
     """A static scene of T triangles [T, 3, 3]."""
 
     def __init__(self, corners: np.ndarray):
+        with extra("homes"):
+            from embreex.mesh_construction import TriangleMesh
+            from embreex.rtcore_scene import EmbreeScene
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(self._scene, np.ascontiguousarray(corners, np.float32))
         self.empty = len(corners) == 0

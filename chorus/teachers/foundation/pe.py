@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from chorus.errors import InputError
+from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.trunk import AnySizeTeacher
 
@@ -28,7 +29,8 @@ class PerceptionTeacher(AnySizeTeacher):
 
 def load_perception(folder: Path, *, name: str, long_side: int = 0, **common) -> PerceptionTeacher:
     """Read a model folder as timm releases it: config.json (architecture) and model.safetensors."""
-    import timm
+    with extra("foundation"):
+        import timm
 
     one_of(folder, ["config.json"])
     one_of(folder, ["model.safetensors"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chorus.errors import InputError, MissingError
+from chorus.extras import extra
 from chorus.teachers.base import Role
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.siglip import OpenClipTeacher
@@ -98,7 +99,8 @@ def load_radio(folder: Path, *, trust_remote_code: bool) -> RadioTrunk:
             got="trust_remote_code: false",
             fix=fix,
         )
-    from transformers import AutoConfig, AutoModel
+    with extra("foundation"):
+        from transformers import AutoConfig, AutoModel
 
     one_of(folder, ["config.json"])
     one_of(folder, ["*.safetensors"])

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from chorus.errors import InputError
+from chorus.extras import extra
 from chorus.io.pth import read_pth
 from chorus.teachers.foundation.loading import one_of
 from chorus.teachers.foundation.trunk import VisionTeacher
@@ -80,7 +81,8 @@ def build_sam(weights: dict[str, Tensor]) -> nn.Module:
     Heads follow from the length of the relative-position tables (one row per head channel), windowed blocks from their
     number (2 window - 1 rows); a global block's table covers the whole grid.
     """
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+    with extra("foundation"):
+        from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
     shape = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     width, _, patch, _ = shape["image_encoder.patch_embed.proj.weight"]

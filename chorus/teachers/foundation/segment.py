@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chorus.extras import extra
 from chorus.params import MaskParams
 from chorus.teachers.nms import PackedMasks, box_nms, concatenate, mask_nms, pack
 
@@ -36,8 +37,9 @@ class SamMasks:
     @torch.no_grad()
     def __call__(self, image: Tensor) -> PackedMasks:
         """image [H, W, 3] in 0..1 -> masks of that size."""
-        from segment_anything import SamPredictor
-        from segment_anything.utils.amg import build_point_grid
+        with extra("foundation"):
+            from segment_anything import SamPredictor
+            from segment_anything.utils.amg import build_point_grid
 
         predictor = SamPredictor(self._sam)
         picture = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chorus.errors import InputError
+from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.pixels import to_pixels
 from chorus.teachers.foundation.trunk import VisionTeacher
@@ -73,7 +74,8 @@ class OpenClipTeacher(VisionTeacher):
 def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
     """Read a model folder as open_clip releases it: open_clip_config.json, the weights, and the tokenizer's files where
     the config names one."""
-    import open_clip
+    with extra("foundation"):
+        import open_clip
 
     one_of(folder, [CONFIG])
     one_of(
