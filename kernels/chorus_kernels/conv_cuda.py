@@ -5,6 +5,7 @@ spconv's order of sums is its own.
 """
 
 import functools
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -22,32 +23,31 @@ def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor |
     device = feat.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else feat.dtype
     with torch.autocast(device, enabled=False):
-        if spconv_functional() is not None and feat.is_cuda:
-            out = with_spconv(feat.float(), weight.float(), table)
+        spconv = spconv_functional()
+        if spconv is not None and feat.is_cuda:
+            out = _with_spconv(spconv, feat.float(), weight.float(), table)
         else:
             out = _Gathered.apply(feat.to(dtype), weight.to(dtype), table)
         return out if bias is None else out + bias
 
 
 @functools.cache
-def spconv_functional():
+def spconv_functional() -> ModuleType | None:
     """`spconv.pytorch.functional`, or None when spconv is absent or does not load beside this CUDA."""
     try:
-        import spconv.pytorch.functional as found
+        import spconv.pytorch.functional as found  # pyright: ignore[reportMissingImports]
     except (ImportError, OSError):
         return None
     return found
 
 
-def with_spconv(feat: Tensor, weight: Tensor, table: Tensor) -> Tensor:
+def _with_spconv(spconv: ModuleType, feat: Tensor, weight: Tensor, table: Tensor) -> Tensor:
     """spconv's gather, product and scatter over pairs read off the table; its weights have our layout [Cout, 3, 3, 3,
     Cin]."""
-    from spconv.core import ConvAlgo
+    from spconv.core import ConvAlgo  # pyright: ignore[reportMissingImports]
 
     rows, counts = pairs_of(table)
-    return spconv_functional().indice_subm_conv(
-        feat.contiguous(), weight.contiguous(), rows, counts, feat.shape[0], ConvAlgo.Native
-    )
+    return spconv.indice_subm_conv(feat.contiguous(), weight.contiguous(), rows, counts, feat.shape[0], ConvAlgo.Native)
 
 
 def pairs_of(table: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ runs.
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from chorus_kernels import reference
 from chorus_kernels.conv_cuda import spconv_functional
@@ -57,7 +56,7 @@ def _add(absgrad: Tensor, of_views: Tensor) -> None:  # [N, 2], [V, N, 2]
 
 def _gsplat(op: str):
     try:
-        from gsplat import rasterization
+        from gsplat import rasterization  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             f"{op}: tensors on CUDA need gsplat ({error}); pip install 'chorus-gs[gpu]', or pass CPU tensors"
@@ -78,6 +77,7 @@ def _cameras(views: Views) -> dict:
     }
 
 
+Parts = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 COLUMNS = 64  # patches whose weights are read from one backward pass
 
 
@@ -91,19 +91,22 @@ def patch_weights(
     patch_rows: int,
     patch_cols: int,
     footprint: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> Parts:
     """indptr, indices, values, total, coverage of `chorus_kernels.patch_weights`, from gsplat's backward.
 
     The image is W X, so the gradient of zero features X under B (patches of value one, upsampled) is W^T B: G itself,
     COLUMNS at a time.
     """
     rasterization, n, patches = _gsplat("patch_weights"), len(means), patch_rows * patch_cols
-    size = {"height": views.height, "width": views.width}
     keys, values = [], []
     for v, view in enumerate(views):
         for first in range(0, patches, COLUMNS):
             end = min(first + COLUMNS, patches)
-            up = _upsampled(first, end, patch_rows, patch_cols, **size, footprint=footprint, like=means)
+            one_hot = means.new_zeros(end - first, patches)
+            one_hot[torch.arange(end - first), torch.arange(first, end)] = 1
+            maps = one_hot.view(-1, patch_rows, patch_cols)
+            up = reference.upsampled(maps, height=views.height, width=views.width, footprint=footprint)
+            up = up.permute(1, 2, 0).contiguous()  # [H, W, end - first] columns of B
             zero = means.new_zeros(n, up.shape[-1], requires_grad=True)
             with torch.enable_grad():
                 image = rasterization(means, quats, scales, opacities, zero, **_cameras(view))[0]
@@ -114,21 +117,7 @@ def patch_weights(
     return _assembled(keys, values, n, len(views) * patches, like=means)
 
 
-def _upsampled(
-    first: int, end: int, rows: int, cols: int, *, height: int, width: int, footprint: str, like: Tensor
-) -> Tensor:
-    """Columns first..end of B as images [H, W, end - first]."""
-    one_hot = like.new_zeros(end - first, 1, rows * cols)
-    one_hot[torch.arange(end - first), 0, torch.arange(first, end)] = 1
-    mode = {"mode": "bilinear", "align_corners": False} if footprint == "bilinear" else {"mode": "nearest"}
-    return (
-        functional.interpolate(one_hot.view(-1, 1, rows, cols), size=(height, width), **mode)[:, 0]
-        .permute(1, 2, 0)
-        .contiguous()
-    )
-
-
-def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *, like: Tensor) -> tuple[Tensor, ...]:
+def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *, like: Tensor) -> Parts:
     """CSR of entries at row * columns + column."""
     key = torch.cat(keys) if keys else torch.zeros(0, dtype=torch.int64, device=like.device)
     value = torch.cat(values) if values else like.new_zeros(0)
@@ -179,8 +168,8 @@ def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
     """`chorus_kernels.neighbors`: spconv's hash table, or the torch twin where spconv is not installed."""
     if spconv_functional() is None or not len(grid):
         return reference.neighbors(grid, batch)
-    from spconv.core import ConvAlgo
-    from spconv.pytorch import ops
+    from spconv.core import ConvAlgo  # pyright: ignore[reportMissingImports]
+    from spconv.pytorch import ops  # pyright: ignore[reportMissingImports]
 
     rows = torch.cat([batch[:, None], grid - grid.min(0).values], 1).to(torch.int32).contiguous()
     if len(torch.unique(rows, dim=0)) < len(rows):

@@ -35,15 +35,13 @@ def patch_weights(
         raise ValueError(
             f"{op}: at most 2^31 - 1 columns, got {len(views)} views of {patch_rows} x {patch_cols} patches"
         )
-    scene = means, quats, scales, opacities
-    patches = {"patch_rows": patch_rows, "patch_cols": patch_cols, "footprint": footprint}
-    if isinstance(means, Tensor) and means.is_cuda:
-        parts = cuda.patch_weights(*(x.detach() for x in scene), views, **patches)
-        return PatchWeights(*parts, shape=(len(means), columns))
-    n = checks.scene(op, *scene)
-    scene = tuple(x.detach() for x in scene)
-    if dispatch.use_reference():
-        return PatchWeights(*reference.patch_weights(*scene, views, **patches), shape=(n, columns))
+    on_device = isinstance(means, Tensor) and means.is_cuda
+    n = len(means) if on_device else checks.scene(op, means, quats, scales, opacities)
+    scene = means.detach(), quats.detach(), scales.detach(), opacities.detach()
+    if on_device or dispatch.use_reference():
+        weigh = cuda.patch_weights if on_device else reference.patch_weights
+        parts = weigh(*scene, views, patch_rows=patch_rows, patch_cols=patch_cols, footprint=footprint)
+        return PatchWeights(*parts, shape=(n, columns))
     builder = dispatch.native().PatchBuilder(n, patch_rows, patch_cols, footprint == "bilinear")
     size = views.width, views.height, views.near_plane, views.far_plane
     for viewmat, K in zip(views.viewmats.detach(), views.Ks.detach(), strict=True):

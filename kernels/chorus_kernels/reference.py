@@ -158,16 +158,18 @@ def _radii(
     return torch.where(seen, half.amax(1), torch.zeros_like(z)).to(torch.int32)
 
 
+def upsampled(maps: Tensor, *, height: int, width: int, footprint: str) -> Tensor:
+    """Patch maps [K, rows, cols] -> [K, height, width], as torch's interpolate does."""
+    mode, corners = ("bilinear", False) if footprint == "bilinear" else ("nearest", None)
+    return functional.interpolate(maps[:, None], size=(height, width), mode=mode, align_corners=corners)[:, 0]
+
+
 def upsampling(
     rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """B [height * width, rows * cols]: what torch's interpolate does to every one-hot patch map."""
-    one_hot = torch.eye(rows * cols, dtype=dtype).view(rows * cols, 1, rows, cols)
-    if footprint == "bilinear":
-        up = functional.interpolate(one_hot, size=(height, width), mode="bilinear", align_corners=False)
-    else:
-        up = functional.interpolate(one_hot, size=(height, width), mode="nearest")
-    return up.view(rows * cols, height * width).T
+    """B [height * width, rows * cols]: every one-hot patch map, upsampled."""
+    one_hot = torch.eye(rows * cols, dtype=dtype).view(-1, rows, cols)
+    return upsampled(one_hot, height=height, width=width, footprint=footprint).flatten(1).T
 
 
 def patch_weights(
@@ -182,8 +184,9 @@ def patch_weights(
     footprint: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Twin of `chorus_kernels.patch_weights`: indptr, indices, values, total, coverage."""
-    size = {"height": views.height, "width": views.width}
-    up = upsampling(patch_rows, patch_cols, **size, footprint=footprint, dtype=means.dtype)
+    up = upsampling(
+        patch_rows, patch_cols, height=views.height, width=views.width, footprint=footprint, dtype=means.dtype
+    )
     blocks = []
     for view in views:
         w, order, _ = blend_weights(means, quats, scales, opacities, view)

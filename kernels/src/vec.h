@@ -61,33 +61,30 @@ static inline vf dimmed(vf T, vf a) { return (vf)_mm512_fnmadd_ps((__m512)T, (__
 // ------------------------------------------------------------------------------------- AVX2 and SSE4.2: vector masks
 struct vm { vf k; };
 #if defined(__AVX2__)
-static inline vm ge(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ)}; }
-static inline vm gt(vf a, vf b) { return {(vf)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)}; }
-static inline vm both(vm a, vm b) { return {(vf)_mm256_and_ps((__m256)a.k, (__m256)b.k)}; }
-static inline vm above(vi a, int32_t b) { return {(vf)_mm256_cmpgt_epi32((__m256i)a, _mm256_set1_epi32(b))}; }
-static inline vf dimmed(vf T, vf a) { return (vf)_mm256_fnmadd_ps((__m256)T, (__m256)a, (__m256)T); }
-static inline vf keep(vm m, vf a) { return (vf)_mm256_and_ps((__m256)m.k, (__m256)a); }
-static inline vf select(vm m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m.k); }
-static inline uint32_t bits(vm m) { return (uint32_t)_mm256_movemask_ps((__m256)m.k); }
-static inline vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
-static inline vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
-static inline vf vsqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
-static inline vf vround(vf a) { return (vf)_mm256_round_ps((__m256)a, 8); }
-static inline vi to_int(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
+typedef __m256 mm;
+typedef __m256i mmi;
+#define CHORUS_MM(name) _mm256_##name
+static inline vm ge(vf a, vf b) { return {(vf)_mm256_cmp_ps((mm)a, (mm)b, _CMP_GE_OQ)}; }
+static inline vm gt(vf a, vf b) { return {(vf)_mm256_cmp_ps((mm)a, (mm)b, _CMP_GT_OQ)}; }
+static inline vf dimmed(vf T, vf a) { return (vf)_mm256_fnmadd_ps((mm)T, (mm)a, (mm)T); }
 #else
-static inline vm ge(vf a, vf b) { return {(vf)_mm_cmpge_ps((__m128)a, (__m128)b)}; }
-static inline vm gt(vf a, vf b) { return {(vf)_mm_cmpgt_ps((__m128)a, (__m128)b)}; }
-static inline vm both(vm a, vm b) { return {(vf)_mm_and_ps((__m128)a.k, (__m128)b.k)}; }
-static inline vm above(vi a, int32_t b) { return {(vf)_mm_cmpgt_epi32((__m128i)a, _mm_set1_epi32(b))}; }
-static inline vf keep(vm m, vf a) { return (vf)_mm_and_ps((__m128)m.k, (__m128)a); }
-static inline vf select(vm m, vf a, vf b) { return (vf)_mm_blendv_ps((__m128)b, (__m128)a, (__m128)m.k); }
-static inline uint32_t bits(vm m) { return (uint32_t)_mm_movemask_ps((__m128)m.k); }
-static inline vf vmin(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
-static inline vf vmax(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
-static inline vf vsqrt(vf a) { return (vf)_mm_sqrt_ps((__m128)a); }
-static inline vf vround(vf a) { return (vf)_mm_round_ps((__m128)a, 8); }
-static inline vi to_int(vf a) { return (vi)_mm_cvtps_epi32((__m128)a); }
+typedef __m128 mm;
+typedef __m128i mmi;
+#define CHORUS_MM(name) _mm_##name
+static inline vm ge(vf a, vf b) { return {(vf)_mm_cmpge_ps((mm)a, (mm)b)}; }
+static inline vm gt(vf a, vf b) { return {(vf)_mm_cmpgt_ps((mm)a, (mm)b)}; }
 #endif
+static inline vm both(vm a, vm b) { return {(vf)CHORUS_MM(and_ps)((mm)a.k, (mm)b.k)}; }
+static inline vm above(vi a, int32_t b) { return {(vf)CHORUS_MM(cmpgt_epi32)((mmi)a, CHORUS_MM(set1_epi32)(b))}; }
+static inline vf keep(vm m, vf a) { return (vf)CHORUS_MM(and_ps)((mm)m.k, (mm)a); }
+static inline vf select(vm m, vf a, vf b) { return (vf)CHORUS_MM(blendv_ps)((mm)b, (mm)a, (mm)m.k); }
+static inline uint32_t bits(vm m) { return (uint32_t)CHORUS_MM(movemask_ps)((mm)m.k); }
+static inline vf vmin(vf a, vf b) { return (vf)CHORUS_MM(min_ps)((mm)a, (mm)b); }
+static inline vf vmax(vf a, vf b) { return (vf)CHORUS_MM(max_ps)((mm)a, (mm)b); }
+static inline vf vsqrt(vf a) { return (vf)CHORUS_MM(sqrt_ps)((mm)a); }
+static inline vf vround(vf a) { return (vf)CHORUS_MM(round_ps)((mm)a, 8); }
+static inline vi to_int(vf a) { return (vi)CHORUS_MM(cvtps_epi32)((mm)a); }
+#undef CHORUS_MM
 #else
 // ------------------------------------------------------------------------------ any other machine: GCC's own lowering
 struct vm { vf k; };

@@ -3,6 +3,7 @@ any machine."""
 
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 import torch
@@ -121,12 +122,27 @@ def stand_in(monkeypatch):
     """A gsplat whose rasterization is ours, so that what is read from its backward can be tested without a device."""
     module = types.ModuleType("gsplat")
 
-    def rasterization(means, quats, scales, opacities, colors, *, packed, **cameras):
-        out = rasterize(means, quats, scales, opacities, colors, Views(**cameras))
-        return out.colors, out.alphas[..., None], {}
+    options = {"backgrounds": None, "sh_degree": None, "eps2d": 0.3}
+
+    def rasterization(*scene, packed, render_mode="RGB", absgrad=False, **given):
+        cameras = Views(**{name: given.pop(name) for name in Views.__dataclass_fields__})
+        out = rasterize(*scene, cameras, **{**options, **given})
+        image = out.colors if render_mode == "RGB" else torch.cat([out.colors, out.depths[..., None]], -1)
+        both_axes = torch.stack([out.radii, out.radii // 2], -1)
+        return image, out.alphas[..., None], {"means2d": torch.zeros(1), "radii": both_axes}
 
     module.rasterization = rasterization
     monkeypatch.setitem(sys.modules, "gsplat", module)
+
+
+def test_gsplat_is_asked_for_what_rasterize_returns(stand_in):
+    scene = random_scene(5, 60, width=30, height=20, views=2)
+    colors, backgrounds = torch.rand(60, 4, 3) - 0.5, torch.rand(2, 3)
+    options = {"backgrounds": backgrounds, "sh_degree": 1, "eps2d": 0.5, "absgrad": None}
+    views = replace(scene.views, near_plane=3.0, far_plane=4.5)
+    got = cuda.rasterize(*scene.shape, colors, views, **options)
+    want = rasterize(*scene.shape, colors, views, **options)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True)) and want.visible.any()
 
 
 @pytest.mark.parametrize(("rows", "cols", "footprint"), [(7, 11, "bilinear"), (5, 4, "box"), (1, 1, "bilinear")])
