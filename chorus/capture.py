@@ -25,7 +25,8 @@ class Capture:
     """V posed views of one scene. World frame: z up, floor near z = 0, metres (``info["metric"]`` is False where the
     scale is unknown).
 
-    Labels, where a source knows them, serve evaluation only: no training stage reads them unless asked to.
+    Labels, where a source knows them, are read by the evaluation and, of training homes, by two trainings: the embedded
+    teachers' and the evaluation's linear probe. The encoder learns without them, unless its scenes bring some.
     """
 
     images: np.ndarray  # [V, H, W, 3] uint8, sRGB
