@@ -77,7 +77,7 @@ def agreement(scene: GaussianScene, name: str, *, max_rows: int) -> tuple[int, f
 
 def main() -> None:
     """Read the command line, measure, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--preset", default="base")
     parser.add_argument("--sizes", default="50000,100000,200000,500000,1000000,1500000")
     parser.add_argument("--outputs", default="tokens,upcast")

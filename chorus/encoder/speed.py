@@ -38,18 +38,18 @@ def operations(pyramid: Pyramid, config: EncoderConfig) -> dict[str, float]:
         for block in range(depth):
             windows, size = level.windows[block % len(level.windows)].rows.shape
             attention += 4.0 * windows * size * size * c
-            convolution += 2.0 * c * c * int((level.table >= 0).sum())
+            convolution += 2.0 * c * c * (0 if level.table is None else int((level.table >= 0).sum()))
     return {"dense layers": dense, "attention": attention, "convolution": convolution}
 
 
 def product_rate(size: int = 2048, repeats: int = 5) -> float:
     """GF/s of torch's matrix product, the best of some."""
     a = torch.randn(size, size)
-    a @ a
+    torch.mm(a, a)
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
-        a @ a
+        torch.mm(a, a)
         best = min(best, time.perf_counter() - start)
     return 2e-9 * size**3 / best
 
@@ -57,7 +57,7 @@ def product_rate(size: int = 2048, repeats: int = 5) -> float:
 @torch.no_grad()
 def main() -> None:
     """Read the command line, measure, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--preset", default="base")
     parser.add_argument("--size", type=int, default=100_000, help="Gaussians")
     parser.add_argument("--threads", type=int, default=1)

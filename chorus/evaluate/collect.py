@@ -19,7 +19,6 @@ from chorus.params import Params
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
-from chorus.text import prompt
 
 AGAIN = "Make that scene again."
 TEACHER_SHEET = "Teachers on renders of held-out rooms: labels, nearest word, principal components"
@@ -63,7 +62,7 @@ def collect(
     scores, sheet = teacher_scores(store, rooms.held_out, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
-        text=encoders.student.text([prompt(name) for name in names]).cpu().numpy(),
+        text=encoders.words(names),
         withheld=tuple(name for name in params.teachers.withheld if name in names),
         held_out=tuple(_held_out(store, scene, names, encoders, params) for scene in rooms.held_out),
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),

@@ -89,7 +89,7 @@ def _uncertain(report: dict) -> list[str]:
 
 def _holds_zero(interval: list[float | None]) -> bool:
     low, high = interval
-    return low is not None and low <= 0 <= high
+    return low is not None and high is not None and low <= 0 <= high
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
     return rounded(report)
 
 
-def rounded(value: object) -> object:
+def rounded(value: object) -> Any:
     """The same structure in plain JSON: four decimals, and null where there is no number."""
     if isinstance(value, dict):
         return {str(key): rounded(item) for key, item in value.items()}
@@ -71,7 +72,7 @@ def _matrices(rooms: Iterable[Room], method: str, inputs: ReportInputs, voting: 
 
 def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
     table = {
-        method: metrics.summary(sum(rooms), inputs.names, only=only) if rooms else dict(ABSENT)
+        method: metrics.summary(np.sum(rooms, axis=0), inputs.names, only=only) if rooms else dict(ABSENT)
         for method, rooms in matrices.items()
     }
     guesses = metrics.chance(_counts(inputs), seeds=params.chance_seeds, seed=inputs.seed)
@@ -93,7 +94,7 @@ def _intervals(matrices: dict, inputs: ReportInputs, params: EvaluateParams, onl
 
 def _ceiling(inputs: ReportInputs, voting: Voting, only: Collection[str]) -> dict:
     """What the vote makes of the true names on the very same Gaussians: the most to be expected of any model."""
-    total = 0
+    total = metrics.nothing(len(inputs.names))
     for room in inputs.held_out:
         field = room.fields["student"] if "student" in room.fields else next(iter(room.fields.values()))
         truth, _ = truth_of(field.positions, room.truth, reach=REACH)
@@ -122,7 +123,7 @@ def _counts(inputs: ReportInputs) -> np.ndarray:
 
 def _raw(inputs: ReportInputs, method: str, only: Collection[str]) -> dict:
     """Each splat judged by itself against the nearest ground-truth point: no vote smooths anything."""
-    total = np.zeros((len(inputs.names), len(inputs.names) + 1), np.int64)
+    total = metrics.nothing(len(inputs.names))
     for room in inputs.held_out:
         field = room.fields.get(method)
         if field is None or field.lang is None:
@@ -133,7 +134,8 @@ def _raw(inputs: ReportInputs, method: str, only: Collection[str]) -> dict:
 
 
 def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collection[str]) -> dict:
-    classes, total = len(inputs.names), 0
+    classes = len(inputs.names)
+    total = metrics.nothing(classes)
     for room in inputs.held_out:
         field = room.fields.get(method)
         if field is None or field.lang is None:
@@ -147,8 +149,9 @@ def _dishonest(inputs: ReportInputs, method: str, voting: Voting, only: Collecti
 
 def _adaptation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
     sides = {side: _matrices(inputs.adaptation, side, inputs, voting) for side in ("before", "after")}
-    table = {
-        side: metrics.summary(sum(rooms), inputs.names) if rooms else dict(ABSENT) for side, rooms in sides.items()
+    table: dict[str, dict] = {
+        side: metrics.summary(np.sum(rooms, axis=0), inputs.names) if rooms else dict(ABSENT)
+        for side, rooms in sides.items()
     }
     if sides["before"] and len(sides["before"]) == len(sides["after"]):
         pair = [sides["after"], sides["before"]]
@@ -169,7 +172,7 @@ def _fit(inputs: ReportInputs) -> dict:
 
 def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     """name -> count of points in the truth, and IoU of every method (NaN where the truth does not hold the class)."""
-    sums = {method: metrics.iou(sum(rooms)) * 100 for method, rooms in matrices.items() if rooms}
+    sums = {method: metrics.iou(np.sum(rooms, axis=0)) * 100 for method, rooms in matrices.items() if rooms}
     counts = _counts(inputs)
     return {
         name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}}

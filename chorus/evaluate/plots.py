@@ -43,7 +43,7 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names
     starred."""
     plt = _pyplot()
-    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"]) if row["count"]]
+    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"] or 0) if row["count"]]
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.3 * len(names)))
     height = 0.8 / max(1, len(methods))
     for m, method in enumerate(methods):
@@ -66,16 +66,12 @@ def read_curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
         with open(path, newline="") as stream:
             rows = list(csv.reader(stream))
         head, body = rows[0], rows[1:]
-        return {
-            name: tuple(
-                map(
-                    list, zip(*[(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]], strict=True)
-                )
-            )
-            or ([], [])
+        points = {
+            name: [(float(row[0]), float(row[c])) for row in body if c < len(row) and row[c]]
             for c, name in enumerate(head)
             if c > 0
         }
+        return {name: ([step for step, _ in found], [value for _, value in found]) for name, found in points.items()}
     except (OSError, IndexError, ValueError) as error:
         raise InputError(
             path, expected="a CSV with a header and numbers", got=error, fix="Train the model again."

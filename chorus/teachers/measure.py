@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from chorus.cameras import Cameras
 from chorus.capture import Capture
+from chorus.errors import InputError
 from chorus.scene import GaussianScene, scene_from_colors
 from chorus.teachers.compress import compress
 from chorus.teachers.nms import mask_nms, pack
@@ -178,6 +180,8 @@ def _best(run, repeats: int = 3) -> float:
 def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
     """Small round Gaussians on what the depth maps saw."""
     cameras: Cameras = views.cameras
+    if views.depth is None:
+        raise InputError("measure", expected="views with depth", got="none")
     known = views.depth > 0
     v, y, x = np.nonzero(known)
     pick = np.random.default_rng(0).choice(len(v), min(count, len(v)), replace=False)
@@ -203,7 +207,7 @@ def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
 
     import timm  # isort: skip - after the shim that makes torchvision importable
 
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
     network.load_state_dict(
         dict(zip(network.state_dict(), weights.values(), strict=True))

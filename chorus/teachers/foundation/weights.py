@@ -174,7 +174,7 @@ def source_of(name: str) -> Source:
     if ":" in name:
         from chorus.teachers.foundation.siglip import hub_id
 
-        repo = hub_id(name)
+        repo = hub_id(name) or name
     return Source(name=name, kind="open_clip", roles=(), repo=repo, dim=0, patch=0, params_m=0, license="", vram_gb=0.0)
 
 
