@@ -42,6 +42,8 @@ def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:
     draw = np.random.default_rng(0)
     each = -(-count // len(capture))
     points, colors = [], []
+    if capture.depth is None:
+        raise InputError(folder, expected="frames with depth", got="none")
     for view, (image, depth) in enumerate(zip(capture.images, capture.depth, strict=True)):
         known = np.argwhere(depth > 0)
         rows, columns = known[draw.choice(len(known), min(each, len(known)), replace=False)].T

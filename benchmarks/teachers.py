@@ -7,6 +7,7 @@ import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from benchmarks.timing import milliseconds
 from chorus.cameras import Cameras
 from chorus.capture import Capture
+from chorus.errors import InputError
 from chorus.scene import GaussianScene, scene_from_colors
 from chorus.splat.weights import load_weights, save_weights, scene_weights
 from chorus.teachers.compress import compress
@@ -171,6 +173,8 @@ def _seconds(run: Callable[[], object], repeats: int = 3) -> float:
 def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
     """Small round Gaussians on what the depth maps saw."""
     cameras: Cameras = views.cameras
+    if views.depth is None:
+        raise InputError("measure", expected="views with depth", got="none")
     known = views.depth > 0
     v, y, x = np.nonzero(known)
     pick = np.random.default_rng(0).choice(len(v), min(count, len(v)), replace=False)
@@ -191,7 +195,7 @@ def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
 def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
     """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they
     are deep."""
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
     network.load_state_dict(
         dict(zip(network.state_dict(), weights.values(), strict=True))

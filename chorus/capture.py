@@ -79,16 +79,8 @@ class Capture:
         if self.depth is None or not (known := self.depth[view, ::_STRIDE, ::_STRIDE] > 0).any():
             return 0.0
         world = self.cameras.unproject(view, self.depth[view], stride=_STRIDE)[known]
-        near = range(max(0, view - _REACH), min(len(self), view + _REACH + 1))
-        return max((float(self._shows(other, world).mean()) for other in near if other != view), default=1.0)
-
-    def _shows(self, view: int, points: np.ndarray) -> np.ndarray:
-        """[N] bool: world points [N, 3] inside a view and on the surface its depth saw, within 5 cm and 5 %."""
-        pixels, z = self.cameras.project(view, points)
-        size = (self.cameras.width, self.cameras.height)
-        inside = (z > 0.05) & (pixels >= 0).all(axis=1) & (pixels < size).all(axis=1)
-        columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
-        return inside & (np.abs(self.depth[view, rows, columns] - z) < 0.05 + 0.05 * z)
+        near = [j for j in range(max(0, view - _REACH), min(len(self), view + _REACH + 1)) if j != view]
+        return max((float(_shows(self.cameras, j, self.depth[j], world).mean()) for j in near), default=1.0)
 
     def save(self, folder: Path) -> None:
         """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or
@@ -143,22 +135,32 @@ class Capture:
             raise InputError(
                 folder / "cameras.json", expected="views with K, cam_from_world and image", got=repr(error)
             ) from error
-        layers = {layer: _read_layer(folder / layer, names) for layer in ("images", "depth", "semantic", "instance")}
-        if layers["images"] is None:
+        images = _read_layer(folder / "images", names)
+        if images is None:
             raise InputError(folder / "images", expected="one PNG a view", got="no such folder", fix=_AGAIN)
-        if layers["depth"] is not None:
-            layers["depth"] = layers["depth"].astype(np.float32) / 1000.0
+        millimeters = _read_layer(folder / "depth", names)
         labels = folder / "labels.json"
         class_names = tuple(read_json(labels, fix=_AGAIN)["class_names"]) if labels.exists() else ()
         points = load_file(folder / POINTS) if (folder / POINTS).exists() else {}
         return cls(
-            **layers,
+            images=images,
             cameras=cameras,
+            depth=None if millimeters is None else millimeters.astype(np.float32) / 1000.0,
+            semantic=_read_layer(folder / "semantic", names),
+            instance=_read_layer(folder / "instance", names),
             class_names=class_names,
             points=points.get("points"),
             point_colors=points.get("colors"),
             info=spec.get("info", {}),
         ).validate(folder)
+
+
+def _shows(cameras: Cameras, view: int, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """[N] bool: world points [N, 3] inside a view and on the surface its depth [H, W] saw, within 5 cm and 5 %."""
+    pixels, z = cameras.project(view, points)
+    inside = (z > 0.05) & (pixels >= 0).all(axis=1) & (pixels < (cameras.width, cameras.height)).all(axis=1)
+    columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
+    return inside & (np.abs(depth[rows, columns] - z) < 0.05 + 0.05 * z)
 
 
 def _read_layer(folder: Path, names: list[str]) -> np.ndarray | None:

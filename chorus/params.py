@@ -187,10 +187,10 @@ def load_params(path: Path, overlay: Path | None = None) -> Params:
     """
     path = Path(path) if Path(path).exists() else defaults_file()
     values = _read_yaml(path)
-    overlay = overlay or os.environ.get("CHORUS_PARAMS")
-    if overlay:
-        values = _merge(values, _read_yaml(Path(overlay)))
-    return _build(Params, values, where=Path(overlay or path).name)
+    over = overlay or os.environ.get("CHORUS_PARAMS")
+    if over:
+        values = _merge(values, _read_yaml(Path(over)))
+    return _build(Params, values, where=Path(over or path).name)
 
 
 def defaults_file() -> Path:
@@ -239,7 +239,7 @@ def _build(kind: type, values: dict, *, where: str):
 
 def _convert(hint, value, *, where: str):
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise ParamsError(where, expected="a mapping", got=repr(value))
         return _build(hint, value, where=where)

@@ -30,7 +30,7 @@ class LowRank(nn.Module):
 def add_low_rank(model: nn.Module, *, rank: int, alpha: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, WindowAttention):
+        if isinstance(module, WindowAttention) and isinstance(module.qkv, nn.Linear):
             module.qkv = LowRank(module.qkv, rank, alpha, generator)
 
 

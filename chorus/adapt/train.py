@@ -118,7 +118,7 @@ def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches
     local = (needed.cumsum(0) - 1)[cells].int()
     hidden = head.hidden(encode(rows))
     last = head[3]
-    if last.in_features <= last.out_features:
+    if head.width <= head.channels:
         return last(spmm(patches.indptr, local, patches.values, hidden))
     return spmm(patches.indptr, local, patches.values, last(hidden))
 
@@ -202,7 +202,7 @@ class _Run:
             places = {"starts": scene.starts[role], "pixels": scene.pixels.get(role)}
             patches = covered_patches(scene.weights[role], views, min_coverage=self.params.min_coverage, **places)
             if len(patches.rows):
-                predicted = render_head(self.model.heads[role], encoded.rows, patches, encoded.voxels)
+                predicted = render_head(self.model.head(role), encoded.rows, patches, encoded.voxels)
                 found[role] = match_loss(predicted, scene.teacher_maps[role][patches.rows].float())
         if not found:
             raise InputError(

@@ -90,7 +90,7 @@ def _free_cells(
         return np.zeros((0, 3)), np.zeros(3), np.zeros((1, 1, 1), bool)
     low, high = np.quantile(means, 0.005, axis=0) - CELL, np.quantile(means, 0.995, axis=0) + CELL
     cells = np.floor((means[((means >= low) & (means <= high)).all(axis=1)] - low) / CELL).astype(int)
-    solid = np.zeros(np.ceil((high - low) / CELL).astype(int) + 1, bool)
+    solid = np.zeros(tuple(int(count) + 1 for count in np.ceil((high - low) / CELL)), bool)
     solid[tuple(cells.T)] = True
     apart = distance_transform_edt(~solid) * CELL >= clearance
     above_floor = (np.arange(solid.shape[2]) + 0.5) * CELL - CELL

@@ -77,7 +77,7 @@ def train_encoder(
         teachers=teachers or {},
     )
     for role, (matrix, mean) in (spaces or {}).items():
-        run.model.spaces[role].set(matrix, mean)
+        run.model.space(role).set(matrix, mean)
     checkpoint = Path(state or out) / CHECKPOINT
     if resume:
         run.restore(checkpoint)

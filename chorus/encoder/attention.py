@@ -97,7 +97,7 @@ class WindowAttention(nn.Module):
     def __init__(self, channels: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv: nn.Module = nn.Linear(channels, 3 * channels)  # while adapting, one with a low-rank part
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [M, C]

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -74,6 +75,12 @@ class SceneModel(nn.Module, PyTorchModelHubMixin, tags=["3d", "gaussian-splattin
             {role: Head(config.encoder.width, head.width, head.channels) for role, head in config.heads.items()}
         )
         self.spaces = nn.ModuleDict({role: Space(head.channels) for role, head in config.heads.items()})
+
+    def head(self, role: str) -> Head:
+        return cast(Head, self.heads[role])
+
+    def space(self, role: str) -> Space:
+        return cast(Space, self.spaces[role])
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(self, save_directory)

@@ -33,11 +33,9 @@ class Level:
 
     def to(self, device: torch.device | str) -> Level:
         """Copied to a device."""
-        moved = (
-            None if x is None else x.to(device) for x in (self.grid, self.batch, self.table, self.parent, self.indptr)
-        )
-        grid, batch, table, parent, indptr = moved
-        return Level(grid, batch, table, tuple(windows.to(device) for windows in self.windows), parent, indptr)
+        table, parent, indptr = (None if x is None else x.to(device) for x in (self.table, self.parent, self.indptr))
+        windows = tuple(windows.to(device) for windows in self.windows)
+        return Level(self.grid.to(device), self.batch.to(device), table, windows, parent, indptr)
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,12 @@ class Pyramid:
         """Copied to a device."""
         return Pyramid(tuple(level.to(device) for level in self.levels), self.order.to(device), self.place.to(device))
 
-    def ancestors(self, rows: Tensor | None = None) -> list[Tensor | None]:
-        """For given rows [R] (all when None) their row at each level; None at the finest when it is all rows,
-        sorted."""
+    def ancestors(self, rows: Tensor | None = None) -> list[Tensor]:
+        """For given rows [R] (all when None) their row at each level."""
         index = self.place if rows is None else self.place[rows]
         found = [index]
-        for level in self.levels[:-1]:
-            index = level.parent[index]
+        for parent in (level.parent for level in self.levels if level.parent is not None):  # all but the last
+            index = parent[index]
             found.append(index)
         return found
 
@@ -98,7 +95,7 @@ def build_pyramid(
         if i + 1 < len(depths):
             parent, indptr = _runs(grid, batch)
         levels.append(_level(grid, batch, parent, indptr, len(offset), orders[: min(depth, len(orders))], window))
-        if parent is not None:
+        if indptr is not None:
             heads = indptr[:-1]
             grid, batch = torch.div(grid[heads], 2, rounding_mode="floor"), batch[heads]
     return Pyramid(tuple(levels), order, place)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -91,6 +92,26 @@ class SceneEncoder:
         """Names that may be asked for."""
         return (*self.model.heads, "upcast", "tokens")
 
+    @overload
+    def encode(
+        self,
+        scene: GaussianScene,
+        outputs: Sequence[str] = ...,
+        *,
+        normals: Tensor | None = ...,
+        progress: bool | None = ...,
+    ) -> SceneFeatures: ...
+
+    @overload
+    def encode(
+        self,
+        scene: Iterable[GaussianScene],
+        outputs: Sequence[str] = ...,
+        *,
+        normals: Tensor | None = ...,
+        progress: bool | None = ...,
+    ) -> list[SceneFeatures]: ...
+
     def encode(
         self,
         scene: GaussianScene | Iterable[GaussianScene],
@@ -98,7 +119,7 @@ class SceneEncoder:
         *,
         normals: Tensor | None = None,
         progress: bool | None = None,
-    ):
+    ) -> SceneFeatures | list[SceneFeatures]:
         """SceneFeatures of a scene, or a list of them for several.
 
         outputs: names among :attr:`available`; normals: [N, 3] for models that read them, estimated from the Gaussians

@@ -15,18 +15,22 @@ class Head(nn.Sequential):
         super().__init__(
             nn.LayerNorm(in_channels), nn.Linear(in_channels, width), nn.GELU(), nn.Linear(width, out_channels)
         )
+        self.width, self.channels = width, out_channels
 
     def hidden(self, x: Tensor) -> Tensor:  # [N, in] -> [N, width]
         """What the last Linear reads: rendering commutes with it (see chorus.adapt)."""
         return linear(self[0](x), self[1], gelu=True)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, in] -> [N, C]
-        return in_row_blocks(lambda rows: linear(self.hidden(rows), self[3]), x, width=self[1].out_features)
+        return in_row_blocks(lambda rows: linear(self.hidden(rows), self[3]), x, width=self.width)
 
 
 class Space(nn.Module):
     """The affine map from a teacher's standardised space to its own: x = x~ M + mean (PHI-S inverted: M = phi H
     U^T)."""
+
+    matrix: Tensor  # [C, C]
+    mean: Tensor  # [C]
 
     def __init__(self, channels: int):
         super().__init__()

@@ -125,14 +125,13 @@ class Block(nn.Module):
         self.norm2 = nn.Sequential(nn.LayerNorm(channels))
         self.mlp = nn.Sequential(Mlp(channels, mlp_ratio))
         self.drop = DropPath(drop_path)
+        self.widest = int(channels * mlp_ratio)
 
     def forward(self, x: Tensor, level: Level, curve: int) -> Tensor:  # [M, C]
         conv, dense, norm = self.cpe
         x = x + norm(linear(conv(x, level.table), dense))
         x = x + self.drop(self.attn(self.norm1(x), level.windows[curve]))
-        return x + self.drop(
-            in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.mlp[0].fc1.out_features)
-        )
+        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.widest))
 
 
 class GridPooling(nn.Module):
@@ -147,16 +146,25 @@ class GridPooling(nn.Module):
         return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj), indptr, "max")))
 
 
+class Stem(nn.Module):
+    """Linear, LN, GELU: what a voxel's row becomes first."""
+
+    def __init__(self, in_channels: int, channels: int):
+        super().__init__()
+        self.linear = nn.Linear(in_channels, channels)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:  # [M, in] -> [M, C]
+        return nn.functional.gelu(self.norm(self.linear(x)))
+
+
 class Encoder(nn.Module):
     """Voxels in, features of every level out."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
-        stem = nn.ModuleDict(
-            {"linear": nn.Linear(config.in_channels, config.channels[0]), "norm": nn.LayerNorm(config.channels[0])}
-        )
-        self.embedding = nn.ModuleDict({"stem": stem})
+        self.embedding = nn.ModuleDict({"stem": Stem(config.in_channels, config.channels[0])})
         drop = [config.drop_path * i / max(1, sum(config.depths) - 1) for i in range(sum(config.depths))]
         self.enc = nn.ModuleDict()
         for s, (channels, depth, heads) in enumerate(zip(config.channels, config.depths, config.heads, strict=True)):
@@ -206,15 +214,15 @@ class Encoder(nn.Module):
                 got=list(feat.shape),
                 fix="Use the checkpoint of this input variant.",
             )
-        stem = self.embedding["stem"]
-        x = nn.functional.gelu(stem["norm"](stem["linear"](feat.index_select(0, pyramid.order))))
+        x = self.embedding["stem"](feat.index_select(0, pyramid.order))
         features = []
         costs = [
             len(level.grid) * c * (40 * c + 4 * self.config.window)
             for level, c in zip(pyramid.levels, self.config.channels, strict=True)
         ]
         total = sum(cost * depth for cost, depth in zip(costs, self.config.depths, strict=True))
-        for level, stage in zip(pyramid.levels, self.enc.values(), strict=True):
+        stages = [stage for stage in self.enc.values() if isinstance(stage, nn.ModuleDict)]
+        for level, stage in zip(pyramid.levels, stages, strict=True):
             if "down" in stage:
                 x = stage["down"](x, pyramid.levels[len(features) - 1].indptr)
             blocks = [module for name, module in stage.items() if name != "down"]

@@ -27,7 +27,7 @@ def scene_of_points(
         raise InputError("points", expected="at least 4 finite points [P, 3]", got=list(points.shape))
     distance, index = cKDTree(points).query(points, k=min(NEIGHBORS, len(points)))
     normals = _spread_normals(points[index]) if normals is None else np.asarray(normals, np.float64)
-    radius = torch.from_numpy(np.maximum(distance[:, 3], 1e-4))[:, None]
+    radius = torch.from_numpy(np.maximum(np.asarray(distance)[:, 3], 1e-4))[:, None]
     scales = torch.cat([radius, radius, radius * FLATNESS], dim=1)
     rgb = np.full(points.shape, 0.5) if colors is None else np.asarray(colors) / 255.0
     arrays = (

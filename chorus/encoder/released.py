@@ -110,7 +110,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _size(encoder: dict[str, Tensor], path: Path, window: int) -> EncoderConfig:
-    stages = 1 + max(int(re.match(r"enc\.enc(\d+)\.", name).group(1)) for name in encoder if name.startswith("enc."))
+    stages = 1 + max(int(found[1]) for name in encoder if (found := re.match(r"enc\.enc(\d+)\.", name)))
     depths = [
         len({name.split(".")[2] for name in encoder if name.startswith(f"enc.enc{s}.block")}) for s in range(stages)
     ]

@@ -23,7 +23,6 @@ from chorus.scene import GaussianScene
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
-from chorus.text import prompt
 
 AGAIN = "Make that scene again."
 SETTINGS = (  # parameters the figures depend on most
@@ -67,7 +66,7 @@ def collect(
     scores, sheet = teacher_scores(store, rooms.test, params.teachers) if teachers else ({}, None)
     return ReportInputs(
         names=names,
-        text=encoders.student.text([prompt(name) for name in names]).cpu().numpy(),
+        text=encoders.text(names),
         taught=taught,
         withheld=withheld,
         family=params.teachers.family,
@@ -76,7 +75,7 @@ def collect(
         probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
         trained_models=_models(store, rooms.trained()),
         adaptation=_adaptations(store, rooms.adaptation, names, encoders, params),
-        validation=tuple(_worded(store, scene, names, params, encoders.words) for scene in rooms.validation),
+        validation=tuple(_worded(store, scene, names, params, encoders.worded) for scene in rooms.validation),
         validation_adaptation=_adaptations(store, rooms.validation_adaptation, names, encoders, params),
         curves=_curves(models),
         fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from chorus.evaluate import probe, retrieval
 from chorus.evaluate.inputs import Field
 from chorus.scene import GaussianScene
 from chorus.teachers.lift import load_targets
+from chorus.text import prompt
 
 NOISE = 0.05  # m, of the perturbed scenes that objects are retrieved from
 
@@ -57,17 +58,25 @@ class Encoders:
             seed=seed,
         )
 
+    def text(self, names: Sequence[str]) -> np.ndarray:
+        """[T, C] what the student takes class names for."""
+        if self.student.text is None:
+            raise InputError("evaluation", expected="a model with a text tower", got="one without")
+        return self.student.text([prompt(name) for name in names]).cpu().numpy()
+
     def fields(self, scene: GaussianScene) -> dict[str, Field]:
         """student, points and random."""
-        return {**self.words(scene), "random": _field(self.random, scene, words=False)}
+        return {**self.worded(scene), "random": _field(self.random, scene, words=False)}
 
-    def words(self, scene: GaussianScene) -> dict[str, Field]:
+    def worded(self, scene: GaussianScene) -> dict[str, Field]:
         """student and points: what words are compared with."""
         found = {"student": _field(self.student, scene)}
         return found | ({"points": _field(self.points, scene)} if self.points is not None else {})
 
     def adaptation(self, scene: GaussianScene) -> dict[str, Field]:
         """before and after."""
+        if self.adapted is None:
+            raise InputError("adaptation", expected="an adapted encoder", got="none")
         return {"before": _field(self.student, scene), "after": _field(self.adapted, scene)}
 
     def robustness(self, scene: GaussianScene) -> dict[str, Field]:
@@ -99,5 +108,5 @@ def thinned(fields: Mapping[str, Field], keep: np.ndarray, *, rows: int, seed: i
     chosen = np.flatnonzero(keep)
     chosen = chosen[probe.sample(len(chosen), rows, seed=seed)]
     return {
-        method: Field(positions=field.positions[chosen], probe=field.probe[chosen]) for method, field in fields.items()
+        method: Field(positions=field.positions[chosen], probe=field.frozen[chosen]) for method, field in fields.items()
     }

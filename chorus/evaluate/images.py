@@ -6,6 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chorus.capture import Capture
 from chorus.params import TeacherParams
@@ -39,7 +40,7 @@ def teacher_scores(store: Store, scenes: Sequence[str], params: TeacherParams) -
         return percent(scores), sheet.read_bytes()
 
 
-def percent(scores: object) -> object:
+def percent(scores: object) -> Any:
     """Every share of a nested dictionary in percent; counts and the absent stay as they are."""
     if isinstance(scores, dict):
         return {key: percent(value) for key, value in scores.items()}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.errors import InputError
 from chorus.evaluate.points import TruthPoints
 from chorus.evaluate.rooms import Split
 from chorus.scene import GaussianScene
@@ -27,9 +29,25 @@ class Field:
     probe: np.ndarray | None = None  # [N, D] frozen features a linear probe reads
 
     @property
+    def words(self) -> np.ndarray:
+        """[N, C] ``lang``. Raises InputError for a method without."""
+        return _present(self.lang, "language features")
+
+    @property
+    def frozen(self) -> np.ndarray:
+        """[N, D] ``probe``. Raises InputError for a method without."""
+        return _present(self.probe, "frozen features")
+
+    @property
     def speaks(self) -> np.ndarray:
         """[N] bool."""
         return np.ones(len(self.positions), bool) if self.valid is None else self.valid
+
+
+def _present(features: np.ndarray | None, what: str) -> np.ndarray:
+    if features is None:
+        raise InputError("evaluation", expected=f"a method with {what}", got="one without")
+    return features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +60,7 @@ class Room:
     fields: Mapping[str, Field]
     gaussians: GaussianScene | None = None  # for pictures
     capture: Capture | None = None  # for pictures
-    info: Mapping[str, object] = field(
+    info: Mapping[str, Any] = field(
         default_factory=dict
     )  # home, room, domain, split; models: how often which was drawn
 
@@ -64,7 +82,7 @@ class ReportInputs:
     validation: tuple[Room, ...] = ()  # beside a held-out test: rooms with fields student and points
     validation_adaptation: tuple[Room, ...] = ()  # and rooms of the second domain with fields before and after
     curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
-    fit: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
+    fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
     sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
     storage: Mapping[str, int] = field(default_factory=dict)  # factorized_bytes, naive_bytes

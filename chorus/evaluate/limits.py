@@ -127,7 +127,7 @@ def uncertain(report: dict) -> list[str]:
 
 def _holds_zero(interval: list[float | None]) -> bool:
     low, high = interval
-    return low is not None and low <= 0 <= high
+    return low is not None and high is not None and low <= 0 <= high
 
 
 def count(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
     return rounded(report)
 
 
-def rounded(value: object) -> object:
+def rounded(value: object) -> Any:
     """The same structure in plain JSON: four decimals, and null where there is no number."""
     if isinstance(value, dict):
         return {str(key): rounded(item) for key, item in value.items()}
@@ -78,7 +79,7 @@ def _matrices(rooms: Iterable[Room], method: str, inputs: ReportInputs, voting: 
 
 def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, only: Collection[str]) -> dict:
     table = {
-        method: metrics.summary(sum(rooms), inputs.names, only=only) if rooms else dict(ABSENT)
+        method: metrics.summary(np.sum(rooms, axis=0), inputs.names, only=only) if rooms else dict(ABSENT)
         for method, rooms in matrices.items()
     }
     guesses = metrics.chance(_counts(inputs), seeds=params.chance_seeds, seed=inputs.seed)
@@ -109,7 +110,7 @@ def _interval(
 
 def _ceiling(inputs: ReportInputs, voting: Voting) -> dict:
     """What the vote makes of the true names on the very same Gaussians: the most to be expected of any model."""
-    total = 0
+    total = metrics.nothing(len(inputs.names))
     for room in inputs.test:
         field = room.fields["student"] if "student" in room.fields else next(iter(room.fields.values()))
         truth, _ = truth_of(field.positions, room.truth, reach=REACH)
@@ -128,7 +129,7 @@ def _counts(inputs: ReportInputs) -> np.ndarray:
 
 def _raw(inputs: ReportInputs, method: str) -> dict:
     """Each splat judged by itself against the nearest ground-truth point: no vote smooths anything."""
-    total = np.zeros((len(inputs.names), len(inputs.names) + 1), np.int64)
+    total = metrics.nothing(len(inputs.names))
     for room in inputs.test:
         field = room.fields.get(method)
         if field is None or field.lang is None:
@@ -139,7 +140,8 @@ def _raw(inputs: ReportInputs, method: str) -> dict:
 
 
 def _dishonest(inputs: ReportInputs, method: str, voting: Voting) -> dict:
-    classes, total = len(inputs.names), 0
+    classes = len(inputs.names)
+    total = metrics.nothing(classes)
     for room in inputs.test:
         field = room.fields.get(method)
         if field is None or field.lang is None:
@@ -154,8 +156,9 @@ def _dishonest(inputs: ReportInputs, method: str, voting: Voting) -> dict:
 def _adaptation(rooms: Sequence[Room], inputs: ReportInputs, params: EvaluateParams, voting: Voting) -> dict:
     """Figures of rooms of the second domain before and after adapting to it, over all names."""
     sides = {side: _matrices(rooms, side, inputs, voting) for side in ("before", "after")}
-    table = {
-        side: metrics.summary(sum(found), inputs.names) if found else dict(ABSENT) for side, found in sides.items()
+    table: dict[str, dict] = {
+        side: metrics.summary(np.sum(found, axis=0), inputs.names) if found else dict(ABSENT)
+        for side, found in sides.items()
     }
     if sides["before"] and len(sides["before"]) == len(sides["after"]):
         pair, homes = [sides["after"], sides["before"]], [about.home_of(room) for room in rooms]
@@ -188,7 +191,7 @@ def _validation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) ->
 
 def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     """name -> count of points in the truth, and IoU of every method (NaN where the truth does not hold the class)."""
-    sums = {method: metrics.iou(sum(rooms)) * 100 for method, rooms in matrices.items() if rooms}
+    sums = {method: metrics.iou(np.sum(rooms, axis=0)) * 100 for method, rooms in matrices.items() if rooms}
     counts = _counts(inputs)
     return {
         name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}}

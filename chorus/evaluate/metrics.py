@@ -28,6 +28,11 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
+def nothing(classes: int) -> np.ndarray:
+    """[C, C + 1] zeros: what confusion matrices are added to."""
+    return np.zeros((classes, classes + 1), np.int64)
+
+
 def iou(matrix: np.ndarray) -> np.ndarray:
     """[..., C] intersection over union; NaN for a class the truth does not hold. matrix: [..., C, C + 1]."""
     hits = np.diagonal(matrix[..., :-1], axis1=-2, axis2=-1).astype(np.float64)

@@ -67,8 +67,11 @@ def pca_colors(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndar
 
 
 def room_pictures(room: Room, inputs: ReportInputs) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(caption, from above, from inside) of a room with Gaussians: colour, features, true and predicted labels."""
+    """(caption, from above, from inside) of a room: colour, features, true and predicted labels; none without
+    Gaussians."""
     scene = room.gaussians
+    if scene is None:
+        return []
     centers = scene.means.detach().cpu().numpy()
     truth, _ = truth_of(centers, room.truth, reach=2 * REACH)
     words, maps = [], []

@@ -41,7 +41,7 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     """Horizontal bars: IoU of every class the truth holds, one bar for each method, classes by size; withheld names
     starred."""
     plt = _pyplot()
-    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"]) if row["count"]]
+    names = [name for name, row in sorted(table.items(), key=lambda item: item[1]["count"] or 0) if row["count"]]
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.3 * len(names)))
     height = 0.8 / max(1, len(methods))
     for m, method in enumerate(methods):
@@ -62,7 +62,7 @@ def columns(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[list[
     """Rows of a curves.csv, as name -> (steps, values); empty cells are skipped."""
     names = [name for name in rows[0] if name != "step"]
     told = {name: [(row["step"], row[name]) for row in rows if row.get(name) is not None] for name in names}
-    return {name: tuple(map(list, zip(*points, strict=True))) if points else ([], []) for name, points in told.items()}
+    return {name: ([step for step, _ in found], [value for _, value in found]) for name, found in told.items()}
 
 
 def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):

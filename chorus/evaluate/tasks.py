@@ -24,11 +24,11 @@ def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams, voti
     picks = [_probe_rows(room, room.fields[method], params, seed=inputs.seed + i) for i, room in enumerate(train)]
     features, labels = (np.concatenate(side) for side in zip(*picks, strict=True))
     fitted = probe.train(features, labels, len(inputs.names), steps=params.probe_steps, seed=inputs.seed)
-    total = 0
+    total = metrics.nothing(len(inputs.names))
     for room in rooms:
         field = room.fields[method]
         everywhere = Field(positions=field.positions)
-        guess = voting.spread(fitted.classify(field.probe), everywhere, room, classes=len(inputs.names))
+        guess = voting.spread(fitted.classify(field.frozen), everywhere, room, classes=len(inputs.names))
         total = total + metrics.confusion(room.truth.semantic, guess, len(inputs.names))
     return metrics.summary(total, inputs.names)
 
@@ -41,7 +41,7 @@ def _probe_rows(room: Room, field: Field, params: EvaluateParams, *, seed: int) 
     labels, _ = truth_of(field.positions, room.truth, reach=REACH)
     known = np.flatnonzero(labels >= 0)
     rows = known[probe.sample(len(known), params.probe_rows, seed=seed)]
-    return field.probe[rows], labels[rows]
+    return field.frozen[rows], labels[rows]
 
 
 def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
@@ -71,6 +71,6 @@ def retrieval_recall(inputs: ReportInputs) -> float:
         field = room.fields["student"]
         semantic, instance = truth_of(field.positions, room.truth, reach=REACH)
         instance = np.where(semantic >= 0, instance, 0)
-        clean.append(retrieval.pool(field.probe, instance)[0])
-        noisy.append(retrieval.pool(room.fields["noisy"].probe, instance)[0])
+        clean.append(retrieval.pool(field.frozen, instance)[0])
+        noisy.append(retrieval.pool(room.fields["noisy"].frozen, instance)[0])
     return retrieval.recall_at_1(np.concatenate(clean), np.concatenate(noisy)) if clean else float("nan")

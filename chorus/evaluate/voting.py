@@ -22,7 +22,7 @@ class Voting:
         """[P, k] rows of the field nearest to each ground-truth point of the room, those that speak, nearest first."""
         key = (
             room.name,
-            hashlib.sha1(np.ascontiguousarray(field.positions)).hexdigest() + hashlib.sha1(field.speaks).hexdigest(),
+            hashlib.sha1(field.positions.tobytes()).hexdigest() + hashlib.sha1(field.speaks.tobytes()).hexdigest(),
         )
         if key not in self._rows:
             self._rows[key] = zero_shot.nearest(
@@ -36,4 +36,4 @@ class Voting:
 
     def zero_shot(self, field: Field, room: Room, text: np.ndarray) -> np.ndarray:
         """[P] class of each ground-truth point by the nearest words of the field's features."""
-        return self.spread(zero_shot.classify(field.lang, text, field.speaks), field, room, classes=len(text))
+        return self.spread(zero_shot.classify(field.words, text, field.speaks), field, room, classes=len(text))

@@ -46,7 +46,7 @@ class FeatureWriter:
         half = features.detach().to("cpu", torch.float16)[order].contiguous()
         if not torch.isfinite(half).all():
             raise InputError(self._where, expected="finite features below 65504", got="NaN, infinity or larger values")
-        width, data = half.shape[1] * half.element_size(), memoryview(half.numpy()).cast("B") if half.numel() else b""
+        width, data = half.shape[1] * half.element_size(), half.numpy().data.cast("B") if half.numel() else b""
         begins = [0, *(torch.nonzero(rows.diff() != 1)[:, 0] + 1).tolist(), len(rows)]  # of runs of consecutive rows
         for begin, end, row in zip(
             begins[:-1], begins[1:], rows[begins[:-1]].tolist() if len(rows) else [0], strict=True
@@ -82,7 +82,7 @@ def open_features(
         try:
             _write_at(descriptor, len(head).to_bytes(8, "little") + head, 0)
             start = 8 + len(head)
-            _write_at(descriptor, memoryview(valid.view(torch.uint8).numpy()), start + size)
+            _write_at(descriptor, valid.view(torch.uint8).numpy().data, start + size)
             writer = FeatureWriter(descriptor, (rows, channels), start, path)
             yield writer
             writer.check_complete()

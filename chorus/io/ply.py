@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from chorus.errors import InputError
-from chorus.io.ply_table import columns_of, read_table, write_table
+from chorus.io.ply_table import columns_of, names_of, read_table, write_table
 from chorus.scene import GaussianScene
 
 _CORE = {
@@ -31,7 +31,7 @@ def read_ply(path: Path) -> GaussianScene:
 
 def scene_of_table(path: Path, table: np.ndarray) -> GaussianScene:
     """A scene from the rows [N] of a 3DGS .ply; path: named in errors."""
-    rest = _rest_names(path, table.dtype.names)
+    rest = _rest_names(path, names_of(table))
     _check_columns(path, table, [name for names in _CORE.values() for name in names])
     fields = {field: torch.from_numpy(columns_of(table, names)) for field, names in _CORE.items()}
     sh = fields["dc"][:, None]  # [N, 1, 3]
@@ -75,7 +75,7 @@ def _rest_names(path: Path, names: tuple[str, ...]) -> list[str]:
 
 
 def _check_columns(path: Path, table: np.ndarray, wanted: list[str]) -> None:
-    present = table.dtype.names
+    present = names_of(table)
     if "packed_position" in present:
         raise InputError(
             path,

@@ -90,12 +90,17 @@ def read_table(path: Path, element: str = "vertex") -> np.ndarray:
 
 def write_table(path: Path, table: np.ndarray, *, element: str = "vertex") -> None:
     """Write a structured array [N] as one little-endian binary element, whole or not at all."""
-    columns = [(name, table.dtype[name].str[1:]) for name in table.dtype.names]
+    columns = [(name, table.dtype[name].str[1:]) for name in names_of(table)]
     properties = "".join(f"property {_NAMES[kind]} {name}\n" for name, kind in columns)
     header = f"ply\nformat binary_little_endian 1.0\nelement {element} {len(table)}\n{properties}end_header\n"
     rows = table.astype([(name, "<" + kind) for name, kind in columns], copy=False)
     with atomic_file(Path(path)) as temporary:
         temporary.write_bytes(header.encode("ascii") + rows.tobytes())
+
+
+def names_of(table: np.ndarray) -> tuple[str, ...]:
+    """The columns of a structured array; none of a plain one."""
+    return table.dtype.names or ()
 
 
 def columns_of(table: np.ndarray, names: list[str]) -> np.ndarray:
@@ -176,19 +181,19 @@ def _binary_rows(path: Path, body: memoryview, element: _Element, order: str) ->
 
 
 def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray:
-    kind = _row_type(path, element, "=")
+    table = np.empty(element.count, _row_type(path, element, "="))
+    names = names_of(table)
     rows = [line.split() for line in lines[: element.count]]
-    if len(rows) < element.count or any(len(row) != len(kind.names) for row in rows):
-        good = sum(len(row) == len(kind.names) for row in rows)
+    if len(rows) < element.count or any(len(row) != len(names) for row in rows):
+        good = sum(len(row) == len(names) for row in rows)
         fix = "The file is cut off or damaged: copy it again."
         raise InputError(
-            path, expected=f"{element.count} rows of {len(kind.names)} numbers", got=f"{good} such rows", fix=fix
+            path, expected=f"{element.count} rows of {len(names)} numbers", got=f"{good} such rows", fix=fix
         )
     try:
-        values = np.array(rows, dtype=np.float64).reshape(element.count, len(kind.names))
+        values = np.array(rows, dtype=np.float64).reshape(element.count, len(names))
     except ValueError as error:
         raise InputError(path, expected="numbers", got=error) from error
-    table = np.empty(element.count, kind)
-    for column, name in enumerate(kind.names):
+    for column, name in enumerate(names):
         table[name] = values[:, column]
     return table

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
-from chorus.io.ply_table import columns_of, read_table, write_table
+from chorus.io.ply_table import columns_of, names_of, read_table, write_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,9 @@ def read_points(path: Path) -> PointCloud:
 
 def cloud_of_table(path: Path, table: np.ndarray) -> PointCloud:
     """A point cloud from the rows [P] of a .ply; path: named in errors."""
-    names = set(table.dtype.names)
+    names = set(names_of(table))
     if not {"x", "y", "z"} <= names:
-        raise InputError(path, expected="the properties x, y and z", got=", ".join(table.dtype.names))
+        raise InputError(path, expected="the properties x, y and z", got=", ".join(names_of(table)))
     if len(table) == 0:
         raise InputError(path, expected="at least one point", got="none")
     points = _finite(path, columns_of(table, ["x", "y", "z"]), "positions")
@@ -46,7 +46,7 @@ def cloud_of_table(path: Path, table: np.ndarray) -> PointCloud:
 
 def is_bare(table: np.ndarray) -> bool:
     """Whether the rows of a .ply have positions and not one property of a Gaussian."""
-    names = table.dtype.names or ()
+    names = names_of(table)
     gaussian = ("f_dc", "opacity", "scale_", "rot_")
     return {"x", "y", "z"} <= set(names) and not any(name.startswith(gaussian) for name in names)
 

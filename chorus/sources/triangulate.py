@@ -35,7 +35,7 @@ def feature_matches(
 ) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
     """(view a, view b, pixels [M, 2] in a, pixels [M, 2] in b) of nearby views, within ``max_distance`` pixels of the
     epipolar line."""
-    sift = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)
+    sift = cv2.SIFT.create(nfeatures=4000, contrastThreshold=0.01)
     features = [_detect(sift, image) for image in images]
     matches = []
     for a, b in _pairs(cameras):
@@ -105,8 +105,8 @@ def _triangulate_pair(
     """Points [M, 3] by the linear method (Hartley and Zisserman, 12.2) and [M] whether both views agree with them."""
     if len(pixels_a) == 0:
         return np.zeros((0, 3)), np.zeros(0, bool)
-    projections = [cameras.K[v] @ cameras.cam_from_world[v][:3] for v in (a, b)]
-    homogeneous = cv2.triangulatePoints(*projections, pixels_a.T.copy(), pixels_b.T.copy())
+    from_a, from_b = (cameras.K[v] @ cameras.cam_from_world[v][:3] for v in (a, b))
+    homogeneous = cv2.triangulatePoints(from_a, from_b, pixels_a.T.copy(), pixels_b.T.copy())
     points = (homogeneous[:3] / np.where(np.abs(homogeneous[3]) < 1e-12, 1e-12, homogeneous[3])).T
     good = np.isfinite(points).all(axis=1)
     for view, pixels in ((a, pixels_a), (b, pixels_b)):
@@ -122,7 +122,7 @@ def _triangulate_pair(
 def _supported(points: np.ndarray, cameras: Cameras) -> np.ndarray:
     """[P] bool: points with company, by the distance to their 8th neighbour beside the distance to the nearest
     camera."""
-    spacing = cKDTree(points).query(points, k=min(9, len(points)))[0][:, -1]
+    spacing = np.asarray(cKDTree(points).query(points, k=min(9, len(points)))[0])[:, -1]
     reach = cKDTree(cameras.positions).query(points)[0]
     relative = spacing / np.maximum(reach, 1e-9)
     return relative < max(0.1, 3.0 * float(np.median(relative)))

@@ -218,7 +218,7 @@ def _result(
     train = measure(scene, capture, views.train[:: max(1, len(views.train) // 8)], exposure)
     held = np.flatnonzero(capture.held_out)
     held_out = measure(scene, capture, held, exposure) if len(held) else train
-    metrics = {f"{name}_train": value for name, value in train.summary().items()}
+    metrics: dict[str, object] = {f"{name}_train": value for name, value in train.summary().items()}
     metrics |= {f"{name}_heldout": value for name, value in held_out.summary().items()} if len(held) else {}
     metrics |= {
         "gaussians": len(scene),

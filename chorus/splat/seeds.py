@@ -85,7 +85,7 @@ def _difference(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.
 
 def seeds_of_points(points: np.ndarray, colors: np.ndarray | None, cameras: Cameras) -> Seeds:
     """Seeds of a point cloud [P, 3] with 8-bit colours [P, 3]; the footprint is the nearest camera's."""
-    distance = cKDTree(cameras.positions).query(points)[0]
+    distance = np.asarray(cKDTree(cameras.positions).query(points)[0])
     colors = np.full(points.shape, 0.5) if colors is None else colors / 255.0
     return Seeds(
         points.astype(np.float64), colors, np.zeros(points.shape), distance / float(np.median(cameras.K[:, 0, 0]))
@@ -134,7 +134,7 @@ def spacing(points: np.ndarray, neighbors: int = 3, among: np.ndarray | None = N
     themselves)."""
     skip = 1 if among is None else 0
     tree = cKDTree(points if among is None else among)
-    distance = np.atleast_2d(tree.query(points, k=min(neighbors + skip, tree.n))[0].reshape(len(points), -1))
+    distance = np.reshape(tree.query(points, k=min(neighbors + skip, tree.n))[0], (len(points), -1))
     return distance[:, skip:].mean(axis=1) if distance.shape[1] > skip else np.full(len(points), 0.01)
 
 

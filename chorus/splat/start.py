@@ -15,27 +15,25 @@ _DETAIL_SHARE = 0.3  # of the Gaussians follow image detail, the rest cover surf
 def starting_seeds(capture: Capture, train: np.ndarray, count: int, rng: np.random.Generator) -> Seeds:
     """At most about ``count`` seeds from the training views [T] of a capture. Raises InputError when there are none."""
     if capture.depth is not None and (capture.depth[train] > 0).any():
-        return _from_depth(capture, train, count, rng)
+        return _from_depth(capture, capture.depth, train, count, rng)
     if capture.points is not None and len(capture.points):
         return thin(seeds_of_points(capture.points, capture.point_colors, capture.cameras), count, rng)
     return _from_cameras(capture, count, rng)
 
 
-def _from_depth(capture: Capture, train: np.ndarray, count: int, rng: np.random.Generator) -> Seeds:
-    """Pixels of all views: most by thinning to one a voxel, the rest where the image has detail."""
+def _from_depth(capture: Capture, depth: np.ndarray, train: np.ndarray, count: int, rng: np.random.Generator) -> Seeds:
+    """Pixels of depth [V, H, W] of all views: most by thinning to one a voxel, the rest where the image has detail."""
     each = int(np.ceil(_CANDIDATES * count / len(train)))
     parts, detail = [], []
     for view in train:
         image = capture.images[view].astype(np.float32) / 255.0
         gradient = _gradient(image)
-        rows, columns = np.nonzero(capture.depth[view] > 0)
+        rows, columns = np.nonzero(depth[view] > 0)
         if len(rows) == 0:
             continue
         pick = rng.choice(len(rows), min(each, len(rows)), replace=False)
         rows, columns = rows[pick], columns[pick]
-        parts.append(
-            seeds_at(rows, columns, image=image, depth=capture.depth[view], cameras=capture.cameras, view=view)
-        )
+        parts.append(seeds_at(rows, columns, image=image, depth=depth[view], cameras=capture.cameras, view=view))
         detail.append(gradient[rows, columns])
     seeds, weight = join(parts), np.concatenate(detail) + 1e-4
     even = thin(seeds, int((1 - _DETAIL_SHARE) * count), rng)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard, runtime_checkable
 
 from torch import Tensor
+
+from chorus.errors import InputError
 
 if TYPE_CHECKING:
     from chorus.teachers.masks import MaskTargets
@@ -51,6 +54,14 @@ class MaskTeacher(Teacher, Protocol):
         ...
 
 
-def answers_by_mask(teacher: Teacher) -> bool:
+def language_of(teachers: Mapping[Role, Teacher]) -> LanguageTeacher:
+    """The teacher that knows words. Raises InputError when there is none."""
+    teacher = teachers.get("lang")
+    if not isinstance(teacher, LanguageTeacher):
+        raise InputError("teachers", expected="a language teacher", got=", ".join(teachers) or "none")
+    return teacher
+
+
+def answers_by_mask(teacher: Teacher) -> TypeGuard[MaskTeacher]:
     """Whether this is a :class:`MaskTeacher`."""
     return callable(getattr(teacher, "pooled", None))

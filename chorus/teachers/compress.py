@@ -156,5 +156,5 @@ def _deflate(data: bytes) -> bytes:
 
 def _inflate(stream: np.ndarray, count: int) -> np.ndarray:
     """[count] int16."""
-    data = zlib.decompress(stream)
+    data = zlib.decompress(stream.data)
     return np.frombuffer(data, "i1" if len(data) == count else "<i2").astype(np.int16)

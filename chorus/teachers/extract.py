@@ -50,11 +50,11 @@ def extract(
     """
     begin, batches = time.perf_counter(), [slice(start, min(start + batch, count)) for start in range(0, count, batch)]
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-images") as pool:
-        ahead = pool.submit(read, batches[0]) if batches else None
+        ahead = [pool.submit(read, first) for first in batches[:1]]
         for views, following in zip_longest(batches, batches[1:]):
-            images = ahead.result()
-            ahead = pool.submit(read, following) if following else None
-            answers = {
+            images = ahead.pop().result()
+            ahead += [pool.submit(read, following)] if following else []
+            answers: dict[Role, Tensor | MaskTargets] = {
                 role: teacher.pooled(images) if answers_by_mask(teacher) else teacher.features(images)
                 for role, teacher in teachers.items()
             }

@@ -130,7 +130,7 @@ def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams,
             got="none",
             fix="Make the teacher views again.",
         )
-    roles = {matrix_key(views, role): role for role in views.roles}
+    roles: dict[str, Role] = {matrix_key(views, role): role for role in views.roles}
     room = params.weights_budget * _naive_bytes(views, len(scene))
     kept, totals, coverage, entries = {}, {}, {}, {}
     for key in sorted(roles):
@@ -194,7 +194,10 @@ def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
     flat, sums, total = maps.flatten(0, 2).contiguous(), None, None
     for columns, weights in parts:
         part = lift(weights, flat[columns])
-        sums, total = (part, weights.total) if sums is None else (sums.add_(part), total + weights.total)
+        sums = part if sums is None else sums.add_(part)
+        total = weights.total if total is None else total + weights.total
+    if sums is None or total is None:
+        raise InputError("lifting", expected="weights of at least one view", got="none")
     return sums.mul_((valid / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
 
 

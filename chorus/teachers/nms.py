@@ -44,7 +44,7 @@ def pack(masks: np.ndarray) -> PackedMasks:
     words[:, :, : packed.shape[-1]] = packed
     words = words.view(np.uint64)
     rows, columns = (
-        words.any(axis=2),
+        np.asarray(words.any(axis=2)),
         np.unpackbits(np.bitwise_or.reduce(words, axis=1).view(np.uint8), axis=-1, count=width).astype(bool),
     )
     boxes = np.concatenate([_extent(columns), _extent(rows)], axis=1)[:, [0, 2, 1, 3]]

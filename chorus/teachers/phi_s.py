@@ -39,7 +39,7 @@ class PhiS:
         Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or
         infinity.
         """
-        total, mean, scatter = 0.0, None, None
+        total, mean, scatter = 0.0, torch.zeros(0), torch.zeros(0)
         for batch in batches:
             features, weights = batch if isinstance(batch, tuple) else (batch, torch.ones(len(batch)))
             x, w = features.double(), weights.double()
@@ -50,7 +50,7 @@ class PhiS:
             batch_total = float(w.sum())
             if batch_total <= 0:
                 continue
-            if mean is None:
+            if total == 0:
                 mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
             # Chan, Golub and LeVeque 1983: merge the moments of two sets.
             batch_mean = (w @ x) / batch_total
@@ -61,7 +61,7 @@ class PhiS:
             )
             total += batch_total
             mean = mean + delta * (batch_total / total)
-        if mean is None:
+        if total == 0:
             raise InputError("PHI-S", expected="features to fit", got="none")
         return cls._from_moments(mean, scatter / total)
 

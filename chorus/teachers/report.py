@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from chorus.capture import Capture
 from chorus.errors import InputError
-from chorus.teachers.base import Role, Teacher
+from chorus.teachers.base import Role, Teacher, language_of
 from chorus.teachers.embedded.evaluate2d import LabelledViews, evaluate_teachers, feature_maps
 from chorus.teachers.pictures import class_colors, contact_sheet, principal_colors
 from chorus.text import prompt
@@ -59,7 +59,7 @@ def draw_teachers(teachers: dict[Role, Teacher], rooms: list[LabelledViews], pat
     truth = torch.stack([room.semantic[i] for room, i in zip(chosen, picks, strict=True)]).numpy()
     names, colors = rooms[0].names, class_colors(len(rooms[0].names))
     maps = {role: feature_maps(teacher, images) for role, teacher in teachers.items()}
-    cosines = maps["lang"] @ teachers["lang"].text([prompt(name) for name in names[1:]]).T
+    cosines = maps["lang"] @ language_of(teachers).text([prompt(name) for name in names[1:]]).T
     large = F.interpolate(cosines.permute(0, 3, 1, 2), truth.shape[1:], mode="bilinear", align_corners=False)
     guess = large.argmax(dim=1).numpy() + 1
     columns = {

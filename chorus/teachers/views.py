@@ -58,7 +58,8 @@ class TeacherViews:
 
     def grid(self, role: Role) -> tuple[int, int]:
         """(rows, cols) of the role's patches, read without its features; (1, R) of masks."""
-        return features_shape(self._path(role))[1:3]
+        _, rows, cols, _ = features_shape(self._path(role))
+        return rows, cols
 
     def channels(self, role: Role) -> int:
         return features_shape(self._path(role))[-1]

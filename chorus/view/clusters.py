@@ -41,4 +41,4 @@ def spacing(positions: np.ndarray, *, neighbor: int = 4) -> float:
     step = max(1, len(positions) // SPACING_SAMPLE)
     count = min(neighbor + 1, len(positions))
     distance, _ = cKDTree(positions).query(positions[::step], k=count)
-    return float(max(np.median(distance.reshape(-1, count)[:, -1]), 1e-6))
+    return float(max(np.median(np.reshape(distance, (-1, count))[:, -1]), 1e-6))

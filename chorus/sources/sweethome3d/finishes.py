@@ -113,4 +113,5 @@ def _surface(drawn: tuple[np.ndarray, float], *, turned: bool = False) -> Surfac
 
 
 def _plain(color) -> Surface:
-    return Surface(material=Material(color=tuple(float(c) for c in color)), meters=1.0)
+    red, green, blue = (float(c) for c in color)
+    return Surface(material=Material(color=(red, green, blue)), meters=1.0)

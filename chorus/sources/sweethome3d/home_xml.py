@@ -138,7 +138,7 @@ def parse_home(text: bytes, name: str) -> Home:
     try:
         root = ElementTree.fromstring(text)
         default_height = _meters(root, "wallHeight", 250.0)
-        levels = {e.get("id"): _level(e) for e in root.findall("level")} or {
+        levels = {e.attrib["id"]: _level(e) for e in root.findall("level")} or {
             "": Level(id="", elevation=0.0, height=default_height)
         }
         first = next(iter(levels))
@@ -235,9 +235,11 @@ def _item(e, level: str, group: str, group_id: int) -> Item:
 
 def _meters(e, key: str, default: float | None = 0.0) -> float:
     value = e.get(key)
-    if value is None and default is None:
+    if value is not None:
+        return float(value) / 100.0
+    if default is None:
         raise KeyError(f"{e.tag} without {key}")
-    return float(default if value is None else value) / 100.0
+    return default / 100.0
 
 
 def _point(e, kx: str, ky: str) -> np.ndarray:

@@ -53,7 +53,7 @@ class LightCache:
         distance, index = self.tree.query(
             np.concatenate([points, _FACING * normals], axis=1), k=min(6, len(self.light))
         )
-        distance, index = distance.reshape(len(points), -1), index.reshape(len(points), -1)
+        distance, index = (np.reshape(found, (len(points), -1)) for found in (distance, index))
         weight = np.exp(-((distance / CELL) ** 2)) + 1e-6
         weight /= weight.sum(1, keepdims=True)
         return np.einsum("rk,rkc->rc", weight, self.light[index]).astype(np.float32)

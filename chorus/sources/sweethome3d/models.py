@@ -10,6 +10,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -155,8 +156,12 @@ def _duplicates(rows: np.ndarray) -> np.ndarray:
 
 def _write_cache(path: Path, model: Model) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {k: getattr(model, k) for k in ("corners", "normals", "proportions", "uv", "material", "pane")}
-    textures = {f"texture_{i}": m.texture for i, m in enumerate(model.materials) if m.texture is not None}
+    arrays: dict[str, Any] = {
+        k: getattr(model, k) for k in ("corners", "normals", "proportions", "uv", "material", "pane")
+    }
+    textures: dict[str, Any] = {
+        f"texture_{i}": m.texture for i, m in enumerate(model.materials) if m.texture is not None
+    }
     about = json.dumps([{"color": m.color, "name": m.name} for m in model.materials])
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as file:

@@ -94,7 +94,7 @@ def _corner(word: str, nv: int, nt: int, nn: int) -> tuple[int, int, int]:
         if parts[k]:
             i = int(parts[k])
             found[k] = i - 1 if i > 0 else count + i
-    return tuple(found)
+    return found[0], found[1], found[2]
 
 
 def _convex(polygons: np.ndarray) -> np.ndarray:
@@ -109,8 +109,8 @@ def _convex(polygons: np.ndarray) -> np.ndarray:
     return (np.einsum("fpc,fc->fp", turns, normal) >= -1e-6 * size[:, None]).all(1) | (size < 1e-30)
 
 
-def _ears(polygon: np.ndarray) -> list:
-    """Index triples of a flat, not convex face [P, 3] (window frames are often drawn as one such face)."""
+def _ears(polygon: np.ndarray) -> np.ndarray:
+    """[T, 3] index triples of a flat, not convex face [P, 3] (window frames are often drawn as one such face)."""
     normal = np.cross(polygon - polygon[0], np.roll(polygon, -1, axis=0) - polygon[0]).sum(0)
     axis = int(np.abs(normal).argmax())
     flat = np.delete(polygon, axis, axis=1)
@@ -155,14 +155,13 @@ def _read_mtl(archive: zipfile.ZipFile, path: str, into: dict[str, Material], cl
         for line in lines:
             key, _, rest = line.strip().partition(" ")
             values[key] = rest.strip()
-        color = tuple(min(max(float(c), 0.0), 1.0) for c in values.get("Kd", "0.75 0.75 0.75").split()[:3])
+        red, green, blue = (min(max(float(c), 0.0), 1.0) for c in values.get("Kd", "0.75 0.75 0.75").split()[:3])
         texture = (
             _read_texture(archive, posixpath.dirname(path), values["map_Kd"].split()[-1])
             if values.get("map_Kd")
             else None
         )
-        if texture is not None:
-            color = (1.0, 1.0, 1.0)
+        color = (red, green, blue) if texture is None else (1.0, 1.0, 1.0)
         if float(values.get("d", "1").split()[-1]) < 0.6:
             clear.add(name.strip())
         into[name.strip()] = Material(color=color, texture=texture, name=name.strip())

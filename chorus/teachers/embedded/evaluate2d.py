@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chorus.capture import Capture
-from chorus.teachers.base import LanguageTeacher, Role, Teacher
+from chorus.errors import InputError
+from chorus.teachers.base import LanguageTeacher, Role, Teacher, language_of
 from chorus.teachers.embedded.labels import main_instance, on_grid
 from chorus.teachers.embedded.losses import PURE
 from chorus.text import prompt
@@ -34,6 +35,8 @@ class LabelledViews:
     @classmethod
     def of(cls, capture: Capture, images: np.ndarray | None = None) -> LabelledViews:
         """A labelled capture's views, or other images [V, H, W, 3] uint8 of the same poses under its labels."""
+        if capture.semantic is None or capture.instance is None:
+            raise InputError("teacher scores", expected="views with class and instance labels", got="none")
         shown = torch.from_numpy(np.ascontiguousarray(capture.images if images is None else images)).float() / 255
         semantic, instance = (
             torch.from_numpy(layer.astype(np.int64)) for layer in (capture.semantic, capture.instance)
@@ -167,5 +170,5 @@ def _retrieval(maps: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
 
 def evaluate_teachers(teachers: dict[Role, Teacher], rooms: list[LabelledViews], *, withheld: tuple[str, ...]) -> dict:
     """{"lang": words, "object": objects, "dino": objects too, for comparison}."""
-    scores = {"lang": evaluate_words(teachers["lang"], rooms, withheld=withheld)}
+    scores = {"lang": evaluate_words(language_of(teachers), rooms, withheld=withheld)}
     return scores | {role: evaluate_objects(teachers[role], rooms) for role in ("object", "dino") if role in teachers}

@@ -50,18 +50,18 @@ def training_views(captures: list[Capture], *, withheld: tuple[str, ...]) -> Tra
                 got=capture.images.shape[1:3],
             )
         images.append(torch.from_numpy(capture.images))
-        labels.append(_labels(capture, names))
+        labels.append(_labels(capture.semantic, capture.instance, capture.class_names, names))
     labels = torch.cat(labels)
     counts = torch.stack([torch.bincount(view[..., 0].flatten(), minlength=len(names)) for view in labels])
     room = torch.arange(len(captures)).repeat_interleave(torch.tensor([len(capture) for capture in captures]))
     return TrainingViews(images=torch.cat(images), labels=labels, room=room, names=names, counts=counts)
 
 
-def _labels(capture: Capture, names: tuple[str, ...]) -> Tensor:
-    """[V, H, W, 2] int32. What is labelled but is no item (walls, floors, ceilings) counts as one instance a class."""
-    to_id = np.array([names.index(name) if name in names[1:] else IGNORED for name in capture.class_names], np.int32)
-    classes = to_id[capture.semantic]
-    items = capture.instance.astype(np.int32)
+def _labels(semantic: np.ndarray, items: np.ndarray, own: tuple[str, ...], names: tuple[str, ...]) -> Tensor:
+    """[V, H, W, 2] int32 of layers [V, H, W], classes named by ``own``. What is labelled but is no item (walls, floors,
+    ceilings) counts as one instance a class."""
+    to_id = np.array([names.index(name) if name in names[1:] else IGNORED for name in own], np.int32)
+    classes, items = to_id[semantic], items.astype(np.int32)
     instances = np.where(items > 0, items, int(items.max()) + classes) * (classes != IGNORED)
     return torch.from_numpy(np.stack([classes, instances], axis=-1))
 

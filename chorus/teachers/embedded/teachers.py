@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chorus.teachers.base import Role
+from chorus.teachers.base import Role, Teacher
 from chorus.teachers.embedded.decoders import Decoder
 from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, patch_grid
@@ -81,7 +81,7 @@ class EmbeddedDino(_EmbeddedTeacher):
         )
 
 
-def load_embedded(folder: Path) -> dict[Role, _EmbeddedTeacher]:
+def load_embedded(folder: Path) -> dict[Role, Teacher]:
     """The three teachers from a folder of heads. Raises MissingError naming the file or package that is absent."""
     trunk = Trunk()
     scales = {int(stride): scale for stride, scale in provenance(folder)["dino_scales"].items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word
 from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower
-from chorus.teachers.embedded.trunk import CHANNELS, Trunk
+from chorus.teachers.embedded.trunk import CHANNELS, Trunk, channels_last
 from chorus.teachers.embedded.weights import save_heads
 from chorus.text import prompt
 from chorus.train.schedule import parameter_groups, schedule, set_rate
@@ -101,7 +102,7 @@ class _Training:
         self.average = {}
         for role, decoder in self.decoders.items():
             decoder.set_statistics(self.statistics)
-            self.decoders[role] = decoder.to(memory_format=torch.channels_last)
+            self.decoders[role] = channels_last(decoder)
             self.average[role] = Decoder(decoder.size).requires_grad_(False)
             self.average[role].load_state_dict(decoder.state_dict())
         trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
@@ -126,12 +127,12 @@ class _Training:
 
     def _step(self) -> dict[str, Tensor]:
         if not self.order:  # every pair once, then again in another order
-            self.order = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
-            self.order = [part for part in self.order if len(part) == min(ROOMS, len(self.pool))]
+            parts = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
+            self.order = [part for part in parts if len(part) == min(ROOMS, len(self.pool))]
         batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
         losses = {"words": self._word_loss(batch), **self._object_losses(batch)}
         self.optimizer.zero_grad()
-        sum(losses.values()).backward()
+        functools.reduce(torch.add, losses.values()).backward()
         for decoder in self.decoders.values():
             torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         self.optimizer.step()

@@ -10,6 +10,7 @@ import importlib.util
 import weakref
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,8 @@ Pyramid = dict[int, Tensor]  # stride -> [B, C, H / stride, W / stride]
 
 def working_size(height: int, width: int) -> tuple[int, int]:
     """The nearest whole number of 32 px cells, at least two a side: patch centres then lie evenly over the image."""
-    return tuple(max(2, round(side / _CELL)) * _CELL for side in (height, width))
+    rows, cols = (max(2, round(side / _CELL)) * _CELL for side in (height, width))
+    return rows, cols
 
 
 def patch_grid(height: int, width: int) -> tuple[int, int]:
@@ -98,20 +100,26 @@ def _load() -> torch.nn.Module:
     weights = dict(zip(names, weights.values(), strict=True))
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3, 4))
     net.load_state_dict({name: weights[name] for name in net.state_dict()})
-    return _folded(net.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
+    return channels_last(_folded(net.eval()).requires_grad_(False))
+
+
+def channels_last(net: Any) -> Any:
+    """The same network with its weights laid out channel by channel (a form of Module.to that torch's own annotations
+    leave out)."""
+    return net.to(memory_format=torch.channels_last)
 
 
 def _folded(net: torch.nn.Module) -> torch.nn.Module:
     """Batch norms made part of the convolutions before them (timm runs each right after its own): a third of the time
     saved."""
-    last = None
+    last: torch.nn.Conv2d | None = None
     for module in list(net.modules()):
         if isinstance(module, torch.nn.Conv2d):
             last = module
-        elif isinstance(module, torch.nn.BatchNorm2d):
-            weight, bias = fuse_conv_bn_weights(
-                last.weight, last.bias, module.running_mean, module.running_var, module.eps, module.weight, module.bias
+        elif isinstance(module, torch.nn.BatchNorm2d) and last is not None:
+            norm: Any = module  # timm's, which holds the activation too
+            last.weight, last.bias = fuse_conv_bn_weights(
+                last.weight, last.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
             )
-            last.weight, last.bias = weight, bias
-            module.forward = module.act.forward  # what timm's module does after the norm
+            norm.forward = norm.act.forward
     return net

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from chorus.errors import InputError, MissingError
 from chorus.json_files import read_json, write_json
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
+from chorus.teachers.embedded.trunk import channels_last
 
 SHIPPED = Path(__file__).parent / "weights"
 _FROZEN = {
@@ -63,7 +63,7 @@ def load_decoder(folder: Path, role: str) -> Decoder:
         raise InputError(
             path, expected="a decoder's weights", got=error, fix="Materialize teachers/embedded again."
         ) from error
-    return decoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return channels_last(decoder.eval().requires_grad_(False))
 
 
 def provenance(folder: Path) -> dict:

@@ -34,8 +34,8 @@ class CachedTeacher(Wrapped):
     def features(self, images: Tensor) -> Tensor:
         """images [B, H, W, 3] in 0..1 -> [B, rows, cols, dim] float32, rounded to half."""
         paths = [self.path(image) for image in images]
-        found = [_read(path) for path in paths]
-        missing = [i for i, tensor in enumerate(found) if tensor is None]
+        found = {i: features for i, path in enumerate(paths) if (features := _read(path)) is not None}
+        missing = [i for i in range(len(paths)) if i not in found]
         self.hits, self.misses = self.hits + len(paths) - len(missing), self.misses + len(missing)
         for start in range(0, len(missing), self.batch):
             part = missing[start : start + self.batch]
@@ -43,7 +43,7 @@ class CachedTeacher(Wrapped):
                 with atomic_file(paths[i]) as temporary:
                     save_file({"features": fresh.contiguous()}, temporary)
                 found[i] = fresh
-        return torch.stack(found).float().to(images.device)
+        return torch.stack([found[i] for i in range(len(paths))]).float().to(images.device)
 
     def path(self, image: Tensor) -> Path:
         """Where the features of image [H, W, 3] lie or will lie."""

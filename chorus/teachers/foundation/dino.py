@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.pixels import IMAGENET_MEAN, IMAGENET_STD
-from chorus.teachers.foundation.trunk import AnySizeTeacher
+from chorus.teachers.foundation.trunk import AnySizeTeacher, Network
 
 MODEL_TYPES = ("dinov3_vit", "dinov2", "dinov2_with_registers")
 
@@ -19,7 +19,7 @@ MODEL_TYPES = ("dinov3_vit", "dinov2", "dinov2_with_registers")
 class DinoTeacher(AnySizeTeacher):
     """The normalised patch tokens of the last layer, class and register tokens dropped."""
 
-    def __init__(self, net: nn.Module, **common):
+    def __init__(self, net: Network, **common):
         config = net.config
         patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
         self._prefix = 1 + getattr(config, "num_register_tokens", 0)

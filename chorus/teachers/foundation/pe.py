@@ -6,19 +6,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
-from chorus.teachers.foundation.trunk import AnySizeTeacher
+from chorus.teachers.foundation.trunk import AnySizeTeacher, Network
 
 
 class PerceptionTeacher(AnySizeTeacher):
     """The normalised patch tokens of the last block, class token dropped. Reads any size (rotary and interpolated
     positions)."""
 
-    def __init__(self, net: nn.Module, **common):
+    def __init__(self, net: Network, **common):
         pixels = net.pretrained_cfg
         sizes = {"dim": net.num_features, "patch": net.patch_embed.patch_size[0]}
         super().__init__(net, role="object", mean=tuple(pixels["mean"]), std=tuple(pixels["std"]), **sizes, **common)

@@ -29,4 +29,5 @@ def whole_patches(height: int, width: int, *, patch: int, long_side: int = 0) ->
     corners.
     """
     factor = long_side / max(height, width) if long_side else 1.0
-    return tuple(max(1, round(side * factor / patch)) * patch for side in (height, width))
+    rows, cols = (max(1, round(side * factor / patch)) for side in (height, width))
+    return rows * patch, cols * patch

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from chorus.store import atomic_file
+from chorus.teachers.base import Role
 from chorus.teachers.foundation.segment import SamMasks
 from chorus.teachers.foundation.siglip import OpenClipTeacher
 from chorus.teachers.masks import MaskTargets, label_map, pool_masks
@@ -23,7 +24,7 @@ class MaskPooledTeacher:
     cache: a folder to keep each image's masks and vectors in, by content; None keeps nothing.
     """
 
-    role = "lang"
+    role: Role = "lang"
     cell = 8  # pixels
 
     def __init__(self, lang: OpenClipTeacher, masks: SamMasks, *, batch: int = 32, cache: Path | None = None):
@@ -52,7 +53,7 @@ class MaskPooledTeacher:
         return torch.stack([_cell_means(self._one(image), rows, cols) for image in images]).to(images.device)
 
     def _one(self, image: Tensor) -> MaskTargets:
-        path = None if self._cache is None else self._path(image)
+        path = None if self._cache is None else self._cache / self._name(image)
         if path is not None and path.exists():
             return MaskTargets.load(path)
         masks = self._masks(image)
@@ -66,12 +67,12 @@ class MaskPooledTeacher:
                 targets.save(temporary)
         return targets
 
-    def _path(self, image: Tensor) -> Path:
+    def _name(self, image: Tensor) -> str:
         key = hashlib.sha256(
             json.dumps([self.fingerprint, self.settings], sort_keys=True, default=str).encode()
         ).hexdigest()
         digest = hashlib.sha256(f"{key} {tuple(image.shape)}".encode() + image.cpu().contiguous().numpy().tobytes())
-        return self._cache / key[:16] / f"{digest.hexdigest()}.safetensors"
+        return f"{key[:16]}/{digest.hexdigest()}.safetensors"
 
 
 def _cell_means(targets: MaskTargets, rows: int, cols: int) -> Tensor:

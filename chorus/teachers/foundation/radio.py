@@ -19,7 +19,7 @@ from chorus.extras import extra
 from chorus.teachers.base import Role
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.siglip import OpenClipTeacher
-from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.trunk import Network, VisionTeacher
 
 ADAPTORS: dict[Role, str] = {"lang": "siglip2-g", "dino": "dino_v3", "object": "sam3"}
 
@@ -27,9 +27,9 @@ ADAPTORS: dict[Role, str] = {"lang": "siglip2-g", "dino": "dino_v3", "object": "
 class RadioTrunk(nn.Module):
     """The shared forward pass, remembered for the last batch so that three roles cost one."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Network):
         super().__init__()
-        self.model = model
+        self.model: Network = model
         self._last: tuple[Tensor, dict] | None = None
 
     @property

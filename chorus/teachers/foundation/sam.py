@@ -3,7 +3,6 @@ automatic masks."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,7 +13,7 @@ from chorus.errors import InputError
 from chorus.extras import extra
 from chorus.io.pth import read_pth
 from chorus.teachers.foundation.loading import one_of
-from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.trunk import Network, VisionTeacher
 
 SAM_MEAN, SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of 0..255
 
@@ -26,7 +25,7 @@ class SamTeacher(VisionTeacher):
     below as SAM does.
     """
 
-    def __init__(self, sam: nn.Module, **common):
+    def __init__(self, sam: Network, **common):
         encoder = sam.image_encoder
         self._side, self._patch = encoder.img_size, encoder.patch_embed.proj.kernel_size[0]
         mean, std = (tuple(float(v) / 255.0 for v in values.flatten()) for values in (sam.pixel_mean, sam.pixel_std))
@@ -38,7 +37,8 @@ class SamTeacher(VisionTeacher):
 
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         cells = self._side // self._patch
-        return tuple(max(1, round(side * cells / max(height, width))) for side in (height, width))
+        rows, cols = (max(1, round(side * cells / max(height, width))) for side in (height, width))
+        return rows, cols
 
     def patches(self, pixels: Tensor) -> Tensor:
         height, width = pixels.shape[-2:]
@@ -47,7 +47,7 @@ class SamTeacher(VisionTeacher):
         return self.net(square)[:, :, :rows, :cols].permute(0, 2, 3, 1)
 
 
-def load_sam(path: Path) -> nn.Module:
+def load_sam(path: Path) -> Network:
     """A segment-anything network from its released checkpoint (``sam_vit_*.pth``), or from a folder holding one (.pth
     or .safetensors).
 
@@ -75,7 +75,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(path, got=error, **again) from error
 
 
-def build_sam(weights: dict[str, Tensor]) -> nn.Module:
+class _Norm(nn.LayerNorm):
+    def __init__(self, channels: int):
+        super().__init__(channels, eps=1e-6)
+
+
+def build_sam(weights: dict[str, Tensor]) -> Network:
     """An empty Sam of the sizes the weights have.
 
     Heads follow from the length of the relative-position tables (one row per head channel), windowed blocks from their
@@ -96,7 +101,7 @@ def build_sam(weights: dict[str, Tensor]) -> nn.Module:
         embed_dim=width,
         img_size=grid * patch,
         mlp_ratio=shape["image_encoder.blocks.0.mlp.lin1.weight"][0] / width,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        norm_layer=_Norm,
         num_heads=width // tables[0][1],
         patch_size=patch,
         qkv_bias="image_encoder.blocks.0.attn.qkv.bias" in shape,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chorus.extras import extra
 from chorus.params import MaskParams
+from chorus.teachers.foundation.trunk import Network
 from chorus.teachers.nms import PackedMasks, box_nms, concatenate, mask_nms, pack
 
 
@@ -21,7 +24,7 @@ class SamMasks:
 
     def __init__(
         self,
-        sam: nn.Module,
+        sam: Network,
         params: MaskParams,
         *,
         fingerprint: str = "",
@@ -32,7 +35,8 @@ class SamMasks:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.params, self.fingerprint = params, fingerprint
         self._half = half and self.device.type == "cuda"
-        self._sam, self._points = sam.eval().requires_grad_(False).to(self.device), points
+        self._sam: Network = sam.eval().requires_grad_(False).to(self.device)
+        self._points = points
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> PackedMasks:
@@ -41,7 +45,7 @@ class SamMasks:
             from segment_anything import SamPredictor
             from segment_anything.utils.amg import build_point_grid
 
-        predictor = SamPredictor(self._sam)
+        predictor: Any = SamPredictor(self._sam)
         picture = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
         with torch.autocast("cuda", enabled=self._half):
             predictor.set_image(picture)

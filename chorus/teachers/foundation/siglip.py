@@ -14,7 +14,7 @@ from chorus.errors import InputError
 from chorus.extras import extra
 from chorus.teachers.foundation.loading import one_of, quiet
 from chorus.teachers.foundation.pixels import to_pixels
-from chorus.teachers.foundation.trunk import VisionTeacher
+from chorus.teachers.foundation.trunk import Network, VisionTeacher
 
 CONFIG = "open_clip_config.json"
 
@@ -29,10 +29,10 @@ class OpenClipTeacher(VisionTeacher):
     towers the mean over patches is.
     """
 
-    def __init__(self, model: nn.Module, tokenizer, **common):
+    def __init__(self, model: Network, tokenizer, **common):
         visual = model.visual
         size = visual.image_size
-        self._size = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+        self._size: tuple[int, int] = (size[0], size[1]) if isinstance(size, (tuple, list)) else (size, size)
         self._tokenizer = tokenizer
         super().__init__(
             model,
@@ -98,7 +98,7 @@ def load_open_clip(folder: Path, *, name: str, **common) -> OpenClipTeacher:
     return OpenClipTeacher(model, tokenizer, name=name, **common)
 
 
-def _timm_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
+def _timm_patches_alone(visual: Network, pixels: Tensor) -> Tensor:
     """[B, P, dim]: the tower's own pooling and head, run on each patch (ViT) or cell (convolutional map) by itself."""
     trunk = visual.trunk
     tokens = trunk.forward_features(pixels)
@@ -117,7 +117,7 @@ def _timm_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
     return visual.head(trunk.forward_head(alone)).unflatten(0, (batch, -1))
 
 
-def _clip_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
+def _clip_patches_alone(visual: Network, pixels: Tensor) -> Tensor:
     """[B, P, dim]: all blocks but the last on the whole image, the last one on each patch alone, then the
     projection."""
     if getattr(visual, "attn_pool", None) is not None or not hasattr(visual, "transformer"):
@@ -136,13 +136,13 @@ def _clip_patches_alone(visual: nn.Module, pixels: Tensor) -> Tensor:
     return visual.ln_post(last) @ visual.proj
 
 
-def _stride(visual: nn.Module) -> int:
+def _stride(visual: Network) -> int:
     if not hasattr(visual, "trunk"):
         return visual.patch_size[0]
     embed = getattr(visual.trunk, "patch_embed", None)
     return embed.patch_size[0] if embed is not None else visual.trunk.feature_info[-1]["reduction"]
 
 
-def _embedding_size(model: nn.Module) -> int:
+def _embedding_size(model: Network) -> int:
     projection = getattr(model, "text", model).text_projection
     return projection.out_features if isinstance(projection, nn.Linear) else projection.shape[1]

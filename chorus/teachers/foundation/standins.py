@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -68,7 +69,7 @@ def write_open_clip(
     (folder / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": pixels}))
     if hub_tokenizer:
         _tokenizer().save_pretrained(folder)
-    model = open_clip.create_model(f"local-dir:{folder}")
+    model: Any = open_clip.create_model(f"local-dir:{folder}")
     for parameter in model.visual.parameters():  # released towers see differences between images: start far from zero
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
@@ -79,7 +80,12 @@ def write_dinov3(folder: Path, *, dim: int = 32, registers: int = 4) -> None:
     """transformers' layout of DINOv3."""
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
-    sizes = {"hidden_size": dim, "intermediate_size": 2 * dim, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {
+        "hidden_size": dim,
+        "intermediate_size": 2 * dim,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     DINOv3ViTModel(
         DINOv3ViTConfig(**sizes, num_register_tokens=registers, patch_size=16, initializer_range=0.2)
     ).save_pretrained(folder)
@@ -89,7 +95,7 @@ def write_dinov2(folder: Path, *, dim: int = 32, registers: int = 0) -> None:
     """transformers' layout of DINOv2, with registers or without."""
     from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-    sizes = {
+    sizes: dict[str, Any] = {
         "hidden_size": dim,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
@@ -110,9 +116,9 @@ def write_perception(folder: Path, *, dim: int = 36) -> None:
     import timm
     from timm.models._hub import save_for_hf
 
-    sizes = {"embed_dim": dim, "depth": 2, "num_heads": 3}
+    sizes: dict[str, Any] = {"embed_dim": dim, "depth": 2, "num_heads": 3}
     net = timm.create_model("vit_pe_spatial_large_patch14_448", num_classes=0, img_size=112, **sizes)
-    save_for_hf(net, folder, model_args={**sizes, "img_size": 112}, safe_serialization=True)
+    save_for_hf(net, str(folder), model_args={**sizes, "img_size": 112}, safe_serialization=True)
 
 
 def write_sam(folder: Path, *, grid: int = 8) -> None:
@@ -139,7 +145,7 @@ def write_sam(folder: Path, *, grid: int = 8) -> None:
     )
     transformer = TwoWayTransformer(depth=2, embedding_dim=prompt, mlp_dim=64, num_heads=8)
     decoder = MaskDecoder(transformer_dim=prompt, transformer=transformer, iou_head_depth=3, iou_head_hidden_dim=32)
-    sam = Sam(
+    sam: Any = Sam(
         image_encoder=encoder,
         prompt_encoder=prompts,
         mask_decoder=decoder,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.teachers.base import Role
 from chorus.teachers.foundation.pixels import to_pixels, whole_patches
+
+Network = Any  # a network of another library: which parts it has is that library's business
 
 
 class VisionTeacher:
@@ -21,7 +24,7 @@ class VisionTeacher:
 
     def __init__(
         self,
-        net: nn.Module,
+        net: Network,
         *,
         name: str,
         role: Role,
@@ -33,8 +36,9 @@ class VisionTeacher:
         half: bool = True,
     ):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.net = net.eval().requires_grad_(False).to(self.device)
-        self.name, self.role, self.dim, self.fingerprint = name, role, dim, fingerprint
+        self.net: Network = net.eval().requires_grad_(False).to(self.device)
+        self.name, self.dim, self.fingerprint = name, dim, fingerprint
+        self.role: Role = role
         self.mean, self.std = tuple(mean), tuple(std)
         self.half = half and self.device.type == "cuda"
 
@@ -86,7 +90,7 @@ class AnySizeTeacher(VisionTeacher):
     """A vision transformer that reads images at their own size, rounded to whole patches, or with their longer side at
     ``long_side`` pixels."""
 
-    def __init__(self, net: nn.Module, *, patch: int, long_side: int = 0, **common):
+    def __init__(self, net: Network, *, patch: int, long_side: int = 0, **common):
         self._patch, self._long_side = patch, long_side
         super().__init__(net, **common)
 

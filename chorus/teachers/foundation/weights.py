@@ -149,7 +149,7 @@ def source_of(name: str) -> Source:
             expected=f"one of {', '.join(SOURCES)}, a hub id or an open_clip MODEL:TAG",
             got="an unknown name",
         )
-    repo = hub_id(name) if ":" in name else name
+    repo = (hub_id(name) or name) if ":" in name else name
     return Source(name=name, kind="open_clip", roles=(), repo=repo, dim=0, patch=0, params_m=0, license="", vram_gb=0.0)
 
 
