@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def check_scene_id(scene: str) -> str:
+def check_scene_id(scene: str | None) -> str:
     """The id itself when it may name a folder. Raises StoreError otherwise."""
     if not isinstance(scene, str) or not _SCENE_ID.fullmatch(scene):
         raise StoreError(

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from chorus.adapt.train import AdaptScene
 from chorus.encoder.checkpoint import SceneModel
 from chorus.store import Store
-from chorus.teachers.lift import targets_of
+from chorus.teachers.base import ROLES, Role
+from chorus.teachers.lift import SceneTargets, targets_of
 
 
 def adaptation_scenes(store: Store, names: Sequence[str], model: SceneModel) -> list[AdaptScene]:
     """The rooms of these names with their teachers' maps in the model's standardised spaces. No label is read."""
-    back = {role: (torch.linalg.inv(space.matrix.double()).float(), space.mean) for role, space in model.spaces.items()}
-    scenes = []
-    for name in names:
-        found = targets_of(store, name)
-        maps = {role: (found.maps(role).flatten(0, 2).float() - mean) @ matrix for role, (matrix, mean) in back.items()}
-        scenes.append(
-            AdaptScene(
-                name=name,
-                scene=found.scene,
-                teacher_maps=maps,
-                weights={role: found.weights(role) for role in back},
-                starts={role: found.views.starts(role) for role in back},
-                pixels={role: found.views.masks(role).areas for role in back if found.views.by_mask(role)},
-            )
-        )
-    return scenes
+    roles: tuple[Role, ...] = tuple(role for role in sorted(ROLES) if str(role) in model.heads)
+    return [_scene(name, targets_of(store, name), model, roles) for name in names]
+
+
+def _scene(name: str, targets: SceneTargets, model: SceneModel, roles: Sequence[Role]) -> AdaptScene:
+    return AdaptScene(
+        name=name,
+        scene=targets.gaussians,
+        teacher_maps={role: _standardized(targets, model, role) for role in roles},
+        weights={role: targets.weights(role) for role in roles},
+        starts={role: targets.views.starts(role) for role in roles},
+        pixels={role: targets.views.masks(role).areas for role in roles if targets.views.by_mask(role)},
+    )
+
+
+def _standardized(targets: SceneTargets, model: SceneModel, role: Role) -> Tensor:
+    """[columns, C]: the teacher's maps, x~ of x = x~ M + mean."""
+    space = model.space(role)
+    back = torch.linalg.inv(space.matrix.double()).float()
+    return (targets.maps(role).flatten(0, 2).float() - space.mean) @ back

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chorus.distill.batches import TrainingScene
 from chorus.store import Store
+from chorus.teachers.base import Role
 from chorus.teachers.lift import fit_phi_s, targets_of
 from chorus.teachers.phi_s import PhiS
 from chorus.teachers.views import teacher_names
@@ -17,7 +18,7 @@ class TrainingRooms:
     """scenes with standardised targets; role -> the PHI-S fitted on them; role -> the teacher's name."""
 
     scenes: list[TrainingScene]
-    phi_s: dict[str, PhiS]
+    phi_s: dict[Role, PhiS]
     teachers: dict[str, str]
 
 
@@ -29,5 +30,6 @@ def training_scenes(store: Store, names: Sequence[str]) -> TrainingRooms:
         found = targets_of(store, name).with_phi_s(phi_s)  # for this room alone: the weights it reads go with it
         targets = {role: found.standardized(role).half() for role in found.roles}
         valid = {role: found.valid(role) for role in found.roles}
-        scenes.append(TrainingScene(name=name, scene=found.scene, targets=targets, valid=valid))
-    return TrainingRooms(scenes, phi_s, teacher_names(store.scene(names[0], "teacher_views")))
+        scenes.append(TrainingScene(name=name, scene=found.gaussians, targets=targets, valid=valid))
+    names_of = teacher_names(store.scene(names[0], "teacher_views"))
+    return TrainingRooms(scenes, phi_s, {str(role): name for role, name in names_of.items()})

@@ -178,7 +178,7 @@ def _validation(inputs: ReportInputs, params: EvaluateParams, voting: Voting) ->
     table = {}
     for method in ("student", "points"):
         found = _matrices(rooms, method, inputs, voting)
-        summary = metrics.summary(sum(found), inputs.names, only=inputs.taught) if found else ABSENT
+        summary = metrics.summary(np.sum(found, axis=0), inputs.names, only=inputs.taught) if found else ABSENT
         table[method] = {key: summary[key] for key in ("f_miou", "f_macc")}
     adaptation = _adaptation(other, inputs, params, voting)
     return table | {

@@ -61,8 +61,14 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
 def columns(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[list[float], list[float]]]:
     """Rows of a curves.csv, as name -> (steps, values); empty cells are skipped."""
     names = [name for name in rows[0] if name != "step"]
-    told = {name: [(row["step"], row[name]) for row in rows if row.get(name) is not None] for name in names}
-    return {name: ([step for step, _ in found], [value for _, value in found]) for name, found in told.items()}
+    table: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
+    for row in rows:
+        for name, (steps, values) in table.items():
+            step, value = row["step"], row.get(name)
+            if step is not None and value is not None:
+                steps.append(step)
+                values.append(value)
+    return table
 
 
 def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):

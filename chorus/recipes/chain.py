@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -54,7 +55,7 @@ def adapt(workspace: Workspace, *, console: Console | None = None) -> Artifact:
     return _train(workspace, models.adapted_encoder(workspace), ("adapted",), console)
 
 
-def evaluate(workspace: Workspace, split: str) -> Path:
+def evaluate(workspace: Workspace, split: Literal["held_out", "validation"]) -> Path:
     """The report of a split, data/reports/SPLIT; choices are made on the validation rooms. Returns its folder. Raises
     StoreError naming rooms of the split without current targets."""
     if split == "held_out":

@@ -15,7 +15,7 @@ from chorus.stages import ADAPTED, CAPTURE, ENCODER, EVALUATION, TARGETS
 from chorus.workspace import Workspace
 
 if TYPE_CHECKING:
-    from chorus.evaluate.rooms import Rooms
+    from chorus.evaluate.rooms import Rooms, Split
 
 VALIDATION = "validation.json"  # of the report's folder: the figures models and experiments are compared by
 
@@ -42,7 +42,7 @@ def evaluation(workspace: Workspace) -> Recipe:
     )
 
 
-def rooms_of(workspace: Workspace, split: str) -> Rooms:
+def rooms_of(workspace: Workspace, split: Split) -> Rooms:
     """The rooms of a report on a split. Raises StoreError naming those to be scored that have no current targets;
     training rooms without are left out."""
     from chorus.evaluate.rooms import Rooms

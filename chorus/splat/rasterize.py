@@ -46,16 +46,15 @@ def rasterize(scene: GaussianScene, views: Views, *, background: Tensor | None =
     GPU, is not installed."""
     backgrounds = None if background is None else background.to(scene.means).expand(len(views), 3).contiguous()
     try:
-        out = chorus_kernels.rasterize(
-            *_drawn(scene), views, backgrounds=backgrounds, sh_degree=scene.sh_degree or None
-        )
+        drawn = _drawn(scene)
+        out = chorus_kernels.rasterize(*drawn, views, backgrounds=backgrounds, sh_degree=scene.sh_degree or None)
     except ImportError as error:
         raise MissingError("rendering", expected="a rasteriser for the scene's device", got=error) from error
     depth = torch.where(out.alphas > _MIN_ALPHA, out.depths / out.alphas.clamp_min(_MIN_ALPHA), 0.0)
     return Rendered(out.colors, depth, out.alphas, out.radii)
 
 
-def _drawn(scene: GaussianScene) -> tuple[Tensor, ...]:
+def _drawn(scene: GaussianScene) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """(means, quats, scales, opacities, colors) as the rasterisers take them: colours [N, 3], or harmonics [N, K,
     3]."""
     colors = scene.sh if scene.sh_degree else (scene.sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)

@@ -61,6 +61,13 @@ class SceneTargets:
     def roles(self) -> tuple[Role, ...]:
         return self.views.roles
 
+    @property
+    def gaussians(self) -> GaussianScene:
+        """The scene. Raises InputError when none was given to :func:`load_targets`."""
+        if self.scene is None:
+            raise InputError(self.folder, expected="the scene of these targets", got="none", fix="Pass scene=.")
+        return self.scene
+
     def weights(self, role: Role) -> PatchWeights:
         """G of the role, all columns at once."""
         return join_views([part for _, part in self.parts(role)])

@@ -106,7 +106,7 @@ def test_debug_shows_where_it_came_from(workspace):
 
 
 def test_report_rewrites_the_results_of_a_markdown_file(workspace, capsys):
-    reports = workspace / "data" / "reports"
+    reports = workspace / "data" / "reports" / "held_out"
     reports.mkdir(parents=True, exist_ok=True)
     (reports / "metrics.json").write_bytes((PROJECT / "docs" / "metrics.json").read_bytes())
     (workspace / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")

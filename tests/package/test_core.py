@@ -46,7 +46,7 @@ from tests.unit.conftest import box_room
 from chorus.params import load_params
 from chorus.store import build
 
-build(Path("data/scenes/box/capture"), stage="x", recipe=1, params={}, inputs={}, make=box_room(views=9).save)
+build(Path("data/capture/box"), stage="x", recipe=1, params={}, inputs={}, make=box_room(views=9).save)
 Path("quick.yaml").write_text("fit: {max_gaussians: 200, iterations: 2}")
 """
     code = (
@@ -70,7 +70,7 @@ print(sorted(set(sys.modules) & {set(FORBIDDEN)!r}))
     ("code", "extra"),
     [
         ("from chorus.teachers.embedded.trunk import Trunk; Trunk()", "teachers"),
-        ("from chorus.teachers.foundation.weights import quiet; quiet().__enter__()", "foundation"),
+        ("from chorus.teachers.foundation.loading import quiet; quiet().__enter__()", "foundation"),
         (
             "from chorus.sources.sweethome3d.raycast import Tracer; import numpy; Tracer(numpy.zeros((1, 3, 3)))",
             "homes",

@@ -16,41 +16,14 @@ from orchestration.keys import key
 from orchestration.materialize import main
 from orchestration.run import history
 from orchestration.tracking import trainings
-
-ROOT = Path(__file__).parents[2]
-SCENES = """\
-furniture: {train: [Scopia]}
-scenes:
-  - {id: train-a, home: Tiny, room: 0, furniture: train, light: day, seed: 1}
-  - {id: train-b, home: Tiny, room: 0, light: bright, seed: 2}
-  - {id: test-a, home: Tiny, room: 0, furniture: train, light: bright, split: held_out, seed: 3}
-  - {id: check-a, home: Tiny, room: 0, furniture: train, light: day, split: validation, seed: 6}
-  - {id: new-train, home: Tiny, room: 0, light: dusk, domain: second, seed: 4}
-  - {id: new-test, home: Tiny, room: 0, light: evening, domain: second, split: held_out, seed: 5}
-  - {id: new-check, home: Tiny, room: 0, light: evening, domain: second, split: validation, seed: 8}
-"""
-SCENE_IDS = {"train-a", "train-b", "test-a", "check-a", "new-train", "new-test", "new-check"}
-OVERLAY = """\
-capture: {views: 10, width: 64, height: 48}
-fit: {max_gaussians: 1500, iterations: 40}
-teachers: {train_pairs: 8, train_steps: 4}
-distill: {steps: 12, points: 256, log_every: 2, checkpoint_every: 5}
-adapt: {steps: 6, log_every: 1}
-evaluate: {neighbors: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}
-"""
+from tests.pipeline.tiny import ROOT, SCENE_IDS, lay_out
 
 
 @pytest.fixture
 def root(tmp_path):
     """A project folder in which the chain has run."""
-    from tests.unit.sources.tiny_home import build_packages
-
     root = tmp_path
-    shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
-    (root / "tiny.yaml").write_text(OVERLAY)
-    (root / "data").mkdir()
-    (root / "data" / "scenes.yaml").write_text(SCENES)
-    build_packages(root / "data" / "homes")
+    lay_out(root)
     done = materialize(root, "--all", "--retrain", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr and "INFO" not in done.stderr
@@ -173,19 +146,21 @@ def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
     assert "nothing to do" in materialize(root, "scenes/targets").stderr
     assert "targets" not in dvc(root, "status", "targets").replace("up to date", "")
     (root / "params.yaml").write_text(params)
+    machine = (root / "data" / "machine.yaml").read_text()
     (root / "data" / "machine.yaml").write_text("instruction_set: another\n")
     assert "instruction_set" in dvc(root, "status", "capture")
+    (root / "data" / "machine.yaml").write_text(machine)
 
 
 def experiments_are_compared_on_the_validation_rooms(workspace):
     root = workspace.root
     git(root, "checkout", "-q", ".")
     dvc(root, "checkout")
-    for rate in ("0.01", "0.03"):
+    for rate in ("0.0005", "0.002"):
         said = dvc(root, "exp", "run", "-n", f"rate-{rate[2:]}", "-S", f"adapt.lr={rate}", "evaluation")
         assert "Running stage 'adapted_encoder'" in said and "Running stage 'encoder'" not in said
-    shown = json.loads(dvc(root, "exp", "diff", "rate-01", "rate-03", "--json"))
-    assert shown["params"]["params.yaml"]["adapt.lr"] == {"diff": pytest.approx(0.02), "new": 0.03, "old": 0.01}
+    shown = json.loads(dvc(root, "exp", "diff", "rate-0005", "rate-002", "--json"))
+    assert shown["params"]["params.yaml"]["adapt.lr"] == {"diff": pytest.approx(0.0015), "new": 0.002, "old": 0.0005}
     moved = shown["metrics"]["data/reports/held_out/validation.json"]
     assert any(change["new"] != change["old"] for name, change in moved.items() if name.startswith("adaptation.after"))
     diff = dvc(root, "metrics", "diff", "HEAD", "--all")

@@ -13,8 +13,8 @@ import pytest
 from chorus.capture import Capture
 from chorus.errors import InputError, MissingError
 from chorus.params import CaptureParams
+from chorus.scene_list import SPLITS
 from chorus.sources.sweethome3d import CLASS_NAMES, SweetHomeRoom, fetch, find_homes, make_capture, read_scenes
-from chorus.sources.sweethome3d.spec import SPLITS
 from tests.unit.sources.tiny_home import build_packages, home_xml, item
 
 CLASS_ID = {name: i for i, name in enumerate(CLASS_NAMES)}
