@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, 
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from chorus.stages import EMBEDDED
+from orchestration import console
 from orchestration.keys import key
 from orchestration.run import history
 from orchestration.run.state import CODE_LOCATION
 from orchestration.workspace import FORCE
 
-SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 
 
@@ -39,9 +40,9 @@ class Outcome:
 def run(assets: tuple[str, ...], scene: str | None = None, *, force: bool = False, retrain: bool = False) -> Outcome:
     """Materialize assets of one scene (or assets without partitions) with their checks, as one recorded run."""
     start = time.perf_counter()
-    config = dict(SILENT)
-    if retrain and EMBEDDED in assets:
-        config["ops"] = {EMBEDDED.replace("/", "__"): {"config": {"retrain": True}}}
+    os.environ[console.LEVEL] = "CRITICAL"  # what goes wrong is told in one line, by the caller
+    trained = retrain and EMBEDDED in assets
+    config = {"ops": {EMBEDDED.replace("/", "__"): {"config": {"retrain": True}}}} if trained else {}
     keys = [key(asset) for asset in assets]
     with _known_to_the_ui(history.instance()) as instance:
         result = _job(assets).execute_in_process(
