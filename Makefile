@@ -51,6 +51,7 @@ check-tools:
 $(VENV)/ready: pyproject.toml constraints.txt $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	test -e .git || $(BIN)/dvc config --local core.no_scm true   # an unpacked archive: DVC would refuse every command
 	touch $@
 
 sanitize: setup      ## the kernels' tests under the address and undefined-behaviour sanitizers
