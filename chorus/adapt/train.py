@@ -30,10 +30,12 @@ from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus.scene import GaussianScene
 from chorus.train.curves import LossCurve
-from chorus.train.schedule import generator_of, parameter_groups, scene_of_step, schedule, set_rate
+from chorus.train.schedule import generator_of, scene_of_step, schedule, set_rate
+from chorus.train.step import adam, learn
 from chorus_kernels import PatchWeights, spmm
 
 WARMUP = 0.1  # share of the steps
+CLIP = 1.0  # norm of the gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +161,7 @@ class _Run:
             scene.check()
         self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
         choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model.parameters(), 0.0), lr=params.lr, betas=(0.9, 0.98), fused=True
-        )
+        self.optimizer = adam(self.model.parameters(), lr=params.lr, weight_decay=0.0)
         self.curve = LossCurve(params.log_every, params.steps)
         self._augmentation = Augmentation()
 
@@ -175,19 +175,8 @@ class _Run:
         views = groups[int(torch.randint(len(groups), (), generator=generator))]
         set_rate(self.optimizer, self.params.lr * schedule(step, self.params.steps, WARMUP))
         losses = self.losses(scene, views, generator)
-        total = torch.stack(list(losses.values())).sum()
-        if not bool(torch.isfinite(total)):
-            raise InputError(
-                f"adaptation, step {step}, {scene.name}",
-                expected="a finite loss",
-                got=float(total),
-                fix="Lower adapt.lr.",
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        shown = {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}}
+        where = f"adaptation, step {step}, {scene.name}"
+        shown = learn(self.optimizer, losses, clip=CLIP, where=where, fix="Lower adapt.lr.")
         self.curve.add(step + 1, self.optimizer.param_groups[0]["lr"], shown)
         return shown
 

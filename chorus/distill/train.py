@@ -27,7 +27,8 @@ from chorus.io.pth import read_pth
 from chorus.params import DistillParams
 from chorus.store import atomic_file, plain
 from chorus.train.curves import CURVES, LossCurve, write_curves
-from chorus.train.schedule import generator_of, parameter_groups, scene_of_step, schedule, set_rate
+from chorus.train.schedule import generator_of, scene_of_step, schedule, set_rate
+from chorus.train.step import adam, learn
 
 LATE = "object"  # joins in the second half: from the start it hurts
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
@@ -135,9 +136,7 @@ class _Run:
         self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
         torch.manual_seed(seed)
         self.model = SceneModel(self.config).train()
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model.parameters(), params.weight_decay), lr=params.lr, betas=(0.9, 0.98), fused=True
-        )
+        self.optimizer = adam(self.model.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.clusters = cluster_targets(scenes, seed=seed)
         self.augmentation = Augmentation()
 
@@ -154,20 +153,9 @@ class _Run:
         which = scene_of_step(step, len(self.scenes), self.seed)
         set_rate(self.optimizer, params.lr * schedule(step, params.steps, params.warmup))
         losses = self.losses(self.scenes[which], self.clusters[which], generator)
-        total = torch.stack(list(losses.values())).sum()
-        if not bool(torch.isfinite(total)):
-            raise InputError(
-                f"distillation, step {step}, {self.scenes[which].name}",
-                expected="a finite loss",
-                got=float(total),
-                fix="Lower distill.lr.",
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), params.clip)
-        self.optimizer.step()
+        where = f"distillation, step {step}, {self.scenes[which].name}"
+        shown = learn(self.optimizer, losses, clip=params.clip, where=where, fix="Lower distill.lr.")
         self.step += 1
-        shown = {"loss": total.item(), **{role: loss.item() for role, loss in losses.items()}}
         self.curve.add(self.step, self.optimizer.param_groups[0]["lr"], shown)
         return shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["open_clip", "dino", "perception", "sam", "radio"]
 _HUB = "https://huggingface.co/"
@@ -40,142 +40,66 @@ class Source:
 
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
+_DINOV2 = "facebook/dinov2-with-registers-large"
+_PE_LARGE, _PE_BASE = "timm/vit_pe_spatial_large_patch14_448.fb", "timm/vit_pe_spatial_base_patch16_512.fb"
 _NO_WEIGHTS_TWICE = ("open_clip_config.json", "open_clip_model.safetensors", "*token*", "*.model", "*.txt", "LICENSE*")
 
-SOURCES: dict[str, Source] = {
-    source.name: source
-    for source in (
-        Source(
-            name="siglip2",
-            kind="open_clip",
-            roles=("lang",),
-            repo="timm/ViT-SO400M-16-SigLIP2-512",
-            files=_NO_WEIGHTS_TWICE,
-            dim=1152,
-            patch=16,
-            params_m=1136,
-            license="Apache-2.0",
-            vram_gb=8.0,
-        ),
-        Source(
-            name="siglip2-base",
-            kind="open_clip",
-            roles=("lang",),
-            repo="timm/ViT-B-16-SigLIP2-512",
-            files=_NO_WEIGHTS_TWICE,
-            dim=768,
-            patch=16,
-            params_m=375,
-            license="Apache-2.0",
-            vram_gb=3.5,
-        ),
-        Source(
-            name="siglip2-giant",
-            kind="open_clip",
-            roles=("lang",),
-            repo="timm/ViT-gopt-16-SigLIP2-384",
-            files=_NO_WEIGHTS_TWICE,
-            dim=1536,
-            patch=16,
-            params_m=1871,
-            license="Apache-2.0",
-            vram_gb=11.0,
-        ),
-        Source(
-            name="dinov3",
-            kind="dino",
-            roles=("dino",),
-            repo="facebook/dinov3-vitl16-pretrain-lvd1689m",
-            dim=1024,
-            patch=16,
-            params_m=303,
-            license="DINOv3 License",
-            gated=True,
-            vram_gb=3.5,
-        ),
-        Source(
-            name="dinov3-base",
-            kind="dino",
-            roles=("dino",),
-            repo="facebook/dinov3-vitb16-pretrain-lvd1689m",
-            dim=768,
-            patch=16,
-            params_m=86,
-            license="DINOv3 License",
-            gated=True,
-            vram_gb=1.5,
-        ),
-        Source(
-            name="dinov2",
-            kind="dino",
-            roles=("dino",),
-            repo="facebook/dinov2-with-registers-large",
-            dim=1024,
-            patch=14,
-            params_m=304,
-            license="Apache-2.0",
-            vram_gb=3.5,
-        ),
-        Source(
-            name="pe-spatial",
-            kind="perception",
-            roles=("object",),
-            repo="timm/vit_pe_spatial_large_patch14_448.fb",
-            dim=1024,
-            patch=14,
-            params_m=303,
-            license="Apache-2.0",
-            vram_gb=3.5,
-        ),
-        Source(
-            name="pe-spatial-base",
-            kind="perception",
-            roles=("object",),
-            repo="timm/vit_pe_spatial_base_patch16_512.fb",
-            dim=768,
-            patch=16,
-            params_m=86,
-            license="Apache-2.0",
-            vram_gb=1.5,
-        ),
-        Source(
-            name="sam",
-            kind="sam",
-            roles=("object", "masks"),
-            url=_SAM + "sam_vit_h_4b8939.pth",
-            md5="4b8939a88964f0f4ff5f5b2642c598a6",
-            dim=256,
-            patch=16,
-            params_m=641,
-            license="Apache-2.0",
-            vram_gb=9.0,
-        ),
-        Source(
-            name="sam-base",
-            kind="sam",
-            roles=("object", "masks"),
-            url=_SAM + "sam_vit_b_01ec64.pth",
-            md5="01ec64d29a2fca3f0661936605ae66f8",
-            dim=256,
-            patch=16,
-            params_m=94,
-            license="Apache-2.0",
-            vram_gb=5.0,
-        ),
-        Source(
-            name="radio",
-            kind="radio",
-            roles=("lang", "dino", "object"),
-            repo="nvidia/C-RADIOv4-H",
-            files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"),
-            dim=1280,
-            patch=16,
-            params_m=631,
-            license="NVIDIA Open Model License",
-            vram_gb=5.0,
-        ),
-    )
-}
+
+def _source(
+    name: str,
+    kind: Kind,
+    roles: str,
+    place: str,
+    *,
+    dim: int,
+    patch: int,
+    params_m: int,
+    vram_gb: float,
+    license: str = "Apache-2.0",
+    **more: Any,
+) -> Source:
+    where = {"url": _SAM + place} if kind == "sam" else {"repo": place}
+    size: dict[str, Any] = {"dim": dim, "patch": patch, "params_m": params_m, "vram_gb": vram_gb}
+    return Source(name=name, kind=kind, roles=tuple(roles.split()), license=license, **where, **size, **more)
+
+
+def _siglip(name: str, repo: str, **size: Any) -> Source:
+    return _source(name, "open_clip", "lang", repo, patch=16, files=_NO_WEIGHTS_TWICE, **size)
+
+
+def _dinov3(name: str, repo: str, **size: Any) -> Source:
+    return _source(name, "dino", "dino", repo, patch=16, license="DINOv3 License", gated=True, **size)
+
+
+def _sam(name: str, file: str, **size: Any) -> Source:
+    return _source(name, "sam", "object masks", file, dim=256, patch=16, **size)
+
+
+_ALL = (
+    _siglip("siglip2", "timm/ViT-SO400M-16-SigLIP2-512", dim=1152, params_m=1136, vram_gb=8.0),
+    _siglip("siglip2-base", "timm/ViT-B-16-SigLIP2-512", dim=768, params_m=375, vram_gb=3.5),
+    _siglip("siglip2-giant", "timm/ViT-gopt-16-SigLIP2-384", dim=1536, params_m=1871, vram_gb=11.0),
+    _dinov3("dinov3", "facebook/dinov3-vitl16-pretrain-lvd1689m", dim=1024, params_m=303, vram_gb=3.5),
+    _dinov3("dinov3-base", "facebook/dinov3-vitb16-pretrain-lvd1689m", dim=768, params_m=86, vram_gb=1.5),
+    _source("dinov2", "dino", "dino", _DINOV2, dim=1024, patch=14, params_m=304, vram_gb=3.5),
+    _source("pe-spatial", "perception", "object", _PE_LARGE, dim=1024, patch=14, params_m=303, vram_gb=3.5),
+    _source("pe-spatial-base", "perception", "object", _PE_BASE, dim=768, patch=16, params_m=86, vram_gb=1.5),
+    _sam("sam", "sam_vit_h_4b8939.pth", md5="4b8939a88964f0f4ff5f5b2642c598a6", params_m=641, vram_gb=9.0),
+    _sam("sam-base", "sam_vit_b_01ec64.pth", md5="01ec64d29a2fca3f0661936605ae66f8", params_m=94, vram_gb=5.0),
+    _source(
+        "radio",
+        "radio",
+        "lang dino object",
+        "nvidia/C-RADIOv4-H",
+        dim=1280,
+        patch=16,
+        params_m=631,
+        vram_gb=5.0,
+        license="NVIDIA Open Model License",
+        files=("*.json", "*.safetensors", "*.py", "*.pdf", "LICENSE*"),
+    ),
+)
+SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
 PRESETS: dict[str, dict[str, str]] = {
     "paper": {"lang": "siglip2", "dino": "dinov3", "object": "pe-spatial", "masks": "sam"},
