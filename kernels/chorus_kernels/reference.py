@@ -167,9 +167,12 @@ def upsampled(maps: Tensor, *, height: int, width: int, footprint: str) -> Tenso
 def upsampling(
     rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """B [height * width, rows * cols]: every one-hot patch map, upsampled."""
-    one_hot = torch.eye(rows * cols, dtype=dtype).view(-1, rows, cols)
-    return upsampled(one_hot, height=height, width=width, footprint=footprint).flatten(1).T
+    """B [height * width, rows * cols]: every one-hot patch map, upsampled.
+
+    Which patch is the nearest depends on the type in torch, by its rounding; here it is float32's in every type.
+    """
+    one_hot = torch.eye(rows * cols, dtype=dtype if footprint == "bilinear" else torch.float32).view(-1, rows, cols)
+    return upsampled(one_hot, height=height, width=width, footprint=footprint).flatten(1).T.to(dtype)
 
 
 def patch_weights(

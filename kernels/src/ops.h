@@ -1,6 +1,7 @@
 // The table of hot functions that each build exports; dispatch.cpp picks one table when the module is imported.
 #pragma once
 #include "frame.h"
+#include "patch_axis.h"
 
 namespace chorus {
 
@@ -24,7 +25,10 @@ struct SpmmInput {
   int64_t channels;
 };
 
-struct PatchGrid { int rows, cols; bool bilinear; };
+struct PatchLayout {             // of an image's patches
+  PatchAxis x, y;
+  int window;                    // the most patches that a tile touches
+};
 
 struct CurveOrder { bool hilbert, swap_xy; int depth; };  // depth: bits per axis
 
@@ -46,7 +50,7 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
     (const Frame&, const Scene&, const BlendOutput&, const BlendGradient&, float* color_grads, float* sums,         \
      bool absolute, const int64_t* slots, int threads))                                                             \
   X(void, tile_patch_weights,                                                                                       \
-    (const Frame&, const PatchGrid&, int window, const int64_t* slots, float* values, int threads))                 \
+    (const Frame&, const PatchLayout&, const int64_t* slots, float* values, int threads))                           \
   X(void, spmm, (const SpmmInput&, float* out, int threads))                                                        \
   X(void, spmm_t, (const SpmmInput&, float* out, int threads))                                                      \
   X(int64_t, padded_channels, (int64_t channels))                                                                   \

@@ -1,50 +1,63 @@
 #include "patch_builder.h"
 
+#include <algorithm>
 #include <cstring>
-#include <stdexcept>
-
-#include "patch_window.h"
 
 namespace chorus {
 
 namespace {
 
-struct Windows {               // of every tile
-  int stride = 1;              // the largest
-  std::vector<PatchWindow> of;
+// torch.nn.functional.interpolate from `patches` to `pixels` samples, bilinear with align_corners=False. The place
+// (pixel + 1/2) patches / pixels - 1/2 is taken apart as the fraction of whole numbers that it is, so that one on a
+// patch's center stays there.
+PatchSpan bilinear_span(int64_t pixel, int64_t pixels, int64_t patches) {
+  const int64_t at = std::max<int64_t>((2 * pixel + 1) * patches - pixels, 0), unit = 2 * pixels;
+  const int64_t first = at / unit, second = std::min(first + 1, patches - 1);
+  return {(int)first, (int)second, (float)(at % unit) / (float)unit};
+}
 
-  Windows(const Frame& f, PatchGrid grid) {
-    for (int y = 0; y < f.tiles_y; ++y)
-      for (int x = 0; x < f.tiles_x; ++x) {
-        of.push_back(patch_window(f, grid, x, y));
-        stride = std::max(stride, of.back().rows * of.back().cols);
-      }
-  }
-};
+// The same for mode="nearest". torch rounds before it truncates: whole numbers would not always agree with it.
+PatchSpan nearest_span(int pixel, int pixels, int patches) {
+  const float scale = (float)patches / (float)pixels;
+  const int patch = std::min((int)((float)pixel * scale), patches - 1);
+  return {patch, patch, 0.0f};
+}
 
-struct Merger {                // sums the windows of one splat's tiles
-  const Frame& f;
-  const Windows& windows;
+std::vector<PatchSpan> axis_spans(int pixels, int patches, bool bilinear) {
+  std::vector<PatchSpan> spans(pixels);
+  for (int i = 0; i < pixels; ++i)
+    spans[i] = bilinear ? bilinear_span(i, pixels, patches) : nearest_span(i, pixels, patches);
+  return spans;
+}
+
+int most_touched(const PatchAxis& axis) {  // by a tile
+  int most = 1;
+  for (int first = 0; first < axis.pixels; first += TILE) most = std::max(most, touched(axis, first, TILE).count);
+  return most;
+}
+
+struct Merger {                // sums one splat's tiles
+  const PatchLayout& layout;
   int grid_cols;
   std::vector<float> dense;
 
   // Appends the splat's non-zeros in column order.
   void merge(const TileRect& r, const float* slots, std::vector<int32_t>& patch, std::vector<float>& value) {
-    const PatchWindow &a = windows.of[r.y0 * f.tiles_x + r.x0], &b = windows.of[(r.y1 - 1) * f.tiles_x + r.x1 - 1];
-    const int row0 = a.row0, col0 = a.col0, rows = b.row0 + b.rows - row0, cols = b.col0 + b.cols - col0;
-    dense.assign((size_t)rows * cols, 0.0f);
+    const PatchRun rows = touched(layout.y, r.y0 * TILE, (r.y1 - r.y0) * TILE);
+    const PatchRun cols = touched(layout.x, r.x0 * TILE, (r.x1 - r.x0) * TILE);
+    dense.assign((size_t)rows.count * cols.count, 0.0f);
     for (int y = r.y0; y < r.y1; ++y)
-      for (int x = r.x0; x < r.x1; ++x, slots += windows.stride) {
-        const PatchWindow& w = windows.of[y * f.tiles_x + x];
-        float* at = dense.data() + (size_t)(w.row0 - row0) * cols + w.col0 - col0;
-        for (int i = 0; i < w.rows; ++i)
-          for (int j = 0; j < w.cols; ++j) at[(size_t)i * cols + j] += slots[i * w.cols + j];
+      for (int x = r.x0; x < r.x1; ++x, slots += layout.window) {
+        const PatchRun down = touched(layout.y, y * TILE, TILE), across = touched(layout.x, x * TILE, TILE);
+        float* at = dense.data() + (size_t)(down.first - rows.first) * cols.count + across.first - cols.first;
+        for (int i = 0; i < down.count; ++i)
+          for (int j = 0; j < across.count; ++j) at[(size_t)i * cols.count + j] += slots[i * across.count + j];
       }
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < cols; ++j) {
-        const float v = dense[(size_t)i * cols + j];
+    for (int i = 0; i < rows.count; ++i)
+      for (int j = 0; j < cols.count; ++j) {
+        const float v = dense[(size_t)i * cols.count + j];
         if (v == 0.0f) continue;
-        patch.push_back((row0 + i) * grid_cols + col0 + j);
+        patch.push_back((rows.first + i) * grid_cols + cols.first + j);
         value.push_back(v);
       }
   }
@@ -56,10 +69,13 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
   int32_t* radii = array_in<int32_t>(radii_, scene.n + 1);
   store_.build(scene, camera, radii, threads);
   const Frame& f = store_.frame;
-  const Windows windows(f, grid_);
+  const auto along_x = axis_spans(camera.width, grid_.cols, grid_.bilinear);
+  const auto along_y = axis_spans(camera.height, grid_.rows, grid_.bilinear);
+  const PatchAxis x = {along_x.data(), camera.width}, y = {along_y.data(), camera.height};
+  const PatchLayout layout = {x, y, most_touched(x) * most_touched(y)};
   const int64_t* slots = store_.pair_slots();
-  float* values = array_in<float>(values_, (size_t)(f.pairs + 1) * windows.stride);
-  ops().tile_patch_weights(f, grid_, windows.stride, slots, values, threads);
+  float* values = array_in<float>(values_, (size_t)(f.pairs + 1) * layout.window);
+  ops().tile_patch_weights(f, layout, slots, values, threads);
   const size_t before = parts_.size();
   parts_.resize(before + threads);
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
@@ -67,9 +83,9 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
     Part& part = parts_[before + k];
     part.first_column = columns();
     part.start.push_back(0);
-    Merger merger = {f, windows, grid_.cols, {}};
+    Merger merger = {layout, grid_.cols, {}};
     splats_of_pieces(f, f.pieces * k / threads, f.pieces * (k + 1) / threads, [&](int64_t place) {
-      merger.merge(f.rects[place], values + slots[place] * windows.stride, part.patch, part.value);
+      merger.merge(f.rects[place], values + slots[place] * layout.window, part.patch, part.value);
       if ((int64_t)part.patch.size() == part.start.back()) return;
       part.id.push_back(f.splats[place].id);
       part.start.push_back((int64_t)part.patch.size());

@@ -6,6 +6,8 @@
 
 namespace chorus {
 
+struct PatchGrid { int rows, cols; bool bilinear; };
+
 class PatchBuilder {
  public:
   PatchBuilder(int64_t rows, PatchGrid grid) : grid_(grid), rows_(rows) {}

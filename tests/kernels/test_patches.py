@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from chorus_kernels import PatchWeights, lift, patch_weights, rasterize, reference, render_features
-from tests.kernels.scenes import clear_of_cutoffs, random_scene, relative
+from tests.kernels.scenes import Scene, clear_of_cutoffs, random_scene, relative
 
 
 def dense(w: PatchWeights) -> torch.Tensor:
@@ -41,6 +41,67 @@ def test_weights_match_the_twin(scene, rows, cols, footprint):
     assert relative(dense(got), dense(want)) <= 5e-6
     assert relative(got.total, want.total) <= 5e-6
     assert relative(got.coverage, want.coverage) <= 5e-6
+
+
+def wide_scene(width: int, height: int) -> Scene:
+    """Splats so wide, and so clear, that every one counts at every pixel: no cut-off is near."""
+    scene = random_scene(11, 4, width=width, height=height)
+    g = torch.Generator().manual_seed(12)
+    means = torch.rand(4, 3, generator=g) - 0.5 + torch.tensor([0.0, 0.0, 4.0])
+    scales = 1.2 + torch.rand(4, 3, generator=g)
+    return replace(scene, means=means, scales=scales, opacities=torch.tensor([0.3, 0.4, 0.5, 0.6]))
+
+
+def pixel_weights(scene: Scene) -> torch.Tensor:
+    """The twin's weights in float64: [N, height, width]."""
+    exact = scene.double()
+    w, order, _ = reference.blend_weights(*exact.shape, exact.views)
+    assert (w > 0).all()
+    return torch.zeros_like(w.T).index_copy(0, order, w.T).unflatten(1, (scene.views.height, scene.views.width))
+
+
+def onto_patches(pixels: torch.Tensor, rows: int, cols: int, footprint: str) -> torch.Tensor:
+    """W^T B, with the twin's B taken axis by axis: [N, rows * cols]."""
+    _, height, width = pixels.shape
+    across = reference.upsampling(1, cols, height=1, width=width, footprint=footprint, dtype=pixels.dtype)
+    down = reference.upsampling(rows, 1, height=height, width=1, footprint=footprint, dtype=pixels.dtype)
+    return (down.T @ (pixels @ across)).flatten(1)
+
+
+def footprint_error(scene: Scene, pixels: torch.Tensor, rows: int, cols: int, footprint: str) -> float:
+    got = patch_weights(*scene.shape, scene.views, patch_rows=rows, patch_cols=cols, footprint=footprint)
+    return relative(dense(got), onto_patches(pixels, rows, cols, footprint))
+
+
+@pytest.mark.parametrize("footprint", ["bilinear", "box"])
+@pytest.mark.parametrize("across", [True, False])
+def test_every_short_axis_of_pixels_and_patches(across, footprint):
+    """The other axis has two patches: a window that is too wide or too narrow then puts its second row elsewhere."""
+    wrong = []
+    for size in range(1, 71):
+        scene = wide_scene(size, 2) if across else wide_scene(2, size)
+        pixels = pixel_weights(scene)
+        for patches in range(1, 9):
+            error = footprint_error(scene, pixels, *((2, patches) if across else (patches, 2)), footprint)
+            wrong += [(size, patches, error)] if error > 1e-6 else []
+    assert not wrong
+
+
+# Here the center of a tile's last or first pixel lies on the center of a patch. Rounded once (a fused multiply-add) or
+# twice, the formula of torch puts it on different sides: a tile's window would be too wide or too narrow for its
+# pixels, and from 193 on it would have no room for what they write.
+@pytest.mark.parametrize("footprint", ["bilinear", "box"])
+@pytest.mark.parametrize(("size", "patches"), [(31, 3), (31, 9), (62, 10), (93, 27), (193, 3), (193, 65), (296, 40)])
+def test_pixels_on_the_centers_of_patches(size, patches, footprint):
+    scene = wide_scene(size, size)
+    assert footprint_error(scene, pixel_weights(scene), patches, patches, footprint) <= 1e-6
+
+
+def test_a_row_of_pixels_that_ends_on_the_center_of_a_patch():
+    scene = random_scene(0, 1, width=31, height=1)
+    got = patch_weights(*scene.shape, scene.views, patch_rows=2, patch_cols=3)
+    want = torch.tensor([[0.1419140, 0.1773420, 0.0011658, 0.1419140, 0.1773420, 0.0011658]])
+    assert torch.allclose(dense(got), want, rtol=0, atol=1e-6)
 
 
 def test_lifting_equals_upsampling_and_back_propagating():
