@@ -73,3 +73,13 @@ def chorus(python: Path, root: Path, *argv: str) -> str:
 def run(python: Path, root: Path, *argv: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "tiny.yaml")}
     return subprocess.run([str(python), *argv], cwd=root, env=environment, capture_output=True, text=True)
+
+
+def test_a_bad_folder_stops_no_other_scene(python, root):
+    bad = root / "data" / "incoming" / "bad"
+    bad.mkdir(parents=True)
+    (bad / "transforms.json").write_text("{}")
+    done = run(python, root, "-m", "chorus.cli", "teach")
+    assert done.returncode == 2 and "7 scenes with targets" in done.stdout
+    assert "bad: " in done.stderr and "expected targets of every scene, got none of bad" in done.stderr
+    assert (Store(root).scene("test-a", "targets") / "manifest.json").is_file()  # made again: a test before removed it
