@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,8 +11,8 @@ import tyro
 from chorus.errors import ChorusError, InputError, MissingError, StoreError
 
 if TYPE_CHECKING:
-    from chorus.scene import GaussianScene
     from chorus.store import Artifact, Store
+    from chorus.view.named import NamedScene
     from chorus.workspace import Workspace
 
 ABOUT = (
@@ -73,7 +72,7 @@ def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
     from chorus.recipes import scenes
 
     workspace = _workspace()
-    _known(workspace.store, name, "capture")
+    workspace.store.require(name, "capture")
     artifact = scenes.gaussians(workspace, name).run()
     print(f"{name}: {'fitted' if artifact.fresh else 'already there'}, {artifact.path / 'scene.ply'}")
 
@@ -134,7 +133,7 @@ def encode(
 ) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors,
     ...)."""
-    gaussians, encoder = _scene(scene), _encoder(model)
+    gaussians, encoder = _scene(scene).gaussians, _encoder(model)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
     encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
     for name, path in paths.items():
@@ -160,12 +159,10 @@ def query(
 
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
-    answers = ask.ask(_scene(scene), _encoder(model), words, top=top)
-    capture = _capture(scene)
-    unit = "m" if capture is None or capture.info.get("metric", True) else "units"
-    for answer in answers:
-        print(ask.table(answer, unit=unit))
-        for path in ask.save(answer, output or Path("."), name=Path(scene).stem, capture=capture):
+    named = _scene(scene)
+    for answer in ask.ask(named.gaussians, _encoder(model), words, top=top):
+        print(ask.table(answer, unit=named.unit))
+        for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
 
 
@@ -189,11 +186,10 @@ def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))
     """Write a picture of a scene from above, the ceiling cut away, and from inside."""
     from chorus.view import ask, render
 
-    gaussians, capture = _scene(scene), _capture(scene)
-    ask.save_views(
-        output, gaussians, gaussians.rgb.numpy(), inside=None if capture is None else render.best_view(capture)
-    )
-    print(f"{output}: {len(gaussians)} Gaussians")
+    named = _scene(scene)
+    inside = None if named.capture is None else render.best_view(named.capture)
+    ask.save_views(output, named.gaussians, named.gaussians.rgb.numpy(), inside=inside)
+    print(f"{output}: {len(named.gaussians)} Gaussians")
 
 
 def fetch(
@@ -256,49 +252,11 @@ def _workspace() -> Workspace:
     return Workspace.open()
 
 
-def _known(store: Store, name: str, part: str) -> None:
-    """Raise StoreError, with the nearest name there is, unless the scene has this part."""
-    from chorus.names import did_you_mean
-    from chorus.store import check_scene_id
+def _scene(name: str) -> NamedScene:
+    from chorus.store import Store, root_folder
+    from chorus.view.named import open_scene
 
-    names = store.scenes_with(part)
-    if check_scene_id(name) not in names:
-        raise StoreError(
-            "scene",
-            expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)",
-            got=repr(name),
-            fix=did_you_mean(name, names) or "Ingest and fit it first, or give the path of a .ply file.",
-        )
-
-
-def _is_path(name: str) -> bool:
-    """Whether a scene is given as a file or folder. A scene of the workspace comes before a folder that happens to be
-    called the same."""
-    if Path(name).suffix or os.sep in name:
-        return True
-    return Path(name).exists() and name not in _workspace().store.scenes_with("gaussians")
-
-
-def _scene(name: str) -> GaussianScene:
-    """The Gaussians of a file, a folder or a scene of the workspace."""
-    from chorus.io import read_scene
-
-    if _is_path(name):
-        return read_scene(Path(name)).validate(name)
-    store = _workspace().store
-    _known(store, name, "gaussians")
-    return read_scene(store.scene(name, "gaussians") / "scene.ply").validate(name)
-
-
-def _capture(name: str):
-    """The capture of a scene of the workspace, None for a file."""
-    if _is_path(name):
-        return None
-    from chorus.capture import Capture
-
-    store = _workspace().store
-    folder = store.scene(name, "capture")
-    return Capture.load(folder) if folder.is_dir() else None
+    return open_scene(name, Store(root_folder()))
 
 
 def _encoder(folder: Path | None):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import StoreError
+from chorus.names import did_you_mean
 from chorus.stages import ADAPTED, EMBEDDED, ENCODER, EVALUATION, PER_SCENE, REGISTRY
 
 MANIFEST = "manifest.json"
@@ -76,6 +77,17 @@ class Store:
     def scenes_with(self, part: str) -> list[str]:
         """Ids of the scenes that have this part, sorted."""
         return sorted(path.parent.name for path in (self.data / part).glob(f"[!.]*/{MANIFEST}"))
+
+    def require(self, scene: str, part: str) -> None:
+        """Raise StoreError, with the nearest name there is, unless the scene has this part."""
+        names = self.scenes_with(part)
+        if check_scene_id(scene) not in names:
+            raise StoreError(
+                "scene",
+                expected=f"a scene with {part}" if names else f"a scene with {part} (there is none yet)",
+                got=repr(scene),
+                fix=did_you_mean(scene, names) or "Ingest and fit it first, or give the path of a .ply file.",
+            )
 
     @property
     def incoming(self) -> Path:
