@@ -179,7 +179,7 @@ def report(
     folder = _workspace().store.report("held_out")
     print_table(folder)
     if markdown is not None:
-        print(f"{markdown} and {update(markdown, folder)}: written")
+        print(f"written: {', '.join(map(str, update(markdown, folder)))}")
 
 
 def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:

@@ -9,31 +9,36 @@ import textwrap
 from pathlib import Path
 
 from chorus.errors import InputError
-from chorus.evaluate import limits
+from chorus.evaluate import limits, strip
 from chorus.evaluate.table import read_metrics, render_table
 from chorus.store import atomic_file
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 COPY = Path("docs") / "metrics.json"  # beside the file: the report its block was written from
+PICTURE = Path("docs") / "picture.png"  # and a room of it
 SHOWN = 12  # digits of a content hash
 WIDTH = 130  # columns of prose
 
 
-def update(file: Path, reports: Path) -> Path:
-    """Rewrite the block of a Markdown file from the metrics.json of a reports folder and keep a copy of the latter as
-    docs/metrics.json beside the file. Returns the copy's path.
+def update(file: Path, reports: Path) -> list[Path]:
+    """Rewrite the block of a Markdown file from the metrics.json of a reports folder; beside the file, keep a copy of
+    the latter as docs/metrics.json and draw docs/picture.png, a room of the report. Returns what was written.
 
-    Raises MissingError without a report, InputError for a file without both markers, once each.
+    Raises MissingError without a report and its pictures, InputError for a file without both markers, once each.
     """
     report, file = read_metrics(reports), Path(file)
     before, _, after = split(file)
     text = f"{before}{BEGIN}\n{block(report)}{END}{after}"
-    copy = file.parent / COPY
+    plots = Path(reports) / "plots"
+    picture = strip.strip(plots, strip.richest(plots))
+    copy, drawn = file.parent / COPY, file.parent / PICTURE
+    with atomic_file(drawn) as path:
+        picture.quantize(256).save(path, optimize=True)
     with atomic_file(copy) as path:
         shutil.copyfile(Path(reports) / "metrics.json", path)
     with atomic_file(file) as path:
         path.write_text(text)
-    return copy
+    return [file, copy, drawn]
 
 
 def split(file: Path) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from chorus import cli
 from chorus.cameras import Cameras
@@ -16,6 +17,7 @@ from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
+from chorus.evaluate.strip import COLUMNS
 from chorus.io import read_features, write_scene
 from chorus.scene import scene_from_colors
 from chorus.store import build
@@ -109,11 +111,15 @@ def test_report_rewrites_the_results_of_a_markdown_file(workspace, capsys):
     reports = workspace / "data" / "reports" / "held_out"
     reports.mkdir(parents=True, exist_ok=True)
     (reports / "metrics.json").write_bytes((PROJECT / "docs" / "metrics.json").read_bytes())
+    (reports / "plots").mkdir()
+    for _, name in COLUMNS:
+        for side in ("above", "inside"):
+            Image.new("RGB", (30, 20), "red").save(reports / "plots" / f"kitchen_{name}_{side}.png")
     (workspace / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
     cli.main(["report", "--markdown", "README.md"])
     assert "zero-shot f-mIoU" in (workspace / "README.md").read_text()
     assert (workspace / "docs" / "metrics.json").is_file()
-    assert "README.md and docs/metrics.json: written" in capsys.readouterr().out
+    assert "written: README.md, docs/metrics.json, docs/picture.png" in capsys.readouterr().out
 
 
 def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):

@@ -22,12 +22,13 @@ def reports(tmp_path_factory):
 def test_only_the_block_is_written_and_the_report_is_kept_beside(reports, tmp_path):
     file = tmp_path / "README.md"
     file.write_text(FILE)
-    copy = markdown.update(file, reports)
+    _, copy, picture = markdown.update(file, reports)
     before, block, after = markdown.split(file)
     assert (before, after) == ("# Title\n\nbefore\n\n", "\n\nafter\n")
     assert copy == tmp_path / "docs" / "metrics.json"
     assert copy.read_bytes() == (reports / "metrics.json").read_bytes()
     assert block == markdown.block(read_metrics(copy.parent)) and "OLD" not in block
+    assert picture == tmp_path / "docs" / "picture.png" and picture.stat().st_size < 1_000_000
     written = file.read_bytes()
     markdown.update(file, reports)
     assert file.read_bytes() == written
