@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,17 @@ def read_scenes(path: Path) -> list[SweetHomeRoom]:
     """Every scene of a scenes.yaml. Raises InputError naming the scene and the key."""
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
+        state = path.stat()
+    except OSError as error:
+        raise InputError(path, expected="a readable YAML file of scenes", got=error) from error
+    return list(_read(path, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, *_: int) -> tuple[SweetHomeRoom, ...]:
+    """Once for each state of the file: a chain asks for its scenes hundreds of times."""
+    try:
+        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(path, expected="a readable YAML file of scenes", got=error) from error
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):
@@ -45,7 +56,7 @@ def read_scenes(path: Path) -> list[SweetHomeRoom]:
     twice = sorted({s.id for s in scenes if sum(t.id == s.id for t in scenes) > 1})
     if twice:
         raise InputError(path, expected="every scene id once", got=", ".join(twice))
-    return scenes
+    return tuple(scenes)
 
 
 def _scene(entry, groups: dict, path: Path) -> SweetHomeRoom:

@@ -2,6 +2,7 @@
 teacher or step."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 
@@ -10,9 +11,14 @@ from chorus.json_files import read_json
 from chorus.store import Artifact
 
 
-@functools.lru_cache(maxsize=1)
 def _capture(artifact: Artifact) -> Capture:
-    return Capture.load(artifact.path)
+    return _loaded(artifact.path, artifact.hash)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(path: Path, _: str) -> Capture:
+    """Once for the asset and its checks."""
+    return Capture.load(path)
 
 
 def views(artifact: Artifact) -> list[dict]:
@@ -61,12 +67,16 @@ def fit(artifact: Artifact) -> list[dict]:
 def features(artifact: Artifact) -> list[dict]:
     """A row a teacher: its patch grid (1x1xR for R masks), channels, the share of finite numbers and how much they
     differ between patches."""
+    return _features(artifact.path, artifact.hash)
+
+
+@functools.lru_cache(maxsize=1)
+def _features(path: Path, _: str) -> list[dict]:
     import torch
 
     from chorus.teachers.views import load_teacher_views
 
-    teacher_views = load_teacher_views(artifact.path)
-    rows = []
+    teacher_views, rows = load_teacher_views(path), []
     for role in teacher_views.roles:
         maps = teacher_views.maps(role)
         shape = {"patches": "x".join(map(str, maps.shape[:3])), "channels": maps.shape[3]}
