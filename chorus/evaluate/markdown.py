@@ -33,7 +33,7 @@ def update(file: Path, reports: Path) -> list[Path]:
     picture = strip.strip(plots, strip.richest(plots))
     copy, drawn = file.parent / COPY, file.parent / PICTURE
     with atomic_file(drawn) as path:
-        picture.quantize(256).save(path, optimize=True)
+        picture.save(path, optimize=True)
     with atomic_file(copy) as path:
         shutil.copyfile(Path(reports) / "metrics.json", path)
     with atomic_file(file) as path:
