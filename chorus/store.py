@@ -111,6 +111,11 @@ class Store:
         """split: held_out (the artifact of the chain) or validation (made by hand, where choices are made)."""
         return self.data / "reports" / split
 
+    def training(self, name: str) -> Path:
+        """Where a running training keeps its checkpoint and its progress: outside the artifact, which appears whole or
+        not at all. name: splats, points, adapted or embedded."""
+        return self.state / "checkpoints" / name
+
     @property
     def state(self) -> Path:
         """Dagster and MLflow storage: history, not artifacts."""

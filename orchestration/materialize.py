@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from chorus.errors import ChorusError, InputError
 from chorus.names import one_of
-from chorus.recipes.models import VARIANTS, checkpoints
+from chorus.recipes.models import VARIANTS
 from chorus.stages import EMBEDDED, PER_SCENE
 from chorus.workspace import Workspace
 from orchestration.recipes import catalog
@@ -83,7 +83,7 @@ def _run(workspace: Workspace, phases, scenes: list[str], options: argparse.Name
     from orchestration.run.queue import Queue
     from orchestration.run.workers import Workers
 
-    trainings = {name: checkpoints(workspace, name) for name in (*VARIANTS, "adapted")}
+    trainings = {name: workspace.store.training(name) for name in (*VARIANTS, "adapted", "embedded")}
     start, progress, failed, runs = time.perf_counter(), Progress(trainings), {}, 0
     history.add_scenes(scenes)
     with Workers(options.jobs) as workers, progress:

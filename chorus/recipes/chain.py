@@ -40,7 +40,8 @@ def teach(
     with _bars(console) as bars:
         failed = _scenes(workspace, chosen, FITTED, jobs, bars)
         if workspace.params.teachers.family == "embedded":
-            teachers.embedded(workspace, retrain=retrain).run()
+            with shown(bars, {"embedded": workspace.store.training("embedded")}):
+                teachers.embedded(workspace, retrain=retrain).run()
         left = [name for name in chosen if name not in failed]
         return failed | _scenes(workspace, left, TAUGHT, jobs, bars)
 
@@ -67,7 +68,7 @@ def evaluate(workspace: Workspace, split: Literal["held_out", "validation"]) -> 
 
 
 def _train(workspace: Workspace, recipe: Recipe, names: Sequence[str], console: Console | None) -> Artifact:
-    folders = {name: models.checkpoints(workspace, name) for name in names}
+    folders = {name: workspace.store.training(name) for name in names}
     with _bars(console) as bars, shown(bars, folders):
         return recipe.run()
 

@@ -68,14 +68,6 @@ def hashes(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     return {f"{name}/{stage.split('/')[1]}": hash_of(workspace.store, stage, name) for name in names for stage in READ}
 
 
-def checkpoints(workspace: Workspace, name: str) -> Path:
-    """Where a running training keeps its checkpoint and its progress: outside the artifact, which appears whole or not
-    at all. name: a variant, or adapted."""
-    folder = workspace.store.state / "checkpoints" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _words(workspace: Workspace) -> str:
     if workspace.params.teachers.family == "embedded":
         return "embedded"  # as words_source says, without importing torch for a recipe
@@ -108,7 +100,7 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     inputs = InputConfig(
         variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
     )
-    folder = checkpoints(workspace, variant)
+    folder = store.training(variant)
     reporter = Reporter(folder)
     train_encoder(
         rooms.scenes,
@@ -134,6 +126,6 @@ def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:
 
     model = load_model(workspace.store.artifact(ENCODER) / "splats")
     rooms = adaptation_scenes(workspace.store, names, model)
-    reporter = Reporter(checkpoints(workspace, "adapted"))
+    reporter = Reporter(workspace.store.training("adapted"))
     adapt_encoder(model, rooms, params=workspace.params.adapt, out=out, seed=workspace.params.seed, progress=reporter)
     reporter.close()

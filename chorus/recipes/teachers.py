@@ -44,9 +44,13 @@ def _trained(workspace: Workspace) -> Recipe:
 def _train(workspace: Workspace, names: list[str], out: Path) -> None:
     from chorus.capture import Capture
     from chorus.teachers.embedded.train import train_embedded
+    from chorus.train.progress import Reporter
 
-    captures = [Capture.load(workspace.store.artifact(CAPTURE, name)) for name in names]
-    train_embedded(captures, workspace.params.teachers, out=out, seed=workspace.params.seed)
+    store, params = workspace.store, workspace.params
+    captures = [Capture.load(store.artifact(CAPTURE, name)) for name in names]
+    reporter = Reporter(store.training("embedded"))
+    train_embedded(captures, params.teachers, out=out, seed=params.seed, progress=reporter)
+    reporter.close()
 
 
 def _shipped(workspace: Workspace) -> Recipe:

@@ -63,10 +63,12 @@ class Reporter:
         self.path.unlink(missing_ok=True)
 
 
-def read_progress(folder: Path) -> Progress | None:
-    """How far the training that keeps its checkpoint in this folder is; None when none is running there."""
+def read_progress(folder: Path, *, since: float = 0.0) -> Progress | None:
+    """How far the training that keeps its checkpoint in this folder is; None when none has run there ``since`` a time
+    (time.time()): a killed one leaves its last word behind."""
+    path = Path(folder) / FILE
     try:
-        return Progress(*json.loads((Path(folder) / FILE).read_text()))
+        return Progress(*json.loads(path.read_text())) if path.stat().st_mtime >= since else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -87,9 +89,9 @@ def shown(bars: Bars, folders: Mapping[str, Path]) -> Iterator[None]:
 
 def _watch(bars: Bars, folders: Mapping[str, Path], over: threading.Event) -> None:
     tasks: dict[str, TaskID] = {}
-    said = time.monotonic()
+    said, began = time.monotonic(), time.time()
     while not over.wait(EVERY):
-        found = {name: progress for name, folder in folders.items() if (progress := read_progress(folder))}
+        found = {name: progress for name, folder in folders.items() if (progress := read_progress(folder, since=began))}
         for name, progress in found.items():
             if name not in tasks:
                 tasks[name] = bars.add_task("", total=progress.steps)

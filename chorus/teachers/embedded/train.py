@@ -39,19 +39,19 @@ def train_embedded(
     *,
     out: Path,
     seed: int,
-    progress: Callable[[int, dict], None] | None = None,
+    progress: Callable[[int, int, dict], None] | None = None,
 ) -> dict:
     """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder
     ``out``.
 
-    progress: called every 25 steps with (step, losses). Returns {"steps", "views", "rooms", "classes", "losses":
+    progress: called every 25 steps with (step, steps, losses). Returns {"steps", "views", "rooms", "classes", "losses":
     [...]}. One thread, one generator: the same captures, params and seed give the same bytes on the same kind of
     machine. Raises InputError for rooms without labels.
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         views = training_views(captures, withheld=params.withheld)
         training = _Training(views, params, seed=seed)
-        curve = training.run(progress or (lambda step, losses: None))
+        curve = training.run(progress or (lambda step, steps, losses: None))
         summary = {
             "steps": params.train_steps,
             "views": len(views),
@@ -109,7 +109,7 @@ class _Training:
         self.optimizer = torch.optim.AdamW(parameter_groups(trained, WEIGHT_DECAY), lr=params.lr, betas=(0.9, 0.98))
         self.lr = params.lr
 
-    def run(self, progress: Callable[[int, dict], None]) -> list[dict]:
+    def run(self, progress: Callable[[int, int, dict], None]) -> list[dict]:
         """All steps; the losses of every 25th and of the last, as ``progress`` was told them."""
         curve = []
         for step in range(1, self.steps + 1):
@@ -118,7 +118,7 @@ class _Training:
             self._follow(step)
             if step % 25 == 0 or step == self.steps:
                 curve.append({"step": step, **{name: round(loss.item(), 5) for name, loss in losses.items()}})
-                progress(step, curve[-1])
+                progress(step, self.steps, curve[-1])
         return curve
 
     def dino_scales(self) -> dict[int, float]:

@@ -18,6 +18,7 @@ def test_what_is_reported_is_read_until_it_closes(tmp_path):
     assert (found.step, found.steps, found.losses["loss"], found.first) == (31, 100, 0.5, 30)
     reporter(100, 100, {"loss": 0.25})  # the last step is always written
     assert read_progress(tmp_path).losses["loss"] == 0.25
+    assert read_progress(tmp_path, since=time.time() + 5) is None  # the last word of one that was killed
     reporter.close()
     assert read_progress(tmp_path) is None
 
