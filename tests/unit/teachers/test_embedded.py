@@ -33,7 +33,7 @@ def trained(drawn_room, tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     seen = []
     metrics = train_embedded(
-        [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, progress=lambda step, steps, losses: seen.append(step)
+        [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, progress=lambda step, *_: seen.append(step)
     )
     assert seen == [8] and metrics["classes"] == 3 and metrics["views"] == 12
     return folder
