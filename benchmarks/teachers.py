@@ -83,7 +83,7 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     )
     print(
         f"{'stored as':>16} {'MB':>6} {'of naive':>9} {'patch cosine: mean, 1 %':>24} {'lifted: mean, 1 %':>18} "
-        f"{'centerd, lifted: mean, 1 %':>27}"
+        f"{'centred, lifted: mean, 1 %':>27}"
     )
     values = VIEWS * sum(p * c for p, c in PAPER.values())
     beside = GAUSSIANS * len(PAPER) + 4 * VIEWS * sum(p for p, _ in PAPER.values())  # validity and coverage

@@ -15,3 +15,11 @@ REGISTRY = "registry/chorus_encoder"
 
 STAGES = (CAPTURE, GAUSSIANS, EMBEDDED, TEACHER_VIEWS, TARGETS, ENCODER, ADAPTED, EVALUATION, REGISTRY)
 PER_SCENE = (CAPTURE, GAUSSIANS, TEACHER_VIEWS, TARGETS)
+
+
+def part_of(stage: str) -> str:
+    """The second level of a stage's name: ``scenes/capture`` -> ``capture``."""
+    return stage.split("/")[1]
+
+
+PARTS = tuple(map(part_of, PER_SCENE))  # of a scene, each made from those before it

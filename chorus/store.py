@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import StoreError
+from chorus.json_files import write_json
 from chorus.names import did_you_mean
-from chorus.stages import ADAPTED, EMBEDDED, ENCODER, EVALUATION, PER_SCENE, REGISTRY
+from chorus.stages import ADAPTED, EMBEDDED, ENCODER, EVALUATION, PER_SCENE, REGISTRY, part_of
 
 MANIFEST = "manifest.json"
 _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -61,11 +62,11 @@ class Store:
         By stage, then scene: a stage is one folder for DVC and one prefix in a bucket.
         """
         if stage in PER_SCENE:
-            return self.data / stage.removeprefix("scenes/") / check_scene_id(scene)
+            return self.data / part_of(stage) / check_scene_id(scene)
         return {
             EMBEDDED: self.data / "teachers" / "embedded",
-            ENCODER: self.data / "models" / "encoder",
-            ADAPTED: self.data / "models" / "adapted",
+            ENCODER: self.model("encoder"),
+            ADAPTED: self.model("adapted"),
             EVALUATION: self.report("held_out"),
             REGISTRY: self.state / "registry" / "chorus_encoder",
         }[stage]
@@ -159,7 +160,7 @@ def build(
         make(temporary)
         manifest = {**request, "files": hash_files(temporary)}
         manifest["hash"] = _digest(manifest["files"])
-        (temporary / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n")
+        write_json(temporary / MANIFEST, manifest)
     return Artifact(Path(path), manifest["hash"], fresh=True)
 
 

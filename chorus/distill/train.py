@@ -24,6 +24,7 @@ from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.io.pth import read_pth
+from chorus.json_files import write_json
 from chorus.params import DistillParams
 from chorus.store import atomic_file, plain
 from chorus.train.curves import CURVES, LossCurve, write_curves
@@ -98,7 +99,7 @@ def write_result(result, out: Path) -> None:
     """model.safetensors, config.json, metrics.json and curves.csv."""
     out = Path(out)
     save_model(result.model, out)
-    (out / "metrics.json").write_text(json.dumps(plain(result.metrics), sort_keys=True, indent=1) + "\n")
+    write_json(out / "metrics.json", plain(result.metrics))
     write_curves(out / CURVES, result.curves)
 
 

@@ -42,8 +42,8 @@ def scene_of_points(
 
 def _spread_normals(groups: np.ndarray) -> np.ndarray:
     """[P, 3] least axes of groups of points [P, K, 3]."""
-    centerd = groups - groups.mean(axis=1, keepdims=True)
-    return np.linalg.eigh(centerd.transpose(0, 2, 1) @ centerd)[1][:, :, 0]
+    centered = groups - groups.mean(axis=1, keepdims=True)
+    return np.linalg.eigh(centered.transpose(0, 2, 1) @ centered)[1][:, :, 0]
 
 
 def _quats_to(normals: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from chorus.evaluate.inputs import ReportInputs, Room
-
-PER_SCENE = ("capture", "gaussians", "teacher_views", "targets")  # stages with a run for every scene
+from chorus.stages import PARTS
 
 
 def data(inputs: ReportInputs, *, draws: int) -> dict:
@@ -75,5 +74,5 @@ def times(seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:
     beginning to its end."""
     table: dict[str, dict[str, float]] = {"wall": {}, "work": {}}
     for stage, value in sorted(seconds.items()):
-        table["work" if stage in PER_SCENE else "wall"][stage] = round(float(value), 1)
+        table["work" if stage in PARTS else "wall"][stage] = round(float(value), 1)
     return table

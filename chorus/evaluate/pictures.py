@@ -53,13 +53,13 @@ def pca_colors(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndar
     valid = np.ones(len(features), bool) if valid is None else valid
     if not valid.any():
         return np.tile(UNKNOWN, (len(features), 1))
-    centerd = features - features[valid].mean(axis=0)
-    _, directions = np.linalg.eigh(centerd[valid].T @ centerd[valid])
+    centered = features - features[valid].mean(axis=0)
+    _, directions = np.linalg.eigh(centered[valid].T @ centered[valid])
     directions = directions[:, ::-1][:, :3]
     directions = directions * np.sign(
         directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])]
     )  # a sign of its own would be chance
-    scores = centerd @ directions
+    scores = centered @ directions
     low, high = np.percentile(scores[valid], [1, 99], axis=0)
     colors = ((scores - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
     colors = np.pad(colors, ((0, 0), (0, 3 - colors.shape[1])))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from chorus.errors import StoreError
+from chorus.stages import PARTS
 from chorus.store import Store, manifest_of
 
 if TYPE_CHECKING:
     from chorus.scene_list import SweetHomeRoom
 
 Split = Literal["validation", "held_out"]  # which homes are the test; those trained on never are
-PARTS = ("capture", "gaussians", "teacher_views", "targets")  # each made from those before it
 
 
 @dataclass(frozen=True, kw_only=True)

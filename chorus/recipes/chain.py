@@ -18,13 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from chorus.errors import ChorusError
 from chorus.recipes import models, reports, scenes, teachers
 from chorus.recipes.recipe import Recipe
+from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
-from chorus.train.processes import begin_worker
+from chorus.train.processes import KILLED, begin_worker
 from chorus.train.progress import shown
 from chorus.workspace import Workspace
 
-FITTED = ("capture", "gaussians")
-TAUGHT = ("teacher_views", "targets")
+FITTED, TAUGHT = PARTS[:2], PARTS[2:]  # before and after the teachers are there
 
 
 def teach(
@@ -86,7 +86,7 @@ def _scenes(
             try:
                 error = future.result()
             except BrokenProcessPool:
-                error = "a worker process was killed, most often for want of memory; try --jobs 1"
+                error = KILLED
             if error:
                 failed[name] = error
                 bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)

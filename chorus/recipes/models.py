@@ -8,7 +8,7 @@ from pathlib import Path
 from chorus.errors import ChorusError, StoreError
 from chorus.recipes import scenes
 from chorus.recipes.recipe import Recipe, hash_of
-from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS
+from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
 from chorus.workspace import Workspace
 
 VARIANTS = ("splats", "points")
@@ -65,7 +65,7 @@ def is_ready(workspace: Workspace, scene: str) -> bool:
 
 def hashes(workspace: Workspace, names: Sequence[str]) -> dict[str, str]:
     """Content hashes of what a training reads of these rooms."""
-    return {f"{name}/{stage.split('/')[1]}": hash_of(workspace.store, stage, name) for name in names for stage in READ}
+    return {f"{name}/{part_of(stage)}": hash_of(workspace.store, stage, name) for name in names for stage in READ}
 
 
 def _words(workspace: Workspace) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chorus.names import one_of
 from chorus.recipes.recipe import Recipe, hash_of
-from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS
+from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
 from chorus.store import hash_folder
 from chorus.workspace import Workspace
 
@@ -85,7 +85,7 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
         scene=scene,
         make=lambda out: _targets(workspace, scene, out),
         params=workspace.params.targets,
-        inputs={stage.split("/")[1]: hash_of(store, stage, scene) for stage in (GAUSSIANS, TEACHER_VIEWS)},
+        inputs={part_of(stage): hash_of(store, stage, scene) for stage in (GAUSSIANS, TEACHER_VIEWS)},
     )
 
 

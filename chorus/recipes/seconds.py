@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chorus.stages import STAGES
+from chorus.stages import STAGES, part_of
 from chorus.store import Store, atomic_file
 
 
@@ -20,4 +20,4 @@ def seconds_by_stage(store: Store, scenes: Iterable[str]) -> dict[str, float]:
     names = ["all", *scenes]
     files = {stage: [store.state / "seconds" / stage / f"{name}.txt" for name in names] for stage in STAGES}
     made = {stage: [float(path.read_text()) for path in paths if path.exists()] for stage, paths in files.items()}
-    return {stage.split("/")[1]: round(sum(seconds), 4) for stage, seconds in made.items() if seconds}
+    return {part_of(stage): round(sum(seconds), 4) for stage, seconds in made.items() if seconds}

@@ -131,8 +131,8 @@ def _principal_axes(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean [C], variances [C] (largest first) and axes [C, C] (columns, signs fixed) of rows [n, C]. Products in
     float32: axes are kept in half."""
     mean = rows.mean(dim=0, dtype=torch.float64)
-    centerd = rows.float() - mean.float()
-    values, axes = torch.linalg.eigh((centerd.T @ centerd).double() / len(centerd))
+    centered = rows.float() - mean.float()
+    values, axes = torch.linalg.eigh((centered.T @ centered).double() / len(centered))
     values, axes = values.flip(0).clamp_min(0), axes.flip(1)
     return mean, values, axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
 

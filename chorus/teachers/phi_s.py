@@ -54,9 +54,9 @@ class PhiS:
                 mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
             # Chan, Golub and LeVeque 1983: merge the moments of two sets.
             batch_mean = (w @ x) / batch_total
-            centerd = x - batch_mean
+            centered = x - batch_mean
             delta = batch_mean - mean
-            scatter += centerd.T @ (centerd * w[:, None]) + torch.outer(delta, delta) * (
+            scatter += centered.T @ (centered * w[:, None]) + torch.outer(delta, delta) * (
                 total * batch_total / (total + batch_total)
             )
             total += batch_total

@@ -18,10 +18,10 @@ def principal_colors(maps: Tensor) -> Tensor:
     """[V, h, w, C] -> [V, h, w, 3] in 0..1: the first three principal components over all views, 2nd to 98th
     percentile."""
     flat = maps.reshape(-1, maps.shape[-1]).double()
-    centerd = flat - flat.mean(dim=0)
-    axes = torch.linalg.eigh(centerd.T @ centerd).eigenvectors[:, -3:].flip(1)  # [C, 3]
+    centered = flat - flat.mean(dim=0)
+    axes = torch.linalg.eigh(centered.T @ centered).eigenvectors[:, -3:].flip(1)  # [C, 3]
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
-    values = (centerd @ axes).numpy()
+    values = (centered @ axes).numpy()
     low, high = np.percentile(values, [2, 98], axis=0)
     colors = ((values - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
     return torch.from_numpy(colors).float().reshape(*maps.shape[:-1], 3)

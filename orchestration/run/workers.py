@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from chorus.train.processes import begin_worker
+from chorus.train.processes import KILLED, begin_worker
 from orchestration.run.one_run import Outcome, run
 
 Job = tuple[tuple[str, ...], str | None]  # assets, scene
@@ -43,9 +43,4 @@ class Workers:
                 yield future.result()
             except BrokenProcessPool:
                 assets, scene = futures[future]
-                yield Outcome(
-                    assets=assets,
-                    scene=scene,
-                    error="a worker process was killed, most often for want of memory; try --jobs 1",
-                    foreseen=False,
-                )
+                yield Outcome(assets=assets, scene=scene, error=KILLED, foreseen=False)

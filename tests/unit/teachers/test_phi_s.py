@@ -53,8 +53,8 @@ def test_every_channel_gets_unit_variance_and_angles_stay(dim):
     torch.testing.assert_close(z.var(dim=0, unbiased=False), torch.ones(dim), atol=1e-3, rtol=0)
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(dim), atol=1e-3, rtol=0)
     cosine = torch.nn.functional.cosine_similarity
-    centerd = x - phi.mean
-    torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centerd[:50], centerd[50:100]), atol=1e-4, rtol=0)
+    centered = x - phi.mean
+    torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centered[:50], centered[50:100]), atol=1e-4, rtol=0)
 
 
 def test_invert_undoes_apply():
