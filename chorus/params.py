@@ -168,6 +168,7 @@ class Params:
     """One field per stage."""
 
     seed: Whole
+    device: str  # auto | cpu | cuda | cuda:N (chorus.device); where a stage computes is no part of what it makes
     capture: CaptureParams
     fit: FitParams
     teachers: TeacherParams

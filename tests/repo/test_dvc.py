@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 NUMBERS_FILE = "chorus/recipes/numbers.yaml"
-UNWATCHED = {"teachers.dir"}  # where weights lie is no part of what they are
+UNWATCHED = {"teachers.dir", "device"}  # where weights lie and where tensors live are no part of what is made
 
 
 def stages() -> dict[str, dict]:

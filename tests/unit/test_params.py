@@ -73,7 +73,7 @@ def test_a_workspace_without_params_has_the_defaults(tmp_path):
 def test_an_absent_overlay_and_an_absent_key(tmp_path):
     with pytest.raises(ParamsError, match="CHORUS_PARAMS"):
         load_params(ROOT / "params.yaml", tmp_path / "overlay.yaml")
-    with pytest.raises(ParamsError, match="a value for capture"):
+    with pytest.raises(ParamsError, match="a value for device, capture"):
         load_params(overlay(tmp_path, "seed: 0"))
 
 
