@@ -63,7 +63,7 @@ def test_every_parameter_is_watched_by_a_stage_and_every_watched_one_exists():
         for part in key.split("."):
             value = value[part]
     leaves = {f"{group}.{key}" for group, values in PARAMS.items() if isinstance(values, dict) for key in values}
-    missed = {leaf for leaf in leaves | {"seed"} if leaf not in keys and leaf.split(".")[0] not in keys}
+    missed = {leaf for leaf in leaves | {"seed", "device"} if leaf not in keys and leaf.split(".")[0] not in keys}
     assert missed == UNWATCHED
 
 

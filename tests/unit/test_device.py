@@ -19,9 +19,7 @@ def cards(monkeypatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
 
 
-@pytest.mark.parametrize(
-    ("name", "found"), [("auto", "cuda:0"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
-)
+@pytest.mark.parametrize(("name", "found"), PLACES)
 def test_with_cards(name, found, monkeypatch):
     cards(monkeypatch, 2)
     assert str(device_of(name)) == found
