@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from benchmarks.rows.attention import attention
 from benchmarks.rows.fitting import fitting
 from benchmarks.rows.machine import instruction_sets, threads
 from benchmarks.rows.patches import lifting, render_and_distill
@@ -18,6 +19,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "render-and-distill": render_and_distill,
     "voxels": voxels,
     "curves": curves,
+    "attention": attention,
     "ssim": similarity,
     "fit": fitting,
     "instruction-sets": instruction_sets,
