@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -32,6 +34,12 @@ def signed_area(polygon: np.ndarray) -> float:
 
 def triangulate(polygon: np.ndarray) -> np.ndarray:
     """[T, 3] vertex indices of a simple polygon [P, 2], counter-clockwise, by cutting ears."""
+    return _triangulate(np.ascontiguousarray(polygon, np.float64).tobytes()).copy()
+
+
+@lru_cache(maxsize=4096)  # every room of a home has the same floors and ceilings around it
+def _triangulate(outline: bytes) -> np.ndarray:
+    polygon = np.frombuffer(outline).reshape(-1, 2)
     left = list(range(len(polygon)))
     if signed_area(polygon) < 0:
         left.reverse()
