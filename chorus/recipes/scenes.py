@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chorus.names import one_of
 from chorus.recipes.recipe import Recipe, hash_of
+from chorus.scene_list import GeneratedRoom
 from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
 from chorus.store import hash_folder
 from chorus.workspace import Workspace
@@ -96,10 +97,12 @@ def _ingest(folder: Path, params, out: Path) -> None:
 
 
 def _render_room(workspace: Workspace, room, out: Path) -> None:
+    from chorus.sources.rooms import make_generated
     from chorus.sources.sweethome3d import fetch_homes, make_capture
 
     fetch_homes(workspace.store.homes)
-    make_capture(room, workspace.params.capture, homes_dir=workspace.store.homes).save(out)
+    make = make_generated if isinstance(room, GeneratedRoom) else make_capture
+    make(room, workspace.params.capture, homes_dir=workspace.store.homes).save(out)
 
 
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import MissingError
-from chorus.sources.rooms.drawn import DRAWN, SIZES
+from chorus.sources.rooms.drawn import DRAWN, SIZES, drawn_model
+from chorus.sources.rooms.surfaces import Surface, surfaces
 from chorus.sources.sweethome3d.catalog import DEFAULTS, CatalogueModel, read_library_cached
 from chorus.sources.sweethome3d.fetch import HomesFolder
+from chorus.sources.sweethome3d.models import ModelStore
 
 LIBRARIES = ("Scopia", "BlendSwap-CC-BY")  # with DEFAULTS, all that a generated room draws from
 _SHORT = {"S": "Scopia", "B": "BlendSwap-CC-BY", "E": DEFAULTS, "D": DRAWN}
 
-# kind -> (class, models). A kind is what a furnishing rule asks for; S/ B/ E/ stand for the three libraries, D/ for what
-# drawn.py draws. No class:
-# clutter, which stays unlabelled.
+# kind -> (class, models). A kind is what a furnishing rule asks for; S/ B/ E/ stand for the three libraries, D/ for
+# what drawn.py draws. No class: clutter, which stays unlabelled.
 _KINDS: dict[str, tuple[str, str]] = {
     "double bed": ("bed", "S/bed1 S/iron_bed B/lettoCloud E/bed140x190 E/bed S/futon"),
     "single bed": ("bed", "S/children_bed S/captains-bed B/juniorBed E/bed90x190 S/hospital-bed S/day_bed_frame"),
@@ -121,13 +122,18 @@ _KINDS: dict[str, tuple[str, str]] = {
     "high window": ("window", "S/window_2x1_medium_with_large_pane S/turn-window"),
     "french window": (
         "window",
-        "E/frenchWindow85x200 E/doubleFrenchWindow126x200 S/window_2x3 S/window_2x6 S/glass_door S/window_2x1_with_sliders",
+        "E/frenchWindow85x200 E/doubleFrenchWindow126x200 S/window_2x3 S/window_2x6 S/glass_door "
+        "S/window_2x1_with_sliders",
     ),
     "curtain": ("", "E/curtains S/curtain"),
+    "rug": ("floor", "D/rug"),
+    "picture": ("", "D/picture"),
+    "mirror": ("", "D/mirror"),
     "books": ("", "D/books-0 D/books-1 D/books-2 D/books-3 D/books-4 D/books-5"),
     "desk things": (
         "",
-        "S/phone S/penbox B/wirelessOfficePhone3 S/tablet B/book S/cup B/coffee_cup B/clock S/inkjet_and_scanner_printer",
+        "S/phone S/penbox B/wirelessOfficePhone3 S/tablet B/book S/cup B/coffee_cup B/clock "
+        "S/inkjet_and_scanner_printer",
     ),
     "shelf things": (
         "",
@@ -136,14 +142,15 @@ _KINDS: dict[str, tuple[str, str]] = {
     ),
     "kitchen things": (
         "",
-        "S/coffee_machine S/teapot S/sugar S/bowl B/microwave B/kitchenblender B/choppingBoard B/utensilsPot B/breadBox "
+        "S/teapot S/sugar S/bowl B/microwave B/kitchenblender B/choppingBoard B/utensilsPot B/breadBox "
         "B/largePan S/toaster S/paperTowelHolder S/spiceTower S/kitchenKnifeStandSet S/wine_bottle S/bowlWithFruits "
         "B/espressokettle B/coffeePress S/cooker S/tray",
     ),
     "table things": (
         "",
         "S/bowl S/apples S/cup S/teapot S/wine_bottle S/bowlWithFruits S/bowlWithSalad B/glass B/coffee_cup S/vase2 "
-        "B/book S/tray S/birthday_cake S/ensemble-assiette-couteau-fourchette-cuillere-verre S/tv-remote-control S/glasses",
+        "B/book S/tray S/birthday_cake S/ensemble-assiette-couteau-fourchette-cuillere-verre S/tv-remote-control "
+        "S/glasses",
     ),
     "bath things": ("", "S/com_bath2_jabon_pijo S/com_bath2_soap S/complements2 S/folded_clothes B/towel S/com_bath"),
     "floor things": (
@@ -151,7 +158,10 @@ _KINDS: dict[str, tuple[str, str]] = {
         "S/clothes-basket S/cardboard-box S/open-cardboard-box B/backpack B/suitcase S/sneakers S/puff S/doll-house "
         "S/dog S/cat B/ballonFoot S/aquarium S/woman_shoes S/skateboard S/pottery S/vase5 S/shopping-basket",
     ),
-    "big things": ("", "S/indoor-bike B/treadmill S/clothes-rack S/clothes-horse S/water_cooler B/xylophone S/stroller"),
+    "big things": (
+        "",
+        "S/indoor-bike B/treadmill S/clothes-rack S/clothes-horse S/water_cooler B/xylophone S/stroller",
+    ),
 }
 
 _UNDER = ("dining table", "round table", "coffee table", "desk", "bar table")
@@ -176,18 +186,38 @@ def _kind(name: str) -> Kind:
 KINDS = {name: _kind(name) for name in _KINDS}
 
 
-def models_of(kind: Kind, homes: HomesFolder) -> list[CatalogueModel]:
-    """The models of a kind. Raises MissingError when a library lacks one."""
-    return [_find(name, homes) for name in kind.models]
+class Catalogue:
+    """The models of the unpacked packages, each looked up once."""
+
+    def __init__(self, homes: HomesFolder):
+        self.homes, self.store = homes, ModelStore(homes.cache)
+        self.known: dict[str, CatalogueModel] = {}  # every model asked for, by name
+        self._surfaces: dict[str, list[Surface]] = {}
+
+    def models(self, kind: str) -> list[CatalogueModel]:
+        """The models of a kind. Raises MissingError when a library lacks one."""
+        for name in KINDS[kind].models:
+            if name not in self.known:
+                self.known[name] = _find(name, self.homes)
+        return [self.known[name] for name in KINDS[kind].models]
+
+    def surfaces(self, model: CatalogueModel) -> list[Surface]:
+        """The levels of a model on which things may stand."""
+        if model.name not in self._surfaces:
+            library, name = model.name.split("/")
+            if library == DRAWN:
+                shape = drawn_model(name, np.random.default_rng(0))
+            else:
+                shape = self.store.load(model.archive or self.homes.jar, model.path, model.rotation)
+            self._surfaces[model.name] = surfaces(shape) if shape is not None else []
+        return self._surfaces[model.name]
 
 
 def _find(name: str, homes: HomesFolder) -> CatalogueModel:
     library, model_id = name.split("/")
     if library == DRAWN:
         size = np.array(SIZES[model_id])
-        return CatalogueModel(
-            name=name, archive=None, path="", size=size, rotation=np.eye(3), wall_depth=(0.0, 1.0)
-        )
+        return CatalogueModel(name=name, archive=None, path="", size=size, rotation=np.eye(3), wall_depth=(0.0, 1.0))
     archive = homes.jar if library == DEFAULTS else homes.libraries.get(library)
     model = read_library_cached(archive).get(model_id) if archive is not None else None
     if model is None:

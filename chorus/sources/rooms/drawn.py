@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
+from chorus.sources.rooms import patterns
 from chorus.sources.sweethome3d.mesh import Material
 from chorus.sources.sweethome3d.models import Model
 from chorus.sources.sweethome3d.own_models import boxes_model
@@ -17,15 +19,40 @@ SIZES = {
     "shower": (0.90, 0.90, 2.05),
     "board": (1.6, 0.42, 0.42),
     "sideboard": (1.4, 0.42, 0.55),
+    "rug": (2.0, 1.4, 0.012),
+    "picture": (0.6, 0.03, 0.45),
+    "mirror": (0.6, 0.03, 0.8),
     **{f"books-{i}": (0.22 + 0.05 * i, 0.18, 0.26) for i in range(6)},
 }  # m: width, depth, height
 _STEPS = 16
 
 
+def drawn_model(name: str, rng: np.random.Generator) -> Model:
+    """The model of that name of SIZES, in the unit cube like every model; rugs and pictures with a pattern from
+    ``rng``. Its front is -y."""
+    if name == "rug":
+        return _patterned(_plain_model(name), patterns.rug(rng), up=True)
+    return _patterned(_plain_model(name), patterns.picture(rng), up=False) if name == "picture" else _plain_model(name)
+
+
+def _patterned(model: Model, pattern: np.ndarray, *, up: bool) -> Model:
+    """The model with a pattern over the whole of its second material, seen from above or from the front."""
+    uv = (model.corners[..., [0, 1]] if up else model.corners[..., [0, 2]]) + 0.5
+    first, second = model.materials
+    return replace(model, uv=uv.astype(np.float32), materials=(first, replace(second, texture=pattern)))
+
+
 @functools.cache
-def drawn_model(name: str) -> Model:
-    """The model of that name of SIZES, in the unit cube like every model. Its front is -y."""
-    makers = {"stairs": _stairs, "shower": _shower, "board": _board, "sideboard": _sideboard}
+def _plain_model(name: str) -> Model:
+    makers = {
+        "stairs": _stairs,
+        "shower": _shower,
+        "board": _board,
+        "sideboard": _sideboard,
+        "rug": _rug,
+        "picture": _picture,
+        "mirror": _mirror,
+    }
     parts, materials = makers[name]() if name in makers else _books(int(name.partition("-")[2]))
     return boxes_model(parts, materials, np.array(SIZES[name]))
 
@@ -91,11 +118,35 @@ def _sideboard():
     """A closed low board with three doors."""
     parts = [((-0.7, -0.19, 0.06), (0.7, 0.21, 0.55), 0), ((-0.66, -0.15, 0.0), (0.66, 0.17, 0.06), 1)]
     for x in (-0.69, -0.225, 0.24):
-        parts += [((x, -0.205, 0.08), (x + 0.45, -0.19, 0.53), 2), ((x + 0.2, -0.21, 0.47), (x + 0.25, -0.205, 0.49), 1)]
+        parts += [
+            ((x, -0.205, 0.08), (x + 0.45, -0.19, 0.53), 2),
+            ((x + 0.2, -0.21, 0.47), (x + 0.25, -0.205, 0.49), 1),
+        ]
     return parts, (
         Material(color=(0.55, 0.40, 0.28), name="wood"),
         Material(color=(0.20, 0.20, 0.21), name="metal"),
         Material(color=(0.62, 0.47, 0.33), name="front"),
+    )
+
+
+def _rug():
+    return [((-1.0, -0.7, 0.0), (1.0, 0.7, 0.008), 0), ((-0.99, -0.69, 0.008), (0.99, 0.69, 0.012), 1)], (
+        Material(color=(0.5, 0.5, 0.5), name="back"),
+        Material(color=(1.0, 1.0, 1.0), name="pile"),
+    )
+
+
+def _picture():
+    return [((-0.3, -0.01, 0.0), (0.3, 0.015, 0.45), 0), ((-0.275, -0.015, 0.025), (0.275, -0.01, 0.425), 1)], (
+        Material(color=(0.25, 0.20, 0.16), name="frame"),
+        Material(color=(1.0, 1.0, 1.0), name="canvas"),
+    )
+
+
+def _mirror():
+    return [((-0.3, -0.01, 0.0), (0.3, 0.015, 0.8), 0), ((-0.28, -0.015, 0.02), (0.28, -0.01, 0.78), 1)], (
+        Material(color=(0.55, 0.50, 0.45), name="frame"),
+        Material(color=(0.80, 0.85, 0.88), name="silvering"),
     )
 
 

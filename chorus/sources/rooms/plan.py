@@ -21,7 +21,6 @@ SIZES = {
     "office": (8.0, 17.0, 2.4),
     "hall": (7.0, 16.0, 2.2),
 }
-KINDS = tuple(SIZES)
 MOST_ROOMS = 6
 ARM = 1.5  # m, the least width of an L's arms
 _TRIES = 6  # cuts of a block, of which the one that leaves the squarest parts is made

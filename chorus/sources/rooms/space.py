@@ -55,15 +55,16 @@ class Placed:
         )
 
     def solids(self) -> list[Box]:
-        """The parts of its bounds that nothing else may enter: of a table its top, of a chair seat and back."""
+        """The parts of its bounds that nothing else may enter: of a table its top, of a chair seat and back, of a rug
+        none."""
         box = self.box
+        if self.kind.name == "rug":
+            return []
         if self.kind.under:
             return [_part(box, low=max(box.high - _TOP, box.low))]
         if self.kind.name in _TUCKED and box.high - box.low > _SEAT:
             back = self.at(0.0, float(self.size[1]) * (0.5 - _BACK / 2))
-            rear = Box(
-                center=back, half=box.half * [1.0, _BACK], angle=self.angle, low=box.low + _SEAT, high=box.high
-            )
+            rear = Box(center=back, half=box.half * [1.0, _BACK], angle=self.angle, low=box.low + _SEAT, high=box.high)
             return [_part(box, high=box.low + _SEAT), rear]
         return [box]
 

@@ -30,7 +30,7 @@ def own_model(name: str) -> Model:
 
 
 def boxes_model(parts, materials: tuple[Material, ...], size: np.ndarray) -> Model:
-    """A model of boxes (low corner, high corner, material) standing on z = 0 around x = y = 0, ``size`` [3] m in all."""
+    """A model of boxes (low corner, high corner, material) on z = 0 around x = y = 0, ``size`` [3] m in all."""
     corners = np.concatenate([_box(low, high) for low, high, _ in parts])
     material = np.repeat([m for _, _, m in parts], 12).astype(np.int32)
     return Model(
