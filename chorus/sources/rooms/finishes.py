@@ -13,6 +13,7 @@ from chorus.sources.sweethome3d.finishes import Finish, Surface
 from chorus.sources.sweethome3d.mesh import Material
 
 _WOOD = ((0.03, 0.12),)
+_MUTED = ((0.03, 0.16), (0.25, 0.45), (0.5, 0.66), (0.95, 1.0))  # what people paint a whole room in
 _BRICK = ((0.0, 0.08),)
 Draw = Callable[..., tuple[np.ndarray, float]]
 
@@ -47,8 +48,9 @@ def _wall(rng: np.random.Generator, kind: str) -> Surface:
     tiled = {"bathroom": 0.55, "kitchen": 0.12}.get(kind, 0.0)
     kinds: list[tuple[float, Draw, tuple, tuple, tuple | None]] = [
         (tiled, _small_tiles, (0.35, 0.97), (0.0, 0.45), None),
-        (0.5, textures.plaster, (0.75, 0.97), (0.0, 0.18), None),
-        (0.25, textures.plaster, (0.4, 0.92), (0.1, 0.6), None),
+        (0.42, textures.plaster, (0.78, 0.98), (0.0, 0.10), None),
+        (0.2, textures.plaster, (0.6, 0.95), (0.04, 0.22), None),
+        (0.14, textures.plaster, (0.35, 0.9), (0.15, 0.5), _MUTED),
         (0.08, textures.stripes, (0.6, 0.92), (0.05, 0.4), None),
         (0.1, patterns.wallpaper, (0.5, 0.92), (0.05, 0.45), None),
         (0.05, patterns.bricks, (0.45, 0.85), (0.15, 0.6), _BRICK),

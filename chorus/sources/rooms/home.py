@@ -12,6 +12,7 @@ from chorus.sources.rooms.kinds import furnish
 from chorus.sources.rooms.layout import Layout
 from chorus.sources.rooms.plan import Opening, Plan, Unfurnishable, draw_plan
 from chorus.sources.rooms.space import Box, Placed, Space
+from chorus.sources.rooms.stairwell import Stairwell, open_ceiling, stairwell
 from chorus.sources.rooms.surfaces import Surface
 from chorus.sources.sweethome3d.catalog import CatalogueModel
 from chorus.sources.sweethome3d.classes import id_of
@@ -25,9 +26,11 @@ _NAMES = {"bathroom": "Bathroom", "kitchen": "Kitchen", "living": "Living room",
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnHome:
-    """A home as the renderer reads it; its room 0 is the one to be captured."""
+    """A home as the renderer reads it, and which room is to be captured: the plan's first."""
 
     home: Home
+    room: Room
+    well: Stairwell | None  # over its stairs
     plan: Plan
     spaces: dict[int, Space]  # by room, of those that are furnished
     openings: tuple[Placed, ...]  # as they stand in the walls
@@ -56,7 +59,13 @@ def draw_home(
                 raise
         spaces[room] = space
     doors = tuple(placed for _, placed in fixtures)
-    return DrawnHome(home=_home(plan, spaces, fixtures), plan=plan, spaces=spaces, openings=doors)
+    rooms = _rooms(plan)
+    well = stairwell(spaces[0])
+    if well is not None:
+        rooms = (*open_ceiling(rooms[0], well), *rooms[1:])
+    room = next(r for r in rooms if r.index == 0)
+    home = _home(plan, rooms, spaces, fixtures)
+    return DrawnHome(home=home, room=room, well=well, plan=plan, spaces=spaces, openings=doors)
 
 
 def _shown(plan: Plan) -> list[int]:
@@ -104,12 +113,23 @@ def _space(plan: Plan, room: int, fixtures) -> Space:
     return space
 
 
-def _home(plan: Plan, spaces: dict[int, Space], fixtures) -> Home:
+def _home(plan: Plan, rooms: tuple[Room, ...], spaces: dict[int, Space], fixtures) -> Home:
     """Walls, rooms and items."""
     items = [_item(placed, "doorOrWindow") for _, placed in fixtures]
     for space in spaces.values():
         items += [_item(p, "light" if p.kind.label == "lamp" else "pieceOfFurniture") for p in space.items]
-    rooms = [
+    return Home(
+        name="generated",
+        wall_height=plan.height,
+        levels={"": Level(id="", elevation=0.0, height=plan.height)},
+        walls=plan.walls,
+        rooms=rooms,
+        items=tuple(items),
+    )
+
+
+def _rooms(plan: Plan) -> tuple[Room, ...]:
+    return tuple(
         Room(
             index=i,
             name=_NAMES.get(cell.kind, cell.kind.capitalize()),
@@ -121,14 +141,6 @@ def _home(plan: Plan, spaces: dict[int, Space], fixtures) -> Home:
             ceiling_visible=True,
         )
         for i, cell in enumerate(plan.cells)
-    ]
-    return Home(
-        name="generated",
-        wall_height=plan.height,
-        levels={"": Level(id="", elevation=0.0, height=plan.height)},
-        walls=plan.walls,
-        rooms=tuple(rooms),
-        items=tuple(items),
     )
 
 

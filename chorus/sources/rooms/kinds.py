@@ -39,11 +39,11 @@ def bedroom(layout: Layout, windows: list[Placed]) -> None:
         touches.rug(layout, bed)
     wardrobe = layout.thing("wardrobe", most=(9, 9, layout.space.height - 0.05))
     layout.against(wardrobe, free=0.55, corner=0.6)
+    if layout.chance(0.45):
+        _tv(layout)
     if layout.chance(0.65):
         dresser = layout.against(layout.thing("dresser"), free=0.5)
         touches.fill(layout, dresser, "shelf things", count=3)
-        if dresser is not None and layout.chance(0.35):
-            layout.on(dresser, layout.thing("tv"), level=0, at=(0, 0))
     if layout.chance(0.7 if child else 0.3):
         workplace(layout)
     if child:
@@ -95,9 +95,9 @@ def living(layout: Layout, windows: list[Placed]) -> None:
             touches.lamp_on(layout, stand, "table lamp")
     if _area(layout) > 19 and layout.chance(0.6):
         _table(layout)
-    if layout.chance(0.3):
+    if layout.chance(0.5):
         layout.against(layout.thing("fireplace", most=(9, 9, layout.space.height)), free=0.6, corner=0.0, middle=0.4)
-    if layout.chance(0.22):
+    if layout.chance(0.4):
         _piano(layout)
     for _ in range(int(layout.rng.integers(0, 3))):
         touches.shelves(layout, layout.against(layout.thing("bookshelf"), free=0.4))
@@ -106,8 +106,8 @@ def living(layout: Layout, windows: list[Placed]) -> None:
         touches.fill(layout, cabinet, "shelf things", count=1)
     if layout.chance(0.15):
         workplace(layout)
-    if layout.chance(0.12):
-        layout.in_corner(layout.thing("stairs", most=(1.5, 3.4, 9), again=False))
+    if layout.chance(0.15):
+        _stairs(layout)
     touches.plants(layout, int(layout.rng.integers(0, 3)))
 
 
@@ -212,9 +212,9 @@ def dining(layout: Layout, windows: list[Placed]) -> None:
         side = layout.against(layout.thing("dresser"), free=0.45, middle=0.4)
         touches.fill(layout, side, "shelf things", count=3)
         touches.fill(layout, side, "table things", count=2)
-    if layout.chance(0.3):
+    if layout.chance(0.45):
         layout.against(layout.thing("fireplace", most=(9, 9, layout.space.height)), free=0.5, corner=0.0, middle=0.4)
-    if layout.chance(0.3):
+    if layout.chance(0.45):
         _piano(layout)
     if layout.chance(0.35):
         touches.seat(layout, "armchair")
@@ -248,12 +248,12 @@ def office(layout: Layout, windows: list[Placed]) -> None:
 
 def bathroom(layout: Layout, windows: list[Placed]) -> None:
     """A toilet, a washbasin, a bathtub or a shower or both; a washing machine and a warm rail for towels."""
-    first = "bathtub" if layout.chance(0.5) else "shower"
+    first = "bathtub" if layout.chance(0.45) else "shower"
     second = "shower" if first == "bathtub" else "bathtub"
     _wet(layout, first, must=True)
     layout.must(layout.against(layout.thing("toilet"), free=0.5, corner=0.15), "toilet")
     layout.must(_washbasin(layout), "washbasin")
-    if layout.chance(0.45):
+    if layout.chance(0.7):
         _wet(layout, second)
     if layout.chance(0.35):
         _washbasin(layout)
@@ -296,10 +296,18 @@ def _washbasin(layout: Layout) -> int | None:
     return placed
 
 
+def _stairs(layout: Layout) -> None:
+    """Stairs along a wall up into a corner, of a kind that the room has the length for."""
+    for _ in range(5):
+        stairs = layout.thing("stairs", most=(1.5, 3.6, 9), again=False)
+        if layout.against(stairs, corner=1.0, free=0.6) is not None:
+            return
+
+
 def hall(layout: Layout, windows: list[Placed]) -> None:
     """Stairs in a corner, a place for coats, a seat."""
-    if layout.chance(0.75):
-        layout.in_corner(layout.thing("stairs", most=(1.5, 3.45, 9), again=False))
+    if layout.chance(0.85):
+        _stairs(layout)
     done = 0
     if layout.chance(0.55):
         done += layout.against(layout.thing("wardrobe", most=(9, 9, layout.space.height - 0.05)), free=0.5) is not None

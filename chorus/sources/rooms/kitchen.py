@@ -17,10 +17,9 @@ _FREE = 0.75  # m before it
 def kitchen(layout: Layout, windows: list[Placed]) -> None:
     """A run with a sink and a stove, perhaps a second one round the corner, an island or a table with chairs."""
     del windows  # nothing hangs at a kitchen's windows
-    units = _units(layout)
-    layout.must(_run(layout, units), "run of counters")
-    if layout.chance(0.45):
-        _run(layout, [layout.thing("counter") for _ in range(int(layout.rng.integers(1, 4)))])
+    rest = layout.must(_run(layout, _units(layout)), "run of counters")
+    if rest or layout.chance(0.3):
+        _run(layout, [*rest, *[layout.thing("counter") for _ in range(int(layout.rng.integers(1, 4)))]])
     if layout.chance(0.35):
         island = layout.standing(layout.thing("island"), apart=0.75, angle=float(layout.rng.integers(4)) * np.pi / 2)
         if island is not None:
@@ -45,28 +44,28 @@ def _units(layout: Layout) -> list[Placed]:
     return [*fridge, *middle] if layout.chance(0.5) else [*middle, *fridge]
 
 
-def _run(layout: Layout, units: list[Placed]) -> int | None:
-    """The units side by side with their backs to one wall; counters are left out until the rest fits. The last one's
-    position."""
-    units = list(units)
+def _run(layout: Layout, units: list[Placed]) -> list[Placed] | None:
+    """The units side by side with their backs to one wall. Counters and dishwashers are left out until the rest fits:
+    those; None when nothing fits."""
+    units, left = list(units), []
     while units:
         sides = layout.space.sides()
         for i in layout.rng.permutation(len(sides)):
             start, u, length = sides[i]
-            spare = length - sum(float(unit.size[0]) for unit in units)
+            spare = length - sum(float(unit.size[0]) + 0.002 for unit in units)
             if spare < 0.02:
                 continue
-            for at in (0.01, spare - 0.01, spare * layout.rng.random()):
-                if (last := _lay(layout, units, start, u, at)) is not None:
-                    return last
+            for at in (0.01, spare - 0.01, *(spare * layout.rng.random(4))):
+                if _lay(layout, units, start, u, at):
+                    return left
         plain = [k for k, unit in enumerate(units) if unit.kind.name in ("counter", "dishwasher")]
         if not plain:
             return None
-        units.pop(plain[-1])
+        left.append(units.pop(plain[-1]))
     return None
 
 
-def _lay(layout: Layout, units: list[Placed], start: np.ndarray, u: np.ndarray, at: float) -> int | None:
+def _lay(layout: Layout, units: list[Placed], start: np.ndarray, u: np.ndarray, at: float) -> bool:
     """All of the units from ``at`` metres along a wall, or none; what hangs above them where it fits."""
     space = layout.space
     before, zones = len(space.items), len(space.zones)
@@ -77,14 +76,15 @@ def _lay(layout: Layout, units: list[Placed], start: np.ndarray, u: np.ndarray, 
         moved = replace(unit, size=size, center=center, angle=angle_facing(inward))
         if layout.put(moved) is None:
             del space.items[before:]
-            return None
+            return False
         at += float(size[0]) + 0.002
     end = len(space.items)
     for i in range(before, end):
-        space.keep_free(space.items[i], _FREE)
+        if i not in (before, end - 1) or space.items[i].kind.name != "counter":  # another run may begin at the corner
+            space.keep_free(space.items[i], _FREE)
     if any(not space.holds(replace(zone, low=0.1, half=zone.half - 0.02)) for zone in space.zones[zones:]):
         del space.items[before:], space.zones[zones:]
-        return None
+        return False
     for i in range(before, end):
         _above(layout, i)
     for i in range(before, end):
@@ -92,7 +92,7 @@ def _lay(layout: Layout, units: list[Placed], start: np.ndarray, u: np.ndarray, 
             touches.fill(layout, i, "kitchen things", count=int(layout.rng.integers(0, 4)))
             if layout.chance(0.12):
                 layout.on(i, layout.thing("small plant", most=(0.4, 0.4, 0.5)), level=0)
-    return end - 1
+    return True
 
 
 def _above(layout: Layout, index: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from chorus.sources.rooms.space import Placed, Space, angle_facing, intersect
 from chorus.sources.rooms.surfaces import Surface, room_on
 from chorus.sources.sweethome3d.catalog import CatalogueModel
 
+Found = TypeVar("Found")
 _TRIES = 28
 _GAP = 0.012  # m between a wall and what stands against it
 
@@ -56,8 +58,8 @@ class Layout:
         model, size = self._chosen[name]
         return Placed(kind=KINDS[name], model=model, size=size, center=np.zeros(2), angle=0.0)
 
-    def must(self, index: int | None, what: str) -> int:
-        """The index. Raises Unfurnishable when there is none."""
+    def must(self, index: Found | None, what: str) -> Found:
+        """What was found. Raises Unfurnishable when there is none."""
         if index is None:
             raise Unfurnishable(f"no place for the {what}")
         return index

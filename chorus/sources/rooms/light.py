@@ -70,8 +70,8 @@ def draw_sensor(rng: np.random.Generator) -> Sensor:
         balance=(float(1 + warm), float(1 + green), float(1 - warm)),
         saturation=float(rng.uniform(0.75, 1.15)),
         vignette=float(rng.uniform(0.0, 0.35) if rng.random() < 0.6 else 0.0),
-        blur=float(rng.uniform(0.0, 0.0035) if rng.random() < 0.5 else 0.0),
-        noise=float(rng.choice([0.006, 0.012, 0.025], p=(0.5, 0.35, 0.15))),
+        blur=float(rng.uniform(0.0, 0.0022) if rng.random() < 0.5 else 0.0),
+        noise=float(rng.choice([0.006, 0.011, 0.018], p=(0.5, 0.35, 0.15))),
     )
 
 

@@ -20,6 +20,7 @@ from chorus.sources.rooms.finishes import draw_finish
 from chorus.sources.rooms.home import DrawnHome, draw_home
 from chorus.sources.rooms.light import Light, draw_light, draw_sensor, expose
 from chorus.sources.rooms.plan import Unfurnishable
+from chorus.sources.rooms.stairwell import CEILING_INDEX, add_shaft
 from chorus.sources.sweethome3d.assemble import RoomScene, assemble_room
 from chorus.sources.sweethome3d.catalog import DEFAULTS, CatalogueModel
 from chorus.sources.sweethome3d.classes import CLASS_NAMES
@@ -142,21 +143,23 @@ def assemble(
     finishes = {
         i: draw_finish(np.random.default_rng([seed, i, 11]), cell.kind) for i, cell in enumerate(drawn.plan.cells)
     }
+    builder = SoupBuilder()
+    if drawn.well is not None:
+        finishes[CEILING_INDEX] = finishes[0]
+        add_shaft(builder, drawn.well, finishes[0])
     info = {
         "source": "rooms",
         "home": spec.id,
         "room": 0,
-        "room_name": home.rooms[0].name,
-        "area_m2": round(home.rooms[0].area, 2),
+        "room_name": drawn.room.name,
+        "area_m2": round(drawn.room.area, 2),
         "domain": spec.domain,
         "split": spec.split,
         "light": light.name,
         "seed": spec.seed,
         "furniture": list(LIBRARIES),
         "kind": spec.kind,
-        "rooms": len(home.rooms),
+        "rooms": len(drawn.plan.cells),
         "redrawn": attempt,
     }
-    return assemble_room(
-        home, home.rooms[0], SoupBuilder(), furnisher=furnisher, finishes=finishes, glow=light.glow, info=info
-    )
+    return assemble_room(home, drawn.room, builder, furnisher=furnisher, finishes=finishes, glow=light.glow, info=info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -140,7 +140,10 @@ class Space:
 
         apart: metres to stay away from other things on the same level. What it stands on does not count.
         """
-        if not self.holds(thing.box):
+        box = thing.box
+        if thing.kind.name == "stairs":
+            box = replace(box, high=min(box.high, self.height))  # they go on above the ceiling
+        if not self.holds(box):
             return False
         solids = [_grown(s, apart) for s in thing.solids()]
         for i, other in enumerate(self.items):
