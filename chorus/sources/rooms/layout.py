@@ -114,7 +114,7 @@ class Layout:
             self.space.keep_free(thing, free)
             zone = self.space.zones[before]
             low = replace(zone, low=0.05, half=zone.half - 0.02)
-            blocked = any(intersect(low, solid) for other in self.space.items for solid in other.solids())
+            blocked = any(intersect(low, solid) for other in self.space.items for solid in other.solids)
             if blocked or not self.space.holds(replace(low, high=min(1.9, self.space.height))):
                 self.space.zones.pop()
                 return None

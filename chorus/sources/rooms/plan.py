@@ -358,7 +358,7 @@ def _windows(rng, cells: tuple[Cell, ...], stretches: list[Stretch], thickness: 
                 what = "high window"
             elif kind in ("living", "dining", "bedroom") and rng.random() < 0.22:
                 what = "french window"
-            at = thickness / 2 + span * (i + 0.5) + rng.uniform(-0.1, 0.1) * max(span - 1.2, 0.0)
+            at = thickness / 2 + span * (i + 0.5) + rng.uniform(-0.14, 0.14)
             found.append(_opening(rng, s, what, span=span - 0.3, at=at))
     return found
 
@@ -369,7 +369,14 @@ def _front_door(rng, cells, openings, stretches: list[Stretch], thickness: float
     outer = [s for s in stretches if s.other < 0 and s.length > DOOR + 0.15 + thickness]
     if not outer:
         raise Unfurnishable("no outer wall for a door")
-    s = min(outer, key=lambda s: (order.index(cells[s.room].kind), rng.random()))
-    door = _opening(rng, s, "front door", span=DOOR, at=_near_an_end(rng, s.length, DOOR + 0.15 + thickness))
-    apart = [o for o in openings if np.linalg.norm(o.center - door.center) > (o.span + door.span) / 2 + 0.25]
-    return (*apart, door)
+    doors = [o for o in openings if o.other >= 0]
+    for s in sorted(outer, key=lambda s: (order.index(cells[s.room].kind), rng.random())):
+        door = _opening(rng, s, "front door", span=DOOR, at=_near_an_end(rng, s.length, DOOR + 0.15 + thickness))
+        if not any(_close(o, door) for o in doors):
+            return (*(o for o in openings if not _close(o, door)), door)
+    raise Unfurnishable("no place for a front door")
+
+
+def _close(a: Opening, b: Opening) -> bool:
+    """Whether two openings would touch."""
+    return bool(np.linalg.norm(a.center - b.center) < (a.span + b.span) / 2 + 0.25)

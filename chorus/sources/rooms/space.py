@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Placed:
     elevation: float = 0.0  # m above the floor
     on: int = -1  # position of what it stands on or in, -1: the floor, a wall or the ceiling
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """Its bounds."""
         return Box(
@@ -54,6 +55,12 @@ class Placed:
             high=self.elevation + float(self.size[2]),
         )
 
+    @cached_property
+    def reach(self) -> float:
+        """m from its middle to the corners of its bounds in the plan."""
+        return float(np.hypot(self.size[0], self.size[1])) / 2
+
+    @cached_property
     def solids(self) -> list[Box]:
         """The parts of its bounds that nothing else may enter: of a table its top, of a chair seat and back, of a rug
         none."""
@@ -133,7 +140,9 @@ class Space:
         if box.low < -1e-6 or box.high > self.height + 1e-6:
             return False
         shrunk = Box(center=box.center, half=box.half - 1e-3, angle=box.angle, low=box.low, high=box.high).corners()
-        return bool(inside(shrunk, self.outline).all() and not inside(self.outline, shrunk).any())
+        return bool(inside(shrunk, self.outline).all()) and (
+            len(self.outline) == 4 or not inside(self.outline, shrunk).any()
+        )
 
     def fits(self, thing: Placed, *, zones: bool = True, apart: float = 0.0) -> bool:
         """Whether a thing may stand there: within the room, in nothing else, and in no zone to be left free.
@@ -145,9 +154,12 @@ class Space:
             box = replace(box, high=min(box.high, self.height))  # they go on above the ceiling
         if not self.holds(box):
             return False
-        solids = [_grown(s, apart) for s in thing.solids()]
+        solids = [_grown(s, apart) for s in thing.solids]
         for i, other in enumerate(self.items):
-            if i != thing.on and any(intersect(a, b) for a in solids for b in other.solids()):
+            x, y = other.center - thing.center
+            if i == thing.on or x * x + y * y > (thing.reach + other.reach + 2 * apart) ** 2:
+                continue
+            if any(intersect(a, b) for a in solids for b in other.solids):
                 return False
         return not zones or not any(intersect(thing.box, zone) for zone in self.zones)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from chorus.sources.rooms.layout import Layout
-from chorus.sources.rooms.space import Placed
+from chorus.sources.rooms.space import Placed, intersect
 from chorus.sources.sweethome3d.geometry import inside
 
 _MOUNTED = 1.25  # m; what is higher is no place to put things
@@ -99,7 +99,8 @@ def curtains(layout: Layout, windows: list[Placed], *, share: float = 0.25) -> N
         inward = np.array([-u[1], u[0]])
         foot = start + float((window.center - start) @ u) * u + (0.14 + size[1] / 2) * inward
         moved = replace(thing, size=size, center=foot, angle=window.angle, elevation=0.02)
-        layout.put(moved, zones=False)
+        if not any(zone.low < 0.05 and intersect(moved.box, zone) for zone in layout.space.zones):  # before doors
+            layout.put(moved, zones=False)
 
 
 def plants(layout: Layout, count: int) -> None:
