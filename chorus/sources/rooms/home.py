@@ -115,9 +115,9 @@ def _space(plan: Plan, room: int, fixtures) -> Space:
 
 def _home(plan: Plan, rooms: tuple[Room, ...], spaces: dict[int, Space], fixtures) -> Home:
     """Walls, rooms and items."""
-    items = [_item(placed, "doorOrWindow") for _, placed in fixtures]
+    items = [item_of(placed, "doorOrWindow") for _, placed in fixtures]
     for space in spaces.values():
-        items += [_item(p, "light" if p.kind.label == "lamp" else "pieceOfFurniture") for p in space.items]
+        items += [item_of(p, "light" if p.kind.label == "lamp" else "pieceOfFurniture") for p in space.items]
     return Home(
         name="generated",
         wall_height=plan.height,
@@ -144,7 +144,8 @@ def _rooms(plan: Plan) -> tuple[Room, ...]:
     )
 
 
-def _item(placed: Placed, tag: str) -> Item:
+def item_of(placed: Placed, tag: str) -> Item:
+    """A placed thing as the renderer's item: its class in the catalogue id, its model by name."""
     carpet = placed.kind.label == "floor"
     return Item(
         catalog_id="eTeks#texturableBox" if carpet else id_of(placed.kind.label),
