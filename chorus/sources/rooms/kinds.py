@@ -10,6 +10,7 @@ import numpy as np
 from chorus.sources.rooms import kitchen, touches
 from chorus.sources.rooms.layout import Layout
 from chorus.sources.rooms.space import Box, Placed
+from chorus.sources.rooms.stairwell import stairwell
 from chorus.sources.sweethome3d.geometry import signed_area
 
 
@@ -300,8 +301,12 @@ def _stairs(layout: Layout) -> None:
     """Stairs along a wall up into a corner, of a kind that the room has the length for."""
     for _ in range(5):
         stairs = layout.thing("stairs", most=(1.5, 3.6, 9), again=False)
-        if layout.against(stairs, corner=1.0, free=0.6) is not None:
+        if layout.against(stairs, corner=1.0, free=0.6) is None:
+            continue
+        if stairs.size[2] <= layout.space.height or stairwell(layout.space) is not None:
             return
+        layout.space.items.pop()  # at the inner corner of an L, where the ceiling cannot open
+        layout.space.zones.pop()
 
 
 def hall(layout: Layout, windows: list[Placed]) -> None:
