@@ -166,7 +166,7 @@ def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
 
 def _in_ranks() -> bool:
     """Whether torchrun started this process: then the work is done here."""
-    from chorus.train.ranks import started
+    from chorus.train.world import started
 
     return started().size > 1
 
