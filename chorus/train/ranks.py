@@ -9,8 +9,9 @@ optimiser passes it by, as it does in one process that accumulates the same samp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 
@@ -19,22 +20,15 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
-from chorus.errors import InputError
+from chorus.errors import InputError, LostProcess
+from chorus.train.world import World, started
 
 BUCKET = 2**25  # numbers summed in one call: 128 MiB of float32
 PATIENCE = timedelta(minutes=30)  # a rank that is silent for longer is lost
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """rank of size processes; the one of rank 0 writes."""
-
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def writes(self) -> bool:
-        return self.rank == 0
+class Ranks(World):
+    """A world whose processes exchange tensors."""
 
     def samples(self, step: int, accumulate: int) -> list[int]:
         """The samples of this rank in a step: every sample once, ranks side by side."""
@@ -45,19 +39,21 @@ class Ranks:
         if self.size == 1:
             return [value]
         found: list = [None] * self.size
-        dist.all_gather_object(found, value)
+        with self._all_there():
+            dist.all_gather_object(found, value)
         return found
 
-    def agree(self, parameters: Sequence[Parameter], stop: bool) -> bool:
-        """Whether any rank wants to stop; and zeros where another rank has a gradient and this one has none."""
+    def agree(self, parameters: Sequence[Parameter], stop: int) -> int:
+        """The largest ``stop`` of all ranks; and zeros where another rank has a gradient and this one has none."""
         if self.size == 1:
             return stop
         has = torch.tensor([stop, *(p.grad is not None for p in parameters)], dtype=torch.uint8)
-        dist.all_reduce(has, dist.ReduceOp.MAX)
+        with self._all_there():
+            dist.all_reduce(has, dist.ReduceOp.MAX)
         for parameter, anywhere in zip(parameters, has[1:].tolist(), strict=True):
             if anywhere and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        return bool(has[0])
+        return int(has[0])
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks; the tensors are of one type and device."""
@@ -65,24 +61,28 @@ class Ranks:
             return
         for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            dist.all_reduce(flat)
+            with self._all_there():
+                dist.all_reduce(flat)
             for tensor, summed in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
                 tensor.copy_(summed.view_as(tensor))
 
-
-def started() -> Ranks:
-    """The world torchrun says this process is part of; alone where it says nothing. Joins nobody yet."""
-    try:
-        return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
-    except ValueError as error:
-        raise InputError(
-            "RANK and WORLD_SIZE", expected="numbers, as torchrun sets them", got=error, fix="Unset both."
-        ) from error
+    @contextmanager
+    def _all_there(self) -> Iterator[None]:
+        """What torch raises when another rank is gone, as one line."""
+        try:
+            yield
+        except RuntimeError as error:  # gloo and NCCL alike
+            raise LostProcess(
+                f"rank {self.rank} of {self.size}",
+                expected="an answer from the other ranks",
+                got=str(error).splitlines()[0],
+                fix="Run the same command again: it goes on from its checkpoint.",
+            ) from error
 
 
 def joined(device: torch.device) -> Ranks:
-    """The same world, once all of it is there."""
-    ranks = started()
+    """The world torchrun started, once all of it is there."""
+    ranks = Ranks(*astuple(started()))
     if ranks.size > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     return ranks
