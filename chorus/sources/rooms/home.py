@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chorus.sources.rooms.catalogue import KINDS
+from chorus.sources.rooms.cells import Unfurnishable
 from chorus.sources.rooms.kinds import furnish
 from chorus.sources.rooms.layout import Layout
-from chorus.sources.rooms.plan import Opening, Plan, Unfurnishable, draw_plan
+from chorus.sources.rooms.openings import Opening
+from chorus.sources.rooms.plan import Plan, draw_plan
 from chorus.sources.rooms.space import Box, Placed, Space
 from chorus.sources.rooms.stairwell import Stairwell, open_ceiling, stairwell
 from chorus.sources.rooms.surfaces import Surface

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from chorus.scene_list import ROOM_KINDS
+from chorus.sources.rooms.cells import ARM, SIZES, Unfurnishable
 from chorus.sources.rooms.kinds import RULES
-from chorus.sources.rooms.plan import ARM, SIZES, Plan, Unfurnishable, draw_plan
+from chorus.sources.rooms.plan import Plan, draw_plan
 from chorus.sources.sweethome3d.geometry import inside, signed_area
 
 SEEDS = 50
