@@ -193,7 +193,7 @@ class Distillation(Task):
                 predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
                 found[role] = match_loss(predicted, self._moved(scene.targets[role][seen]).float())
                 if role in scene.labels:
-                    labels = self._moved(scene.labels[role][seen])
+                    labels = scene.labels[role][seen]
                     found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
