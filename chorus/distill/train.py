@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from chorus.distill.augment import Augmentation, augment
+from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
@@ -33,6 +33,7 @@ from chorus.train.schedule import generator_of, scene_of_step
 from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
+ELSEWHERE = ("ranks", "accumulate")  # parameters a checkpoint names beside what the run is made from
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
 
 
@@ -139,6 +140,7 @@ class Distillation(Task):
         self.scenes, self.config, self.params, self.seed, self.device = scenes, config, params, seed, device
         torch.manual_seed(seed)
         self.module = SceneModel(config).train()
+        self.module.encoder.set_checkpointing(params.checkpointing)
         for role, (matrix, mean) in spaces.items():
             self.module.space(role).set(matrix, mean)
         self.module.to(device)
@@ -154,7 +156,7 @@ class Distillation(Task):
 
     def identity(self) -> Any:
         config = replace(self.config, notes={})
-        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
         return [config.to_json(), params, self.seed, self.scenes.identity()]
 
     def sample_name(self, sample: int) -> str:
@@ -175,7 +177,9 @@ class Distillation(Task):
         pyramid = self.module.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
         cells, place = torch.unique(voxels.index[rows], return_inverse=True)
-        return Sample(scene, pyramid, voxels.feat, rows, cells, place, generator)
+        hides = generator_of(self.seed, 7, number)
+        feat = blind(voxels.feat, self.config.inputs.columns, self.params.blind, hides)
+        return Sample(scene, pyramid, feat, rows, cells, place, generator)
 
     def losses(self, step: int, sample: int) -> dict[str, Tensor]:
         """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
@@ -191,7 +195,7 @@ class Distillation(Task):
                 predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
                 found[role] = match_loss(predicted, scene.target(role, seen, self.device))
                 if role in scene.labels:
-                    labels = self._moved(scene.labels[role][seen])
+                    labels = scene.labels[role][seen]
                     found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
