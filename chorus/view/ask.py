@@ -93,7 +93,7 @@ def save_views(
     pair = [_on_white(picture) for picture in render.views(scene, rgb, inside=inside, width=width, height=height)]
     gap = np.full((height, 8, 3), 255, np.uint8)
     with atomic_file(Path(path)) as temporary:
-        Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary)
+        Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary, compress_level=1)
 
 
 def _on_white(picture: np.ndarray) -> np.ndarray:

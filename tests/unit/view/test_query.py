@@ -1,5 +1,8 @@
 """Objects out of scores, on a scene drawn for the purpose."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -61,3 +64,56 @@ def test_components_respect_label_distance_and_size():
     assert clusters.components(positions, labels, cell=0.1, least=1).tolist() == [0, 0, 0, 1, 2, -1]
     assert clusters.components(positions, labels, cell=0.1, least=2).tolist() == [0, 0, 0, -1, -1, -1]
     assert clusters.components(positions, np.full(6, -1), cell=0.1, least=1).tolist() == [-1] * 6
+
+
+def clouds() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    return {
+        "room": rng.random((3000, 3)) * [5, 4, 0.02],
+        "one place": rng.random((1, 3)),
+        "fewer than asked": rng.random((3, 3)),
+        "all alike": np.zeros((40, 3)),
+        "strays": np.concatenate([rng.random((900, 3)), [[1e5, 0, 0], [0, -1e6, 3]]]),
+        "a lump in a hall": np.concatenate([rng.random((2500, 3)) * 1e-3, rng.random((600, 3)) * 50]),
+    }
+
+
+@pytest.mark.parametrize("name", clouds())
+def test_spacing_is_that_of_a_tree(name):
+    from scipy.spatial import cKDTree
+
+    cloud = clouds()[name]
+    count = min(5, len(cloud))
+    distance = np.reshape(cKDTree(cloud).query(cloud, k=count)[0], (-1, count))[:, -1]
+    np.testing.assert_allclose(clusters._kth_distance(cloud, cloud, count), distance, rtol=1e-12, atol=1e-15)
+    assert clusters.spacing(cloud) == pytest.approx(max(np.median(distance), 1e-6))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_components_are_those_of_a_graph(seed):
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    rng = np.random.default_rng(seed)
+    positions, labels = rng.random((800, 3)) * [3, 3, 0.5 * seed], rng.integers(-1, 3, 800)
+    cells = np.floor(positions / 0.12)
+    near = cKDTree(cells).sparse_distance_matrix(cKDTree(cells), 1.0, p=np.inf, output_type="coo_matrix")
+    touching = np.zeros((800, 800), bool)
+    touching[near.row, near.col] = True
+    touching &= (labels[:, None] == labels) & (labels >= 0)
+    part = connected_components(touching, directed=False)[1]
+    group = clusters.components(positions, labels, cell=0.12, least=1)
+    rows = labels >= 0
+    assert (group[~rows] == -1).all()
+    assert ((part[rows, None] == part[rows]) == (group[rows, None] == group[rows])).all()
+    first = [int(np.flatnonzero(group == i)[0]) for i in range(group.max() + 1)]
+    assert first == sorted(first)
+
+
+def test_a_query_waits_for_no_import_it_can_do_without():
+    script = (
+        "import sys, chorus.view.ask, chorus.encoder.encode, chorus.teachers.embedded.text\n"
+        "print(*sorted({'scipy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
