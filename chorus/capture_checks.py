@@ -92,7 +92,8 @@ def view_rows(capture: Capture) -> list[dict]:
             row["taking_part"] = float(capture.mask[i].mean())
         if capture.depth is not None:
             row["depth_share"] = float((capture.depth[i] > 0).mean())
-            row["overlap"] = capture.overlap(i)
+            if row["depth_share"]:  # where nothing is known nothing can be shared: that is told once
+                row["overlap"] = capture.overlap(i)
         if capture.semantic is not None:
             row["labeled"] = float((capture.semantic[i] > 0).mean())
         rows.append(row)
@@ -144,7 +145,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         table="capture",
         column="agreement",
-        low=0.25,
+        low=0.35,
         severity="warning",
         says="poses that most matches between the photos agree with",
         fix=_AXES,
@@ -204,7 +205,7 @@ RULES: tuple[Rule, ...] = (
         fix="Masks are black where a pixel is to be left out: invert them if they are the other way round.",
     ),
     Rule(table="views", column="depth_share", low=0.3, mostly=0.8, says="depth in most views", fix=_DEPTH),
-    Rule(table="views", column="overlap", low=0.2, mostly=0.9, says="views that overlap their neighbours", fix=_APART),
+    Rule(table="views", column="overlap", low=0.2, mostly=0.8, says="views that overlap their neighbours", fix=_APART),
     Rule(
         table="views",
         column="overlap",

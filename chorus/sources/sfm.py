@@ -23,8 +23,8 @@ from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
 from chorus.sources.shots import UNREADABLE, Shot, Shots
 
-LONG_SIDE = 960  # pixels of the copies that features are found on
-_FEATURES = 3000  # a photo
+LONG_SIDE = 640  # pixels of the copies that features are found on
+_FEATURES = 1800  # a photo
 _OVERLAP = 12  # frames of a video that each one is matched with; further ones at powers of two
 _CHUNKS = 12  # of the pairs, between which progress is told
 _EXHAUSTIVE = 400  # photos: beyond it every pair takes hours
@@ -176,6 +176,10 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     )
     best = max(models.values(), key=lambda model: model.num_reg_images(), default=None)
     if best is not None:
+        settle = pycolmap.BundleAdjustmentOptions()  # the lens's centre too, now that all photos hold it
+        settle.refine_principal_point = True
+        settle.print_summary = False
+        pycolmap.bundle_adjustment(best, settle)
         best.extract_colors_for_all_images(work / "images")
     return best
 

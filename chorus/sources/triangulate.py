@@ -17,7 +17,7 @@ _MAX_EPIPOLAR = 1.5  # pixels
 _MAX_REPROJECTION = 1.5  # pixels, in both views
 _RATIO = 0.85  # nearest over second-nearest descriptor distance; loose, for the epipolar test follows
 _AGREE = 3.0  # pixels from the epipolar line within which a match agrees with the poses
-_FEW = 30  # matches of a pair, below which it says nothing
+_FEW, _MANY = 12, 60  # matches of a pair, and of all pairs together, below which they say nothing
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,8 @@ def match_views(images: np.ndarray, cameras: Cameras, mask: np.ndarray | None = 
 
 def agreement(matches: list[PairMatches]) -> float | None:
     """The share of matches that obey the epipolar lines of the given poses; None where too few match at all."""
-    telling = [pair for pair in matches if len(pair.distance) >= _FEW]
-    if not telling:
-        return None
-    return float(np.concatenate([pair.distance < _AGREE for pair in telling]).mean())
+    distance = np.concatenate([pair.distance for pair in matches]) if matches else np.zeros(0)
+    return float((distance < _AGREE).mean()) if len(distance) >= _MANY else None
 
 
 def largest_parallax(matches: list[PairMatches], cameras: Cameras) -> float | None:

@@ -23,6 +23,7 @@ _THICK, _TRIALS, _PLANE_SHARE = (
     600,
     0.15,
 )  # of a plane: half its thickness over the scene's radius; samples; points
+_PLANE_POINTS = 60
 _CANCEL = 0.2  # length of the mean up vector, below which cameras are held every way up
 AXES = {
     "x": (1.0, 0.0, 0.0), "-x": (-1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "-y": (0.0, -1.0, 0.0), "z": (0.0, 0.0, 1.0),
@@ -134,7 +135,7 @@ def floor_height(heights: np.ndarray) -> float:
         if (
             counts[level] > 0.01 * len(heights)
             and counts[level] == counts[max(0, level - 2) : level + 3].max()
-            and counts[level] > 1.5 * np.median(above)
+            and counts[level] > 1.5 * np.median(above if len(above) else [0])
         ):
             return float(np.median(heights[(heights >= edges[level]) & (heights <= edges[level + 1])]))
     return float(np.percentile(heights, 1))
@@ -163,7 +164,9 @@ def level_plane(points: np.ndarray, up: np.ndarray) -> np.ndarray:
     normals, corners = normals[level], corners[level]
     counts = [(np.abs((points - c[0]) @ n) < tolerance).sum() for n, c in zip(normals, corners, strict=True)]
     best = int(np.argmax(counts))
-    if counts[best] < _PLANE_SHARE * len(points):
+    away = np.abs((points - corners[best, 0]) @ normals[best])
+    around = int(((away >= tolerance) & (away < 3 * tolerance)).sum())  # twice the room, so half as dense where equal
+    if counts[best] < max(_PLANE_SHARE * len(points), _PLANE_POINTS, around):
         return up
     normal, at = normals[best], corners[best, 0]
     for _ in range(3):

@@ -28,6 +28,7 @@ from tests.unit.sources.textured_room import (
     write_photos,
 )
 
+ORDER = np.random.default_rng(0).permutation(12)
 UTM = np.eye(4)
 UTM[:3, 3] = 691234.25, 5334567.75, 515.5
 
@@ -173,8 +174,8 @@ def drone(count, turns):
 
 @pytest.mark.parametrize("turns", [False, True])
 def test_a_drone_that_looks_down(tmp_path, turns):
-    poses, spec = drone(16, turns), {**SPEC, "fl_x": 120.0, "fl_y": 120.0}
-    folder = write_photos(tmp_path / "room", poses=poses, rays=pinhole(focal=120.0), spec=spec)
+    poses, spec = drone(16, turns), {**SPEC, "fl_x": 100.0, "fl_y": 100.0}
+    folder = write_photos(tmp_path / "room", poses=poses, rays=pinhole(focal=100.0), spec=spec)
     close(ingest(folder, PARAMS), poses=poses, up=0.5)
 
 
@@ -183,8 +184,8 @@ def test_a_drone_in_no_known_frame_finds_the_ground(tmp_path):
 
     world = np.eye(4)
     world[:3, :3] = Rotation.random(random_state=3).as_matrix()
-    poses, spec = drone(16, True), {**SPEC, "fl_x": 120.0, "fl_y": 120.0}
-    folder = write_photos(tmp_path / "room", poses=poses, rays=pinhole(focal=120.0), spec=spec, world=world)
+    poses, spec = drone(16, True), {**SPEC, "fl_x": 100.0, "fl_y": 100.0}
+    folder = write_photos(tmp_path / "room", poses=poses, rays=pinhole(focal=100.0), spec=spec, world=world)
     close(ingest(folder, PARAMS), poses=poses, up=2.0)
 
 
@@ -228,11 +229,10 @@ def test_a_camera_that_only_turns_has_no_parallax(tmp_path, jitter):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("orientation", [3, 6, 8])
-@pytest.mark.parametrize("sized", [True, False])
+@pytest.mark.parametrize(("orientation", "sized"), [(3, True), (6, True), (6, False), (8, False)])
 def test_photos_on_their_side_as_exif_says(tmp_path, orientation, sized):
     turns = {3: 2, 6: 1, 8: 3}[orientation]
-    width, height, focal = 180, 240, 130.0
+    width, height, focal = 150, 200, 108.0
 
     def save(image, path):
         exif = Image.Exif()
@@ -242,7 +242,7 @@ def test_photos_on_their_side_as_exif_says(tmp_path, orientation, sized):
     sizes = {"fl_x": focal, "fl_y": focal, "cx": width / 2, "cy": height / 2, "w": width, "h": height}
     spec = sizes if sized else {"camera_angle_x": 2 * float(np.arctan(width / 2 / focal))}
     folder = write_photos(tmp_path / "room", rays=pinhole(width, height, focal), spec=spec, save=save, suffix=".jpg")
-    close(ingest(folder, PARAMS), pixels=12)
+    close(ingest(folder, PARAMS), pixels=6)
 
 
 def test_exif_is_set_aside_where_only_the_stored_picture_fits(tmp_path):
@@ -251,12 +251,12 @@ def test_exif_is_set_aside_where_only_the_stored_picture_fits(tmp_path):
         exif[0x0112] = 6
         Image.fromarray(image).save(path, quality=95, exif=exif)
 
-    close(ingest(write_photos(tmp_path / "room", save=save, suffix=".jpg"), PARAMS), pixels=12)
+    close(ingest(write_photos(tmp_path / "room", save=save, suffix=".jpg"), PARAMS), pixels=6)
 
 
 @pytest.mark.parametrize("portrait", [False, True])
 def test_a_rig_of_two_cameras(tmp_path, portrait):
-    other = (180, 240, 130.0) if portrait else (200, 180, 130.0)
+    other = (150, 200, 108.0) if portrait else (167, 150, 108.0)
     kinds = [other, (WIDTH, HEIGHT, FOCAL)]
     folder, poses = write_photos(tmp_path / "rig", spec={}), walk()
 
@@ -291,10 +291,10 @@ def masked(folder):
     def paint(spec):
         for i, frame in enumerate(spec["frames"]):
             image = np.array(Image.open(folder / frame["file_path"]))
-            image[100:, 90:150] = 255, 0, 255
+            image[84:, 75:125] = 255, 0, 255
             Image.fromarray(image).save(folder / frame["file_path"])
             mask = np.full(image.shape[:2], 255, np.uint8)
-            mask[100:, 90:150] = 0
+            mask[84:, 75:125] = 0
             Image.fromarray(mask).save(folder / "masks" / f"{i:03d}.png")
             frame["mask_path"] = f"masks/{i:03d}.png"
 
@@ -305,8 +305,8 @@ def test_masked_pixels_take_no_part(copied, tmp_path):
     from chorus.capture import Capture
 
     capture = ingest(masked(copied), PARAMS)
-    assert not capture.mask[:, 102:, 92:148].any() and capture.mask[:, :98].all()
-    close(capture, pixels=0.01)
+    assert not capture.mask[:, 86:, 77:123].any() and capture.mask[:, :82].all()
+    close(capture, pixels=1.0)  # the blur of the comparison carries some paint over the border
     far_red = capture.point_colors[:, 0].astype(int) - capture.point_colors[:, 1] > 200
     assert not far_red.any()  # no point was triangulated on what is masked
     capture.save(tmp_path / "saved")
@@ -383,7 +383,7 @@ def fisheye(x, y):
 )
 def test_a_lens_is_undone(tmp_path, bend, declared):
     folder = write_photos(tmp_path / "room", rays=bent_rays(bend), spec={**SPEC, **declared})
-    close(ingest(folder, PARAMS), pixels=12)
+    close(ingest(folder, PARAMS), pixels=6)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,6 @@ def test_a_lens_is_undone(tmp_path, bend, declared):
     [
         (lambda image, i: np.zeros_like(image), "views not black or white|views neither black"),
         (lambda image, i: np.full_like(image, 255), "black"),
-        (lambda image, i: shoot(walk()[(i + 5) % 12], pinhole())[0], "poses that the photos agree with"),
         (lambda image, i: image[:, ::-1], "poses that the photos agree with"),
     ],
 )
@@ -401,3 +400,11 @@ def test_photos_that_cannot_be_right_are_refused(copied, change, says):
         Image.fromarray(np.ascontiguousarray(change(np.array(Image.open(path)), i))).save(path)
     with pytest.raises(InputError, match=says):
         ingest(copied, PARAMS)
+
+
+def test_photos_in_the_wrong_order_are_noticed(tmp_path):
+    folder = write_photos(tmp_path / "room")
+    for i in range(12):
+        Image.fromarray(shoot(walk()[ORDER[i]], pinhole())[0]).save(folder / "images" / f"{i:03d}.png")
+    capture = ingest(folder, PARAMS)
+    assert any("warning" in note and "poses do not fit the photos" in note for note in capture.info["notes"])
