@@ -139,15 +139,17 @@ def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.teachers.views import make_teacher_views
 
     store, chosen = workspace.store, workspace.params.teachers
+    views = Capture.load(store.artifact(CAPTURE, scene))
     make_teacher_views(
         read_scene(store.artifact(GAUSSIANS, scene)),
-        Capture.load(store.artifact(CAPTURE, scene)).cameras,
+        views.cameras,
         load_teachers(chosen, store),
         out=out,
         storage=chosen.storage,
         error=chosen.storage_error,
         batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
         report=_say_every(10.0, scene),
+        masks=views.mask,
     )
     if chosen.family == "foundation" and chosen.foundation.cache:
         from chorus.teachers.foundation.cache import prune
