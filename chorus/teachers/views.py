@@ -100,8 +100,8 @@ def make_teacher_views(
 
     cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher
     sees renders only, so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch
-    features are kept (``compress.py``); batch: views at once; masks [V, H, W] bool: pixels of the capture that take part,
-    kept beside the renders, so that nothing is lifted from the others. Writes renders/*.png, cameras.json and a
+    features are kept (``compress.py``); batch: views at once; masks [V, H, W] bool: pixels that take part, kept beside
+    the renders, so that nothing is lifted from the others. Writes renders/*.png, cameras.json and a
     <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their vectors of a teacher that answers by
     mask. Returns counts and the mean coverage.
     """
