@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chorus.incoming import Incoming
 from chorus.names import one_of
+from chorus.params import CaptureParams
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.scene_list import GeneratedRoom, ListedRoom
 from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
-from chorus.store import hash_folder
+from chorus.store import hash_path
 from chorus.workspace import Workspace
 
 
 def capture(workspace: Workspace, scene: str) -> Recipe:
-    """Posed images: of a room of a home, or of the folder a user dropped under data/incoming."""
+    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming."""
     store, params = workspace.store, workspace.params.capture
-    folder = store.incoming / scene
-    if folder.is_dir():
-        inputs = {"folder": hash_folder(folder)}
+    dropped = workspace.incoming().get(scene)
+    if dropped is not None and scene not in workspace.listed():
         return Recipe(
             store=store,
             stage=CAPTURE,
             scene=scene,
-            make=lambda out: _ingest(folder, params, out),
-            params=params,
-            inputs=inputs,
+            make=lambda out: _ingest(dropped, params, out),
+            params={"capture": params, "options": dropped.options.said()} if dropped.options.said() else params,
+            inputs={"folder": hash_path(dropped.path)},
         )
     one_of(scene, workspace.scenes(), "scene")
     room = workspace.listed()[scene]
@@ -90,10 +92,29 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
     )
 
 
-def _ingest(folder: Path, params, out: Path) -> None:
-    from chorus.sources import ingest_folder
+def _ingest(dropped: Incoming, params: CaptureParams, out: Path) -> None:
+    from chorus.sources import ingest
 
-    ingest_folder(folder, params).save(out)
+    ingest(dropped.path, params, dropped.options, report=_say_steps(dropped.id)).save(out)
+
+
+def _say_steps(scene: str, every: float = 5.0) -> Callable[[str, int, int], None]:
+    """Steps of ingesting with the time left, to the log and not too often."""
+    step, start, said = "", 0.0, 0.0
+
+    def say(what: str, done: int, total: int) -> None:
+        nonlocal step, start, said
+        now = time.monotonic()
+        if what != step:
+            step, start = what, now
+        elif now - said < every:
+            return
+        said, left = now, (now - start) / done * (total - done) if done else 0.0
+        logging.getLogger("chorus.sources").info(
+            "%s: %s %d of %d%s", scene, what, done, total, f", about {left:.0f} s left" if left else ""
+        )
+
+    return say
 
 
 def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
@@ -124,15 +145,17 @@ def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.teachers.views import make_teacher_views
 
     store, chosen = workspace.store, workspace.params.teachers
+    views = Capture.load(store.artifact(CAPTURE, scene))
     make_teacher_views(
         read_scene(store.artifact(GAUSSIANS, scene)),
-        Capture.load(store.artifact(CAPTURE, scene)).cameras,
+        views.cameras,
         load_teachers(chosen, store),
         out=out,
         storage=chosen.storage,
         error=chosen.storage_error,
         batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
         report=_say_every(10.0, scene),
+        masks=views.mask,
     )
     if chosen.family == "foundation" and chosen.foundation.cache:
         from chorus.teachers.foundation.cache import prune

@@ -59,6 +59,7 @@ class Photos:
     depth: Tensor | None  # [V, H, W] float32 m, 0 where unknown
     cameras: list[Views]  # V of one view each
     train: np.ndarray  # indices of the fitted views
+    mask: Tensor | None = None  # [V, H, W] bool, False where a pixel takes no part
 
     def image(self, view: int) -> Tensor:
         """[H, W, 3] in [0, 1]."""
@@ -132,6 +133,8 @@ class _State:
         )  # a new one each step, or dark surfaces would be fitted as holes
         out = rasterize(scene, self.views.cameras[view], background=background)
         shown = self.exposure.apply(out.colors[0], view)
+        if self.views.mask is not None:  # a pixel that takes no part is right whatever it shows
+            shown = torch.where(self.views.mask[view][..., None], shown, image)
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
         self.adam.step(rate)
@@ -171,7 +174,8 @@ def _photos(capture: Capture) -> Photos:
         else torch.from_numpy(np.ascontiguousarray(capture.depth))
     )
     images = torch.from_numpy(np.ascontiguousarray(capture.images))
-    return Photos(images, depth, list(views_of(capture.cameras)), train)
+    mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask))
+    return Photos(images, depth, list(views_of(capture.cameras)), train, mask)
 
 
 def _start(seeds: Seeds) -> tuple[RowAdam, float]:

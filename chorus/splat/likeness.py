@@ -79,10 +79,13 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure:
         out = render(scene, capture.cameras.select([view]))
         truth = torch.from_numpy(capture.images[view]).float() / 255.0
         gain, bias = exposure.between(int(view))
-        shown = (out.colors[0] * math.exp(gain) + bias).clamp(0, 1)
+        shown, raw = (out.colors[0] * math.exp(gain) + bias).clamp(0, 1), out.colors[0].clamp(0, 1)
         columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
-        columns["psnr_blind"].append(psnr(shown, truth))
-        columns["psnr_raw"].append(psnr(out.colors[0].clamp(0, 1), truth))
+        mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask[view]))
+        columns["psnr_blind"].append(psnr(shown, truth, mask))
+        columns["psnr_raw"].append(psnr(raw, truth, mask))
+        if mask is not None:
+            shown = torch.where(mask[..., None], shown, truth)
         columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
         columns["depth_error"].append(
             _depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view])
@@ -94,9 +97,11 @@ def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure:
     )
 
 
-def psnr(shown: Tensor, truth: Tensor) -> float:
-    """dB over all pixels and channels, values in [0, 1]."""
-    return float(-10 * torch.log10((shown - truth).square().mean().clamp_min(1e-10)))
+def psnr(shown: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
+    """dB over all channels of the pixels that take part (mask [H, W]; all when None), values in [0, 1]."""
+    error = (shown - truth).square()
+    error = error if mask is None or not bool(mask.any()) else error[mask]
+    return float(-10 * torch.log10(error.mean().clamp_min(1e-10)))
 
 
 def _depth_error(rendered: np.ndarray, truth: np.ndarray | None) -> float:

@@ -68,6 +68,25 @@ def join_views(parts: list[PatchWeights]) -> PatchWeights:
     )
 
 
+def without_columns(weights: PatchWeights, left_out: torch.Tensor) -> PatchWeights:
+    """The same weights where the columns of a mask [columns] are empty: what lies there tells nothing of a Gaussian."""
+    if not bool(left_out.any()):
+        return weights
+    gone = left_out[weights.indices.long()]
+    rows = torch.repeat_interleave(torch.arange(weights.shape[0]), weights.indptr.diff())
+    lost = torch.zeros(weights.shape[0]).index_add_(0, rows[gone], weights.values[gone])
+    kept = torch.zeros(weights.shape[0], dtype=torch.int64).index_add_(0, rows[~gone], torch.ones_like(rows[~gone]))
+    indptr = torch.cat([torch.zeros(1, dtype=torch.int64), kept.cumsum(0)]).to(weights.indptr.dtype)
+    return PatchWeights(
+        indptr,
+        weights.indices[~gone],
+        weights.values[~gone],
+        (weights.total - lost).clamp_min(0.0),
+        torch.where(left_out, 0.0, weights.coverage),
+        shape=weights.shape,
+    )
+
+
 def stored_bytes(weights: PatchWeights) -> int:
     """What :func:`save_weights` needs for this one."""
     entry = 2 + (2 if weights.shape[1] <= _SHORT else 4)

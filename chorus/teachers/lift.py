@@ -36,6 +36,7 @@ from chorus.splat.weights import (
     stored_bytes,
     stored_names,
     view_parts,
+    without_columns,
 )
 from chorus.store import Store
 from chorus.teachers.base import Role
@@ -182,6 +183,7 @@ def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Itera
     """G made by the rasteriser, as many views at a time as fit in memory: bilinear upsampling of patches (pixel edges
     aligned), or sums over masks."""
     masks, starts = views.masks(role) if views.by_mask(role) else None, views.starts(role).tolist()
+    taking_part = None if masks is not None else views.patches_taking_part(*views.grid(role))
     for run in view_parts(len(scene), len(views.cameras)):
         cameras = views.cameras.select(run)
         if masks is not None:
@@ -189,6 +191,8 @@ def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Itera
         else:
             rows, columns = views.grid(role)
             part = scene_weights(scene, cameras, rows=rows, columns=columns)
+            if taking_part is not None:
+                part = without_columns(part, ~taking_part[starts[run.start] : starts[run.stop]])
         yield slice(starts[run.start], starts[run.stop]), part
 
 

@@ -211,7 +211,9 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
 
     views = Cameras(K=np.eye(3)[None] * 20.0, cam_from_world=np.eye(4)[None], width=4, height=3)
     monkeypatch.setattr(
-        sources, "ingest_folder", lambda folder, params: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views)
+        sources,
+        "ingest",
+        lambda path, params, options, report: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views),
     )
     monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed: scene)
     monkeypatch.setattr(artifact, "save_gaussians", lambda out, fitted, capture: write_scene(out / "scene.ply", fitted))
