@@ -12,6 +12,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from chorus.device import autocast
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.inputs import CHANNELS, voxelize
 from chorus.encoder.sinks import Bar, InMemory, Members, Sink
@@ -197,8 +198,10 @@ class SceneEncoder:
         voxels = voxelize(scene, self.config.inputs, normals=normals)
         members = Members(voxels.index, len(voxels))
         tokens, cells = [], []
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and self.device.type == "cuda")
-        with autocast, Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
+        with (
+            autocast(self.device, half=self.half),
+            Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar,
+        ):
             for part in encode_tiles(
                 self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance
             ):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from chorus.device import device_of
+from chorus.device import autocast, device_of
 from chorus.errors import ParamsError
 
 
@@ -50,3 +50,11 @@ def test_a_card_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setenv("CHORUS_DEVICE", "cuda:2")
     with pytest.raises(ParamsError, match="CHORUS_DEVICE: expected one of the 2 CUDA devices here"):
         device_of("auto")
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_products_are_of_bfloat16_on_a_card_alone():
+    cuda = autocast(torch.device("cuda:0"))
+    assert isinstance(cuda, torch.autocast) and (cuda.device, cuda.fast_dtype) == ("cuda", torch.bfloat16)
+    for other in (autocast(torch.device("cpu")), autocast(torch.device("cuda"), half=False)):
+        assert not isinstance(other, torch.autocast)
