@@ -126,7 +126,7 @@ class EncoderParams:
 class DistillParams:
     """Multi-teacher distillation (models/encoder)."""
 
-    steps: Count  # one room each
+    steps: Count  # of ranks x accumulate rooms
     lr: Positive
     weight_decay: Amount
     warmup: Share  # share of the steps
@@ -135,19 +135,24 @@ class DistillParams:
     head_width: Count  # hidden width of a teacher's head
     log_every: Count  # steps a line of curves.csv
     checkpoint_every: Count  # steps
+    ranks: Count  # processes that share a step, on a card each where there are cards
+    accumulate: Count  # rooms a step of each rank
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptParams:
     """Render-and-distill (models/adapted_encoder)."""
 
-    steps: Count  # one room each
+    steps: Count  # of ranks x accumulate rooms
     lr: Positive
-    views: Count  # a step
+    views: Count  # a room
     min_coverage: Share  # of the fullest patch, below which a patch is not compared
     tune: Literal["heads", "last", "all", "lora"]  # what learns
     rank: Count  # of LoRA
-    log_every: Count
+    log_every: Count  # steps a line of curves.csv
+    checkpoint_every: Count  # steps
+    ranks: Count  # processes that share a step, on a card each where there are cards
+    accumulate: Count  # rooms a step of each rank
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,12 +87,12 @@ def _train(workspace: Workspace, names: Sequence[str], out: Path) -> None:
 def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], out: Path) -> None:
     """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
     checkpoint."""
+    from chorus.device import device_of
     from chorus.distill.load import training_scenes
     from chorus.distill.train import train_encoder
     from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
-    from chorus.train.progress import Reporter
 
     store, params = workspace.store, workspace.params
     rooms = training_scenes(store, names)
@@ -100,8 +100,6 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     inputs = InputConfig(
         variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
     )
-    folder = store.training(variant)
-    reporter = Reporter(folder)
     train_encoder(
         rooms.scenes,
         encoder_config=preset(params.encoder.preset, in_channels=inputs.channels),
@@ -112,20 +110,25 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
         spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in rooms.phi_s.items()},
         teachers=rooms.teachers,
         text=words_source(params.teachers, store),
-        state=folder,
-        progress=reporter,
+        device=device_of(params.device),
+        state=store.training(variant),
     )
-    reporter.close()
 
 
 def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:
     from chorus.adapt.load import adaptation_scenes
     from chorus.adapt.train import adapt_encoder
+    from chorus.device import device_of
     from chorus.encoder.checkpoint import load_model
-    from chorus.train.progress import Reporter
 
-    model = load_model(workspace.store.artifact(ENCODER) / "splats")
-    rooms = adaptation_scenes(workspace.store, names, model)
-    reporter = Reporter(workspace.store.training("adapted"))
-    adapt_encoder(model, rooms, params=workspace.params.adapt, out=out, seed=workspace.params.seed, progress=reporter)
-    reporter.close()
+    store, params = workspace.store, workspace.params
+    model = load_model(store.artifact(ENCODER) / "splats")
+    adapt_encoder(
+        model,
+        adaptation_scenes(store, names, model),
+        params=params.adapt,
+        out=out,
+        seed=params.seed,
+        device=device_of(params.device),
+        state=store.training("adapted"),
+    )

@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from chorus.errors import InputError
+from chorus.train.ranks import Ranks
 
 CURVES = "curves.csv"
 
 
 @dataclass
 class LossCurve:
-    """One row, {step, lr, loss, ...}, for every ``every`` of ``steps`` steps, and for the last. A loss that a step
-    lacks does not count in it."""
+    """One row, {step, lr, loss, ...}, for every ``every`` of ``steps`` steps, and for the last. A loss that a sample
+    lacks does not count in it.
+
+    Sums stay where the losses are until a row is made: adding up waits for no device.
+    """
 
     every: int
     steps: int
     rows: list[dict] = field(default_factory=list)
-    sums: dict[str, list[float]] = field(default_factory=dict)  # name -> [sum, count] since the last row
+    _sums: dict[str, Tensor] = field(default_factory=dict)  # name -> [] float64 since the last row
+    _counts: dict[str, int] = field(default_factory=dict)
 
-    def add(self, done: int, lr: float, losses: dict[str, float]) -> None:
-        """The losses of the step after which ``done`` steps are done."""
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """The losses of one sample: a number each."""
         for name, value in losses.items():
-            total, count = self.sums.get(name, (0.0, 0))
-            self.sums[name] = [total + value, count + 1]
-        if done % self.every == 0 or done == self.steps:
-            self.rows.append(
-                {"step": done, "lr": lr, **{name: total / count for name, (total, count) in self.sums.items()}}
-            )
-            self.sums = {}
+            value = value.detach().double()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def due(self, done: int) -> bool:
+        """Whether a row is to be made now that ``done`` steps are done."""
+        return done % self.every == 0 or done == self.steps
+
+    def close_row(self, done: int, lr: float, ranks: Ranks) -> dict:
+        """The row of what all ranks added since the last one."""
+        totals: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        for sums in ranks.gathered(self.sums()):
+            for name, (total, count) in sums.items():
+                totals[name], counts[name] = totals.get(name, 0.0) + total, counts.get(name, 0) + count
+        self.rows.append({"step": done, "lr": lr, **{name: totals[name] / counts[name] for name in totals}})
+        self._sums, self._counts = {}, {}
+        return self.rows[-1]
+
+    def sums(self) -> dict[str, tuple[float, int]]:
+        """name -> sum and count since the last row, on the host."""
+        if not self._sums:
+            return {}
+        values = torch.stack(list(self._sums.values())).tolist()
+        return {name: (value, self._counts[name]) for name, value in zip(self._sums, values, strict=True)}
+
+    def restore(self, rows: Sequence[dict], sums: Mapping[str, Sequence], device: torch.device) -> None:
+        """Go on where ``rows`` and ``sums()`` were taken."""
+        self.rows = list(rows)
+        self._sums = {
+            name: torch.tensor(total, dtype=torch.float64, device=device) for name, (total, _) in sums.items()
+        }
+        self._counts = {name: int(count) for name, (_, count) in sums.items()}
 
 
 def write_curves(path: Path, rows: Sequence[dict]) -> None:

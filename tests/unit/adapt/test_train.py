@@ -14,7 +14,18 @@ from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus_kernels import Views, patch_weights
 
-PARAMS = AdaptParams(steps=30, lr=3e-3, views=2, min_coverage=0.2, tune="all", rank=2, log_every=5)
+PARAMS = AdaptParams(
+    steps=30,
+    lr=3e-3,
+    views=2,
+    min_coverage=0.2,
+    tune="all",
+    rank=2,
+    log_every=5,
+    checkpoint_every=4,
+    ranks=1,
+    accumulate=1,
+)
 VIEWS, ROWS, COLS = 4, 6, 8
 STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
 
@@ -160,3 +171,33 @@ def test_scenes_that_do_not_fit(model, scene, tmp_path):
         adapt_encoder(model, [short], params=PARAMS, out=tmp_path)
     with pytest.raises(InputError, match="heads | last | all | lora"):
         choose_parameters(model, "some", rank=2, seed=0)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("tune", ["all", "lora"])
+def test_a_run_killed_and_resumed_writes_the_same_bytes(model, scene, tmp_path, tune):
+    params, scenes = replace(PARAMS, tune=tune, steps=12), [scene, replace(scene, name="again")]
+
+    def kill(row):
+        if row["step"] == 10:
+            raise Killed
+
+    adapt_encoder(model, scenes, params=params, out=tmp_path / "straight")
+    with pytest.raises(Killed):
+        adapt_encoder(model, scenes, params=params, out=tmp_path / "resumed", state=tmp_path / "state", watch=kill)
+    first = []
+    adapt_encoder(
+        model,
+        scenes,
+        params=params,
+        out=tmp_path / "resumed",
+        state=tmp_path / "state",
+        watch=lambda row: first.append(row["step"]),
+    )
+    assert first == [10, 12]  # after the checkpoint of step 8
+    for name in ("model.safetensors", "config.json", "curves.csv", "metrics.json"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
+    assert list((tmp_path / "state").iterdir()) == []

@@ -21,6 +21,8 @@ PARAMS = DistillParams(
     head_width=32,
     log_every=2,
     checkpoint_every=3,
+    ranks=1,
+    accumulate=1,
 )
 
 
@@ -58,13 +60,13 @@ class Killed(Exception):
 
 
 def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
-    def kill(step, steps, losses):
-        if step == 8:
+    def kill(row):
+        if row["step"] == 8:
             raise Killed
 
     train_encoder(scenes, **setup(), out=tmp_path / "straight")
     with pytest.raises(Killed):
-        train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=kill)
+        train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", watch=kill)
     assert (tmp_path / "state" / "training.pt").exists()
     first = []
     train_encoder(
@@ -72,23 +74,24 @@ def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
         **setup(),
         out=tmp_path / "resumed",
         state=tmp_path / "state",
-        progress=lambda step, *_: first.append(step),
+        watch=lambda row: first.append(row["step"]),
     )
-    assert first[0] == 7  # after the checkpoint of step 6
+    assert first[0] == 8  # the first row after the checkpoint of step 6
     assert files(tmp_path / "straight") == files(tmp_path / "resumed")
-    assert not (tmp_path / "state" / "training.pt").exists()
+    assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_a_checkpoint_of_another_run_is_ignored(scenes, tmp_path):
-    def kill(step, steps, losses):
-        if step == 4:
+def test_a_checkpoint_of_another_run_is_ignored_with_a_line(scenes, tmp_path, capsys):
+    def kill(row):
+        if row["step"] == 4:
             raise Killed
 
     with pytest.raises(Killed):
-        train_encoder(scenes, **setup(), out=tmp_path, progress=kill)
+        train_encoder(scenes, **setup(), out=tmp_path, watch=kill)
     first = []
-    train_encoder(scenes, **setup(lr=1e-3), out=tmp_path, progress=lambda step, *_: first.append(step))
-    assert first[0] == 1
+    train_encoder(scenes, **setup(lr=1e-3), out=tmp_path, watch=lambda row: first.append(row["step"]))
+    assert first[0] == 2
+    assert "training.pt: of other parameters, scenes or code; the training starts anew." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variant", ["splats", "points"])
