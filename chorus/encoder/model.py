@@ -177,12 +177,12 @@ class Encoder(nn.Module):
             self.enc[f"enc{s}"] = stage
 
     def prepare(self, grid: Tensor, offset: Tensor) -> Pyramid:
-        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept
-        beside the weights."""
+        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made where the grid is,
+        kept beside the weights. offset: on the host."""
         c = self.config
-        pyramid = build_pyramid(grid.cpu(), offset.cpu(), depths=c.depths, window=c.window, orders=c.orders)
+        pyramid = build_pyramid(grid, offset, depths=c.depths, window=c.window, orders=c.orders)
         device = next(self.parameters()).device
-        return pyramid if device.type == "cpu" else pyramid.to(device)
+        return pyramid if device == grid.device else pyramid.to(device)
 
     def forward(self, grid: Tensor, feat: Tensor, offset: Tensor) -> EncoderOutput:
         """grid: [N, 3] int cells >= 0, unique within a sample; feat: [N, in_channels]; offset: [B] cumulative rows."""

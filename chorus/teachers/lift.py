@@ -62,6 +62,11 @@ class SceneTargets:
         return self.views.roles
 
     @property
+    def device(self) -> torch.device:
+        """Where the scene is, hence where weights are made and multiplied."""
+        return torch.device("cpu") if self.scene is None else self.scene.means.device
+
+    @property
     def gaussians(self) -> GaussianScene:
         """The scene. Raises InputError when none was given to :func:`load_targets`."""
         if self.scene is None:
@@ -77,7 +82,7 @@ class SceneTargets:
         must be made and no scene was given."""
         key = matrix_key(self.views, role)
         if key not in self._kept and key in stored_names(self.folder / WEIGHTS):
-            self._kept[key] = load_weights(self.folder / WEIGHTS, key)
+            self._kept[key] = load_weights(self.folder / WEIGHTS, key).to(self.device)
         if key in self._kept:
             yield slice(0, self._kept[key].shape[1]), self._kept[key]
             return
@@ -101,7 +106,7 @@ class SceneTargets:
         return read_tensor(self.folder / COVERAGE, matrix_key(self.views, role), fix=_AGAIN)
 
     def features(self, role: Role) -> Tensor:
-        """[N, C] float32 in the teacher's own space: the weighted mean; zero where not valid."""
+        """[N, C] float32 in the teacher's own space, where the scene is: the weighted mean; zero where not valid."""
         return lifted(self.parts(role), self.maps(role), self.valid(role))
 
     def standardized(self, role: Role) -> Tensor:
@@ -111,7 +116,8 @@ class SceneTargets:
             raise InputError(
                 self.folder, expected=f"a fitted PHI-S for '{role}'", got="none", fix="Pass phi_s to load_targets."
             )
-        return self.phi_s[role].apply(self.features(role)) * self.valid(role)[:, None]
+        rows = self.features(role)
+        return self.phi_s[role].apply(rows) * self.valid(role).to(rows.device)[:, None]
 
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
@@ -121,14 +127,16 @@ class SceneTargets:
         return replace(self, phi_s=phi_s)
 
 
-def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path) -> dict:
+def make_targets(
+    scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path, device: torch.device | str = "cpu"
+) -> dict:
     """Write validity.safetensors ([N] bool a role), coverage.safetensors ([columns] a matrix) and, within the budget,
     weights.safetensors into ``out``.
 
-    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Returns counts
-    and :func:`storage`.
+    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask, made on
+    ``device``. Returns counts and :func:`storage`.
     """
-    views, out = load_teacher_views(views_folder), Path(out)
+    views, out, scene = load_teacher_views(views_folder), Path(out), scene.to(device)
     out.mkdir(parents=True, exist_ok=True)
     if not views.roles:
         raise InputError(
@@ -142,7 +150,8 @@ def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams,
     kept, totals, coverage, entries = {}, {}, {}, {}
     for key in sorted(roles):
         parts, totals[key], cover, entries[key], size = [], torch.zeros(len(scene)), [], 0, 0
-        for _, part in weight_parts(scene, views, roles[key]):
+        for _, made in weight_parts(scene, views, roles[key]):
+            part = made.to("cpu")  # to be written
             totals[key] += part.total
             cover.append(part.coverage)
             entries[key], size = entries[key] + len(part.values), size + stored_bytes(part)
@@ -167,12 +176,12 @@ def load_targets(
     return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene, phi_s=phi_s or {})
 
 
-def targets_of(store: Store, scene: str) -> SceneTargets:
-    """The targets of a scene of the workspace, with its Gaussians."""
+def targets_of(store: Store, scene: str, *, device: torch.device | str = "cpu") -> SceneTargets:
+    """The targets of a scene of the workspace, with its Gaussians on a device."""
     return load_targets(
         store.scene(scene, "targets"),
         store.scene(scene, "teacher_views"),
-        scene=read_scene(store.scene(scene, "gaussians")),
+        scene=read_scene(store.scene(scene, "gaussians")).to(device),
     )
 
 
@@ -197,15 +206,15 @@ def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Itera
 
 def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
     """G P over the total weights: maps [V, h, w, C] half or float -> [N, C] float32, zero where ``valid`` [N] is
-    False."""
+    False. Computed where the parts are."""
     flat, sums, total = maps.flatten(0, 2).contiguous(), None, None
     for columns, weights in parts:
-        part = lift(weights, flat[columns])
+        part = lift(weights, flat[columns].to(weights.values.device))
         sums = part if sums is None else sums.add_(part)
         total = weights.total if total is None else total + weights.total
     if sums is None or total is None:
         raise InputError("lifting", expected="weights of at least one view", got="none")
-    return sums.mul_((valid / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
+    return sums.mul_((valid.to(total.device) / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
 
 
 def fit_phi_s(scenes: list[SceneTargets], roles: tuple[Role, ...] | None = None) -> dict[Role, PhiS]:

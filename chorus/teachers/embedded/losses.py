@@ -37,7 +37,7 @@ def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor
     """
     same = instances[:, None] == instances[None]
     unclear = (classes[:, None] == classes[None]) & ~same & (view[:, None] != view[None])
-    itself = torch.eye(len(features), dtype=torch.bool)
+    itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
     logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(itself | unclear, float("-inf"))
     log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(~same | itself, 0.0)
     partners = (same & ~itself).sum(dim=1)

@@ -81,12 +81,15 @@ class EmbeddedDino(_EmbeddedTeacher):
         )
 
 
-def load_embedded(folder: Path) -> dict[Role, Teacher]:
-    """The three teachers from a folder of heads. Raises MissingError naming the file or package that is absent."""
-    trunk = Trunk()
+def load_embedded(folder: Path, *, device: torch.device | str = "cpu") -> dict[Role, Teacher]:
+    """The three teachers from a folder of heads, on a device; words are embedded on the CPU.
+
+    Raises MissingError naming the file or package that is absent.
+    """
+    trunk = Trunk(device)
     scales = {int(stride): scale for stride, scale in provenance(folder)["dino_scales"].items()}
     return {
-        "lang": EmbeddedLang(trunk, load_decoder(folder, "lang")),
+        "lang": EmbeddedLang(trunk, load_decoder(folder, "lang").to(device)),
         "dino": EmbeddedDino(trunk, scales),
-        "object": EmbeddedObject(trunk, load_decoder(folder, "object")),
+        "object": EmbeddedObject(trunk, load_decoder(folder, "object").to(device)),
     }
