@@ -11,9 +11,11 @@ from chorus.params import TeacherParams
 from chorus.store import Store
 from chorus.teachers.base import Role, Teacher
 
+Place = torch.device | str
+
 
 def load_teachers(
-    params: TeacherParams, store_or_folder: Store | Path | None = None, *, device: torch.device | str = "cpu"
+    params: TeacherParams, store_or_folder: Store | Path | None = None, *, device: Place = "cpu"
 ) -> dict[Role, Teacher]:
     """role -> teacher, of the family the params name, on a device.
 
@@ -45,17 +47,13 @@ def embedded_folder(store_or_folder: Store | Path | None) -> Path:
     return SHIPPED if store_or_folder is None else Path(store_or_folder)
 
 
-def _embedded(
-    params: TeacherParams, store_or_folder: Store | Path | None, device: torch.device | str
-) -> dict[Role, Teacher]:
+def _embedded(params: TeacherParams, store_or_folder: Store | Path | None, device: Place) -> dict[Role, Teacher]:
     from chorus.teachers.embedded.teachers import load_embedded
 
     return load_embedded(embedded_folder(store_or_folder), device=device)
 
 
-def _foundation(
-    params: TeacherParams, store_or_folder: Store | Path | None, device: torch.device | str
-) -> dict[Role, Teacher]:
+def _foundation(params: TeacherParams, store_or_folder: Store | Path | None, device: Place) -> dict[Role, Teacher]:
     from chorus.teachers.foundation import load_foundation
 
     root = store_or_folder.root if isinstance(store_or_folder, Store) else Path()

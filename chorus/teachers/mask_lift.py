@@ -62,9 +62,8 @@ def _sparse(dense: Tensor) -> PatchWeights:
     counts = (dense != 0).sum(dim=1)
     indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     total, coverage = (dense.sum(dim=axis, dtype=torch.float64).float() for axis in (1, 0))
-    return PatchWeights(
-        indptr, columns.int(), dense[rows, columns], total, coverage, shape=(len(dense), dense.shape[1])
-    )
+    shape = len(dense), dense.shape[1]
+    return PatchWeights(indptr, columns.int(), dense[rows, columns], total, coverage, shape=shape)
 
 
 def _sum_to_masks(pixels: PatchWeights, labels: Tensor, count: int) -> PatchWeights:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chorus.device import device_of
 from chorus.extras import extra
 from chorus.params import MaskParams
 from chorus.teachers.foundation.trunk import Network
