@@ -63,9 +63,8 @@ def lift(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.total` (where it is large enough to trust) for the weighted mean. Differentiable in `features`.
     """
-    if dispatch.on_card(features):
-        return cuda.multiply(weights.csr, weights.shape[1], features)
-    checks.tensor("lift", "features", features, (weights.shape[1], "C"), dtypes=sparse.HALF_OR_FLOAT)
+    shape, device = (weights.shape[1], "C"), checks.home(features)
+    checks.tensor("lift", "features", features, shape, dtypes=sparse.HALF_OR_FLOAT, device=device)
     return sparse.multiply(weights.csr, weights.shape[1], features)
 
 
@@ -74,7 +73,6 @@ def render_features(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.coverage` for the mean under each patch. Differentiable in `features`.
     """
-    if dispatch.on_card(features):
-        return cuda.multiply_t(weights.csr, weights.shape[1], features)
-    checks.tensor("render_features", "features", features, (weights.shape[0], "C"), dtypes=sparse.HALF_OR_FLOAT)
+    shape, device = (weights.shape[0], "C"), checks.home(features)
+    checks.tensor("render_features", "features", features, shape, dtypes=sparse.HALF_OR_FLOAT, device=device)
     return sparse.multiply_t(weights.csr, weights.shape[1], features)

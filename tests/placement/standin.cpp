@@ -31,6 +31,7 @@ const c10::Device HERE(kHere, 0);
 std::mutex counts_lock;
 std::map<std::string, int64_t> counts;
 std::atomic<bool> counting{true};
+std::atomic<bool> lending{false};  // whether rows may be taken by an index of the CPU, as on CUDA
 
 void count(const std::string& what) {
   if (!counting) return;
@@ -76,22 +77,24 @@ struct Call {
   std::map<const c10::StorageImpl*, c10::Storage> origins;  // and back
   std::vector<std::pair<at::Tensor, at::Tensor>> given;     // tensor here, its alias
 
-  at::Tensor alias(const at::Tensor& tensor) {
+  c10::Storage alias(const c10::Storage& storage) {
+    auto found = aliases.find(storage.unsafeGetStorageImpl());
+    if (found != aliases.end()) return found->second;
+    c10::Storage other = over(storage, c10::Device(c10::kCPU));
+    origins.emplace(other.unsafeGetStorageImpl(), storage);
+    aliases.emplace(storage.unsafeGetStorageImpl(), other);
+    return other;
+  }
+
+  at::Tensor alias(const at::Tensor& tensor, bool lent = false) {
     if (!tensor.defined()) return tensor;
     if (tensor.device().type() != kHere) {
-      TORCH_CHECK(tensor.device().is_cpu() && tensor.dim() == 0, op.schema().operator_name(),
+      TORCH_CHECK(lent || tensor.device().is_cpu() && tensor.dim() == 0, op.schema().operator_name(),
           ": expected all tensors to be on the same device, but found ", HERE, " and ", tensor.device(), " of shape ",
           tensor.sizes());
       return tensor;
     }
-    const c10::Storage& storage = tensor.storage();
-    auto found = aliases.find(storage.unsafeGetStorageImpl());
-    if (found == aliases.end()) {
-      c10::Storage other = over(storage, c10::Device(c10::kCPU));
-      origins.emplace(other.unsafeGetStorageImpl(), storage);
-      found = aliases.emplace(storage.unsafeGetStorageImpl(), other).first;
-    }
-    given.emplace_back(tensor, view_of(found->second, tensor, c10::DispatchKey::CPU));
+    given.emplace_back(tensor, view_of(alias(tensor.storage()), tensor, c10::DispatchKey::CPU));
     return given.back().second;
   }
 
@@ -101,8 +104,16 @@ struct Call {
     for (auto& [tensor, alias] : given)
       if (result.is_same(alias)) return tensor;
     auto origin = origins.find(result.storage().unsafeGetStorageImpl());
-    c10::Storage storage = origin == origins.end() ? over(result.storage(), HERE) : origin->second;
-    return view_of(storage, result, c10::DispatchKey::PrivateUse1);
+    if (origin == origins.end()) return view_of(over(result.storage(), HERE), result, c10::DispatchKey::PrivateUse1);
+    for (auto& [tensor, alias] : given) {
+      if (tensor.storage().unsafeGetStorageImpl() != origin->second.unsafeGetStorageImpl()) continue;
+      auto out = at::detail::make_tensor<c10::TensorImpl>(
+          c10::TensorImpl::VIEW, c10::Storage(origin->second), tensor.key_set(), result.dtype());
+      out.unsafeGetTensorImpl()->set_storage_offset(result.storage_offset());
+      out.unsafeGetTensorImpl()->set_sizes_and_strides(result.sizes(), result.strides());
+      return out;
+    }
+    return view_of(origin->second, result, c10::DispatchKey::PrivateUse1);
   }
 
   // What an op resized or replaced in place.
@@ -173,9 +184,11 @@ void every_op(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
         if (tensor.has_value()) {
           if (by_mask(*tensor) && (name == "aten::_index_put_impl_"))
             count("boolean index");
-          tensor = call.alias(*tensor);
+          tensor = call.alias(*tensor, lending && name == "aten::index");
         }
       value = c10::List<std::optional<at::Tensor>>(std::move(list));
+    } else if (value.isStorage()) {
+      if (value.toStorage().device().type() == kHere) value = call.alias(value.toStorage());
     } else if (value.isDevice()) {
       value = c10::Device(c10::kCPU);
     } else if (value.isGenerator()) {
@@ -303,6 +316,10 @@ void listen(bool on) {
   counting = on;
 }
 
+void lend(bool on) {
+  lending = on;
+}
+
 void seed(int64_t value) {
   default_generator().unsafeGetGeneratorImpl()->set_current_seed(value);
 }
@@ -324,5 +341,6 @@ TORCH_LIBRARY(standin, m) {
   m.def("counts", &told);
   m.def("forget", &forget);
   m.def("listen", &listen);
+  m.def("lend", &lend);
   m.def("seed", &seed);
 }

@@ -51,6 +51,16 @@ def uncounted() -> Iterator[None]:
         torch.ops.standin.listen(True)
 
 
+@contextmanager
+def lending() -> Iterator[None]:
+    """For networks of other libraries, which take rows by an index of the CPU as CUDA lets them."""
+    torch.ops.standin.lend(True)
+    try:
+        yield
+    finally:
+        torch.ops.standin.lend(False)
+
+
 def host_reads(found: dict[str, int]) -> int:
     """How often the host waited for the device."""
     return sum(times for what, times in found.items() if what != "copy from the CPU")
