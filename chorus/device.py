@@ -38,6 +38,11 @@ def device_of(name: str = "auto") -> torch.device:
     return torch.device("cuda", index)
 
 
+def device_name(device: torch.device) -> str:
+    """The device as a table or a log names it: cpu, or "cuda:0 (NVIDIA H100 80GB HBM3)"."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
 def autocast(device: torch.device, *, half: bool = True) -> AbstractContextManager:
     """The precision work has on a device: products in bfloat16 on CUDA unless ``half`` is False, float32 elsewhere."""
     if device.type != "cuda" or not half:

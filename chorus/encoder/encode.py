@@ -15,6 +15,7 @@ from torch import Tensor
 from chorus.device import autocast
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.inputs import CHANNELS, voxelize
+from chorus.encoder.memory import rows_that_fit
 from chorus.encoder.sinks import Bar, InMemory, Members, Sink
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
@@ -24,6 +25,7 @@ from chorus.text import prompt
 
 TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
 MAX_ROWS = 1_000_000  # voxels encoded at once: 2 GiB beside the outputs for the base size
+LEAST_ROWS = 50_000  # below so many a tile is more halo than scene
 HALO = 2.0  # metres around a tile
 BLOCK, CARD_BLOCK = 8192, 2**17  # voxels whose heads run at once: few stay in a cache, many fill a card
 
@@ -65,8 +67,8 @@ class SceneEncoder:
     """A model ready for scenes, where the model is: float32 on the CPU, bfloat16 products (autocast) on CUDA unless
     ``half`` is False.
 
-    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles; halo: metres around
-    a tile.
+    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles (fewer where a card
+    has less memory); halo: metres around a tile.
     """
 
     def __init__(
@@ -196,6 +198,8 @@ class SceneEncoder:
     ) -> tuple[Tensor, Tensor]:
         """Write each output of every Gaussian to its sink; tokens [T, C] and their places [T, 3] m."""
         home, grid_size = scene.means.device, self.config.inputs.grid_size
+        fitting = rows_that_fit(self.config.encoder, self.device, least=min(LEAST_ROWS, self.max_rows))
+        max_rows = self.max_rows if fitting is None else min(fitting, self.max_rows)
         scene, normals = scene.detached().to(self.device), None if normals is None else normals.to(self.device)
         voxels = voxelize(scene, self.config.inputs, normals=normals)
         members = Members(voxels.index, len(voxels))
@@ -205,7 +209,7 @@ class SceneEncoder:
             Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar,
         ):
             for part in encode_tiles(
-                self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance
+                self.model.encoder, voxels, max_rows=max_rows, halo=int(self.halo / grid_size), advance=bar.advance
             ):
                 tokens.append(part.tokens.float())
                 cells.append(part.tokens_grid)

@@ -249,5 +249,5 @@ def last_level(features: list[Tensor], pyramid: Pyramid) -> tuple[Tensor, Tensor
 def _lexicographic(level: Level) -> Tensor:
     """[M] rows sorted by sample, x, y, z."""
     grid = level.grid.long()
-    size = int(grid.max()) + 1
+    size = grid.max() + 1  # never read: a step would wait for it
     return (((level.batch.long() * size + grid[:, 0]) * size + grid[:, 1]) * size + grid[:, 2]).argsort()

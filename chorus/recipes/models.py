@@ -22,6 +22,7 @@ def encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ENCODER,
+        device=workspace.params.device,
         make=lambda out: _train(workspace, names, out),
         params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
         inputs=hashes(workspace, names),
@@ -34,6 +35,7 @@ def adapted_encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ADAPTED,
+        device=workspace.params.device,
         make=lambda out: _adapt(workspace, names, out),
         params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
         inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},

@@ -31,7 +31,7 @@ def model(**inputs) -> SceneModel:
 
 @pytest.mark.parametrize("tiles", [1, 4])
 @pytest.mark.parametrize("inputs", [{}, {"upright": True}, {"variant": "points", "voxel": "first"}])
-def test_encoding_stays_where_the_scene_is(device, make_room, tiles, inputs):  # noqa: F811
+def test_encoding_stays_where_the_scene_is(device, make_room, tiles, inputs):
     room = make_room(900)
     rows = 10**6 if tiles == 1 else 250
     want = SceneEncoder(model(**inputs), max_rows=rows, halo=0.5).encode(room, OUTPUTS)
@@ -44,7 +44,7 @@ def test_encoding_stays_where_the_scene_is(device, make_room, tiles, inputs):  #
         assert torch.equal(got[name].cpu(), from_cpu[name])
 
 
-def test_what_the_host_reads_to_encode_does_not_grow_with_the_scene(device, make_room):  # noqa: F811
+def test_what_the_host_reads_to_encode_does_not_grow_with_the_scene(device, make_room):
     encoder, reads = SceneEncoder(model().to(device)), []
     for count in (400, 1600):
         room = make_room(count).to(device)
@@ -61,9 +61,7 @@ def losses(result) -> list[float]:
 
 
 def test_distillation_learns_as_on_the_cpu(device, scenes, tmp_path):  # noqa: F811
-    results = [
-        train_encoder(scenes, **setup(), out=tmp_path / str(where), device=where) for where in ("cpu", device)
-    ]
+    results = [train_encoder(scenes, **setup(), out=tmp_path / str(where), device=where) for where in ("cpu", device)]
     assert next(results[1].model.parameters()).device == device
     assert losses(results[1]) == pytest.approx(losses(results[0]), rel=0.02)
     names = sorted(path.name for path in (tmp_path / str(device)).iterdir())

@@ -1,5 +1,6 @@
 """Teacher views and lifting on the stand-in: three families of teachers, patches and masks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 
 from chorus.params import TargetParams, load_params
 from chorus.scene import scene_from_colors
+from chorus.teachers.embedded.labels import training_views
+from chorus.teachers.embedded.train import Decoders, train_embedded
 from chorus.teachers.foundation import load_foundation
 from chorus.teachers.foundation.standins import write_standins
 from chorus.teachers.lift import fit_phi_s, load_targets, make_targets
@@ -17,6 +20,7 @@ from chorus.teachers.masks import MaskTargets
 from chorus.teachers.views import load_teacher_views, make_teacher_views
 from tests.kernels.scenes import relative
 from tests.placement import standin
+from tests.unit.teachers.conftest import drawn_room  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = TargetParams(min_weight=1e-3, weights_budget=100.0)
@@ -106,3 +110,23 @@ def test_the_host_fetches_what_it_writes_once_a_batch(device, scene, cameras, em
         reads.append(found)
     more = standin.host_reads(reads[1]) - standin.host_reads(reads[0])
     assert more == 2 * (2 + len(teachers)), reads  # pixels and coverage of a batch, and each teacher's answer
+
+
+def test_embedded_teachers_learn_as_on_the_cpu(device, embedded, drawn_room, tmp_path):  # noqa: F811
+    params = replace(embedded, train_steps=6, train_pairs=6, withheld=())
+    captures, curves = [drawn_room(seed) for seed in range(3)], []
+    for where in ("cpu", device):
+        metrics = train_embedded(captures, params, out=tmp_path / str(where), seed=0, device=where)
+        curves.append([row["loss"] for row in metrics["losses"]])
+    assert curves[1] == pytest.approx(curves[0], rel=0.02)
+
+
+def test_a_step_of_the_embedded_teachers_reads_nothing(device, embedded, drawn_room):  # noqa: F811
+    params = replace(embedded, train_steps=6, train_pairs=6, withheld=())
+    task = Decoders(training_views([drawn_room(seed) for seed in range(3)], withheld=()), params, seed=0, device=device)
+    with standin.waits() as found:
+        for sample in range(4):
+            sum(task.losses(sample, sample).values()).backward()
+            task.optimizer.step()
+            task.stepped(sample)
+    assert standin.host_reads(found) == 0, found

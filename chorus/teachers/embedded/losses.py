@@ -29,23 +29,31 @@ def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Te
     return (apart + near) / weights.sum().clamp_min(1e-6)
 
 
-def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor) -> Tensor:
+def pair_loss(
+    features: Tensor, instances: Tensor, classes: Tensor, view: Tensor, *, paired: Tensor | None = None
+) -> Tensor:
     """Supervised contrast (Khosla et al. 2020, their L_out) over patches of one room.
 
     features [n, D] unit; instances, classes, view [n]. Patches of one instance attract, others repel - except two
-    instances of one class seen in different views, which nothing in the images need tell apart.
+    instances of one class seen in different views, which nothing in the images need tell apart. paired: [m] patches
+    with another of their instance (:func:`with_partners`), for who knows them already: to find them is to wait for a
+    card.
     """
+    paired = with_partners(instances) if paired is None else paired
     same = instances[:, None] == instances[None]
     unclear = (classes[:, None] == classes[None]) & ~same & (view[:, None] != view[None])
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
     logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(itself | unclear, float("-inf"))
     log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(~same | itself, 0.0)
     partners = (same & ~itself).sum(dim=1)
-    return (
-        -(log_share.sum(dim=1) / partners.clamp_min(1))[partners > 0].mean()
-        if (partners > 0).any()
-        else features.sum() * 0
-    )
+    if not len(paired):
+        return features.sum() * 0
+    return -(log_share.sum(dim=1) / partners.clamp_min(1))[paired].mean()
+
+
+def with_partners(instances: Tensor) -> Tensor:
+    """[m] places of an instance [n] that occurs more than once."""
+    return ((instances[:, None] == instances[None]).sum(dim=1) > 1).nonzero()[:, 0]
 
 
 def boundary_loss(features: Tensor, instances: Tensor, shares: Tensor) -> Tensor:

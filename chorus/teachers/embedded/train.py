@@ -15,7 +15,7 @@ from chorus.errors import InputError
 from chorus.params import TeacherParams
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
 from chorus.teachers.embedded.labels import TrainingViews, training_views
-from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
+from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, with_partners, word_loss
 from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower
@@ -98,7 +98,7 @@ class Decoders(Task):
 
     def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int, device: torch.device):
         self.views, self.params, self.seed, self.device = views, params, seed, device
-        self.trunk, words = Trunk(), TextTower()
+        self.trunk, words = Trunk(device), TextTower()
         self.generator = torch.Generator().manual_seed(seed)
         words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
         class_weights, self.view_weights = _balance(views)
@@ -171,26 +171,29 @@ class Decoders(Task):
         features = self.decoders["lang"](batch.pyramid).permute(0, 2, 3, 1)
         return word_loss(features, batch.shares[..., 1:], self.words[1:], self.class_weights[1:])
 
-    def _object_losses(self, batch: Batch, chosen: list[Tensor]) -> dict[str, Tensor]:
-        """chosen: for each room, patches of its two views."""
+    def _object_losses(self, batch: Batch, chosen: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """chosen: for each room, patches of its two views, and which of them have a partner."""
         features = self.decoders["object"](batch.pyramid)  # [B, D, h, w]
         pairs = []
-        for room, patches in enumerate(chosen):
+        for room, (patches, paired) in enumerate(chosen):
             flat, instances, classes = (
                 x[2 * room : 2 * room + 2].flatten(0, 2)
                 for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes)
             )
             view = torch.arange(2, device=flat.device).repeat_interleave(len(flat) // 2)
-            pairs.append(pair_loss(flat[patches], instances[patches], classes[patches], view[patches]))
+            pairs.append(pair_loss(flat[patches], instances[patches], classes[patches], view[patches], paired=paired))
         return {
             "pairs": torch.stack(pairs).mean(),
             "boundaries": boundary_loss(features, batch.instances, batch.purity),
         }
 
-    def _chosen_patches(self, batch: Batch) -> list[Tensor]:
+    def _chosen_patches(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        """Found out on the host, where the pool is."""
         rooms = range(0, len(batch.instances), 2)  # two views each
         flat = [[x[start : start + 2].flatten() for x in (batch.instances, batch.purity)] for start in rooms]
-        return [self._patches(*room).to(self.device, non_blocking=True) for room in flat]
+        chosen = [(self._patches(*room), room[0]) for room in flat]
+        found = [(patches, with_partners(instances[patches])) for patches, instances in chosen]
+        return [(a.to(self.device, non_blocking=True), b.to(self.device, non_blocking=True)) for a, b in found]
 
     def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
         """Indices of patches one instance fills, large instances thinned by the square root of their size."""
@@ -208,7 +211,7 @@ class Decoders(Task):
         statistics = {}
         for stride in CHANNELS:
             x = torch.cat([pyramid[stride].transpose(0, 1).flatten(1) for pyramid in pyramids], dim=1)  # [C, n]
-            statistics[stride] = (x.mean(dim=1), x.std(dim=1).clamp_min(1e-4))
+            statistics[stride] = (x.mean(dim=1).cpu(), x.std(dim=1).clamp_min(1e-4).cpu())
         return statistics
 
     @torch.no_grad()
