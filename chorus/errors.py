@@ -43,3 +43,13 @@ class Preempted(ChorusError):
     """A training was asked to stop and kept its checkpoint: the same command goes on from there."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
+class Interrupted(Preempted):
+    """The same, by Ctrl-C."""
+
+    exit_code = 130  # what a shell shows of a command that Ctrl-C ended
+
+
+class LostProcess(ChorusError):
+    """A process that shared the work is gone."""

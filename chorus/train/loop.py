@@ -123,7 +123,7 @@ class _Run:
         figures, over = self.figures(), False
         try:
             while self.step < self.course.steps:
-                stopping = self.advance(asked=stop.asked is not None)
+                stopping = self.advance(asked=stop.asked or 0)
                 if self.curve.due(self.step):
                     row = self.log()
                     if figures is not None:
@@ -134,7 +134,7 @@ class _Run:
                 if not last and (stopping or self.step % self.course.checkpoint_every == 0):
                     self.keep()
                 if stopping and not last:
-                    raise preempted(self.checkpoint, done=self.step, steps=self.course.steps)
+                    raise preempted(self.checkpoint, done=self.step, steps=self.course.steps, signal_number=stopping)
             over = True
         finally:
             if figures is not None:
@@ -149,8 +149,8 @@ class _Run:
         head = {"run": self.made_from[:16], "first": self.step, "steps": self.course.steps}
         return Figures(self.checkpoint.parent, **head, rows=self.curve.rows)
 
-    def advance(self, *, asked: bool) -> bool:
-        """One step; whether the run is to stop after it."""
+    def advance(self, *, asked: int) -> int:
+        """One step; the signal after which the run is to stop, 0 for none. asked: the one this rank received."""
         set_rate(self.task.optimizer, self.course.lr * schedule(self.step, self.course.steps, self.course.warmup))
         self.task.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)

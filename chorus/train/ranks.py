@@ -9,7 +9,8 @@ optimiser passes it by, as it does in one process that accumulates the same samp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
-from chorus.errors import InputError
+from chorus.errors import InputError, LostProcess
 
 BUCKET = 2**25  # numbers summed in one call: 128 MiB of float32
 PATIENCE = timedelta(minutes=30)  # a rank that is silent for longer is lost
@@ -45,19 +46,21 @@ class Ranks:
         if self.size == 1:
             return [value]
         found: list = [None] * self.size
-        dist.all_gather_object(found, value)
+        with self._all_there():
+            dist.all_gather_object(found, value)
         return found
 
-    def agree(self, parameters: Sequence[Parameter], stop: bool) -> bool:
-        """Whether any rank wants to stop; and zeros where another rank has a gradient and this one has none."""
+    def agree(self, parameters: Sequence[Parameter], stop: int) -> int:
+        """The largest ``stop`` of all ranks; and zeros where another rank has a gradient and this one has none."""
         if self.size == 1:
             return stop
         has = torch.tensor([stop, *(p.grad is not None for p in parameters)], dtype=torch.uint8)
-        dist.all_reduce(has, dist.ReduceOp.MAX)
+        with self._all_there():
+            dist.all_reduce(has, dist.ReduceOp.MAX)
         for parameter, anywhere in zip(parameters, has[1:].tolist(), strict=True):
             if anywhere and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        return bool(has[0])
+        return int(has[0])
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks; the tensors are of one type and device."""
@@ -65,9 +68,23 @@ class Ranks:
             return
         for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            dist.all_reduce(flat)
+            with self._all_there():
+                dist.all_reduce(flat)
             for tensor, summed in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
                 tensor.copy_(summed.view_as(tensor))
+
+    @contextmanager
+    def _all_there(self) -> Iterator[None]:
+        """What torch raises when another rank is gone, as one line."""
+        try:
+            yield
+        except RuntimeError as error:  # gloo and NCCL alike
+            raise LostProcess(
+                f"rank {self.rank} of {self.size}",
+                expected="an answer from the other ranks",
+                got=str(error).splitlines()[0],
+                fix="Run the same command again: it goes on from its checkpoint.",
+            ) from error
 
 
 def started() -> Ranks:

@@ -6,7 +6,7 @@ import signal
 import threading
 from types import FrameType
 
-from chorus.errors import Preempted
+from chorus.errors import Interrupted, Preempted
 
 
 class StopRequests:
@@ -38,9 +38,9 @@ class StopRequests:
         self.asked = signal.Signals(number)
 
 
-def preempted(where: object, *, done: int, steps: int) -> Preempted:
+def preempted(where: object, *, done: int, steps: int, signal_number: int) -> Preempted:
     """What is raised once the checkpoint is written."""
-    return Preempted(
+    return (Interrupted if signal_number == signal.SIGINT else Preempted)(
         where,
         expected=f"{steps} steps",
         got=f"a request to stop after step {done}, which is kept",
