@@ -59,12 +59,8 @@ def collect(
     started, device = time.perf_counter(), device_of(params.device)
     require_targets(store, rooms)
     models = {"encoder": encoder or store.model("encoder"), "adapted": adapted or store.model("adapted")}
-    encoders = Encoders.load(
-        models["encoder"],
-        models["adapted"] if models["adapted"].is_dir() else None,
-        seed=params.seed,
-        device=params.device,
-    )
+    adapted = models["adapted"] if models["adapted"].is_dir() else None
+    encoders = Encoders.load(models["encoder"], adapted, seed=params.seed, device=params.device)
     names = label_set(store, rooms.scored())
     taught, withheld = _known_names(store, params, rooms, names)
     scores, sheet = teacher_scores(store, rooms.test, params.teachers, device=device) if teachers else ({}, None)

@@ -38,13 +38,8 @@ def teacher_scores(
         renders.append(load_teacher_views(store.scene(scene, "teacher_views")).renders()[picked])
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / "teachers.png"
-        scores = report_teachers(
-            load_teachers(params, store, device=device),
-            captures,
-            withheld=params.withheld,
-            renders=renders,
-            picture=sheet,
-        )
+        teachers = load_teachers(params, store, device=device)
+        scores = report_teachers(teachers, captures, withheld=params.withheld, renders=renders, picture=sheet)
         return percent(scores), sheet.read_bytes()
 
 

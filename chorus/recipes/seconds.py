@@ -20,9 +20,7 @@ def seconds_by_stage(store: Store, scenes: Iterable[str]) -> dict[str, float]:
     """Stage (``capture``, ``gaussians``, ...) -> seconds of work, summed over these scenes."""
     names = ["all", *scenes]
     files = {stage: [store.state / "seconds" / stage / f"{name}.txt" for name in names] for stage in STAGES}
-    made = {
-        stage: [float(path.read_text().split()[0]) for path in paths if path.exists()] for stage, paths in files.items()
-    }
+    made = {stage: [_seconds(path) for path in paths if path.exists()] for stage, paths in files.items()}
     return {part_of(stage): round(sum(seconds), 4) for stage, seconds in made.items() if seconds}
 
 
