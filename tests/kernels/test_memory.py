@@ -59,6 +59,11 @@ measured("submanifold_conv", lambda: ck.submanifold_conv(splats, weight, table))
 measured("curve_codes", lambda: ck.curve_codes(grid, batch, "hilbert"))
 ends = torch.arange(0, N + 1, 4)
 measured("segment_reduce", lambda: ck.segment_reduce(splats, ends, "max"))
+qkv, rows = torch.randn(N, 3, 1, 16), torch.arange(N).view(-1, 1000)
+measured("window_attention", lambda: ck.window_attention(qkv, rows))
+qkv.requires_grad_()
+answers = ck.window_attention(qkv, rows)
+measured("window_attention backward", lambda: answers.backward(answers.detach()))
 print(json.dumps({"peaks": peaks, "facts": facts}))
 """
 
@@ -90,6 +95,8 @@ BOUNDS = {
     "neighbors": lambda f: 32 * N + 108 * N,
     "submanifold_conv": lambda f: 64 * N,
     "curve_codes": lambda f: 8 * N,
+    "window_attention": lambda f: N + 64 * N,
+    "window_attention backward": lambda f: 3 * 64 * N,
     "segment_reduce": lambda f: (4 + 8) * 16 * N // 4,
 }
 

@@ -16,6 +16,7 @@ from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
 from chorus.sources.sweethome3d.models import Model, ModelStore
 from chorus.sources.sweethome3d.own_models import own_model
+from chorus.sources.sweethome3d.rows import length
 from chorus.sources.sweethome3d.textures import paint
 from chorus.sources.sweethome3d.walls import wall_part
 
@@ -166,10 +167,10 @@ def place(model: Model, item: Item, *, base: float) -> tuple[np.ndarray, np.ndar
     flip = np.array([-1.0 if item.mirrored else 1.0, 1.0, 1.0])
     turn = _turn(item)
     center = np.array([*item.center, base + item.elevation + item.plan_height / 2])
-    corners = (model.corners * (item.size * flip)) @ turn.T + center
-    normals = (model.normals * (flip * model.proportions / np.maximum(item.size, 1e-4))) @ turn.T
-    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
-    return corners.astype(np.float32), normals.astype(np.float32)
+    corners = model.corners.reshape(-1, 3) @ (turn * (item.size * flip)).T + center
+    normals = (turn * (flip * model.proportions / np.maximum(item.size, 1e-4))) @ model.normals.reshape(-1, 3).T
+    normals /= np.maximum(length(normals), 1e-9)
+    return corners.astype(np.float32).reshape(-1, 3, 3), normals.T.astype(np.float32).reshape(-1, 3, 3)
 
 
 def _turn(item: Item) -> np.ndarray:
