@@ -27,6 +27,7 @@ class Windows:
     slot: Tensor  # [M] int64 into W * K
     mask: Tensor | None  # [W, 1, 1, K] bool, False where a short sample left its window empty; None when all are full
     again: Tensor  # [A] int64 slots nobody reads: rows a window repeats, and what a short sample left empty
+    unread: Tensor  # [W, K] bool, True at those
 
     @property
     def keys(self) -> Tensor | None:
@@ -36,7 +37,9 @@ class Windows:
     def to(self, device: torch.device | str) -> Windows:
         """Copied to a device."""
         mask = None if self.mask is None else self.mask.to(device)
-        return Windows(self.rows.to(device), self.slot.to(device), mask, self.again.to(device))
+        places = (self.rows, self.slot, self.again, self.unread)
+        rows, slot, again, unread = (x.to(device) for x in places)
+        return Windows(rows, slot, mask, again, unread)
 
 
 def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
@@ -66,10 +69,12 @@ def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
     slot[order] = slots
     full = bool((counts >= size).all())
     mask = None if full else (place < ends[sample].to(device)[:, None])[:, None, None, :]
-    return Windows(rows, slot, mask, _unread(counts, before, size).to(device))
+    again = _again(counts, before, size).to(device)
+    unread = torch.zeros(rows.numel(), dtype=torch.bool, device=device).index_fill_(0, again, True)
+    return Windows(rows, slot, mask, again, unread.view_as(rows))
 
 
-def _unread(counts: Tensor, before: Tensor, size: int) -> Tensor:
+def _again(counts: Tensor, before: Tensor, size: int) -> Tensor:
     """[A] slots nobody reads: the first of a last window that moved back, the last of one that its sample does not
     fill."""
     left = -counts % size  # [B]
@@ -129,9 +134,8 @@ class WindowAttention(nn.Module):
         return linear(answers, self.proj)
 
     def _native(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
-        unread = windows.again.view_as(windows.rows)
         heads = qkv.view(len(qkv), 3, self.heads, NATIVE_HEAD)
-        return window_attention(heads, windows.rows, unread=unread, keys=windows.keys).flatten(1)
+        return window_attention(heads, windows.rows, unread=windows.unread, keys=windows.keys).flatten(1)
 
     def _torch(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
         count, size = windows.rows.shape
