@@ -20,6 +20,7 @@ from chorus.distill.losses import contrastive_loss, match_loss
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
+from chorus.encoder.memory import require_memory, train_bytes
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.json_files import write_json
@@ -142,6 +143,7 @@ class Distillation(Task):
         self.module = SceneModel(config).train()
         for role, (matrix, mean) in spaces.items():
             self.module.space(role).set(matrix, mean)
+        _require_memory(self.module, scenes, params, device)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.clusters = cluster_targets(scenes, seed=seed)
@@ -213,6 +215,20 @@ class Distillation(Task):
 def summary(tensor: Tensor) -> str:
     """Enough to tell one scene's numbers from another's."""
     return f"{tuple(tensor.shape)} {float(tensor.double().sum())!r}"
+
+
+def _require_memory(
+    model: SceneModel, scenes: list[TrainingScene], params: DistillParams, device: torch.device
+) -> None:
+    """Raise InputError, before anything is moved, where a card cannot hold a step of the largest scene."""
+    if device.type != "cuda":
+        return
+    largest = max((scene.scene for scene in scenes), key=len)
+    rows, config = len(voxelize(largest, model.config.inputs)), model.config
+    channels = sum(head.channels + head.width for head in config.heads.values())
+    needed = train_bytes(model, config.encoder, rows=rows, drawn=params.points, channels=channels)
+    fix = "Take a smaller encoder.preset or distill.points, or set device: cpu."
+    require_memory(needed, device, where="distillation", fix=fix)
 
 
 def _check(scenes: list[TrainingScene]) -> None:

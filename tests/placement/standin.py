@@ -54,11 +54,14 @@ def uncounted() -> Iterator[None]:
 @contextmanager
 def lending() -> Iterator[None]:
     """For networks of other libraries, which take rows by an index of the CPU as CUDA lets them."""
-    torch.ops.standin.lend(True)
+    here = hasattr(torch, NAME)  # a card needs no leave
+    if here:
+        torch.ops.standin.lend(True)
     try:
         yield
     finally:
-        torch.ops.standin.lend(False)
+        if here:
+            torch.ops.standin.lend(False)
 
 
 def host_reads(found: dict[str, int]) -> int:

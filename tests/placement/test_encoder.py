@@ -40,8 +40,9 @@ def test_encoding_stays_where_the_scene_is(device, make_room, tiles, inputs):
     from_cpu = encoder.encode(room, OUTPUTS)
     for name in (*OUTPUTS, "tokens_xyz"):
         assert got[name].device == device and from_cpu[name].device.type == "cpu"
-        assert relative(got[name].cpu(), want[name]) < 1e-3, name
-        assert torch.equal(got[name].cpu(), from_cpu[name])
+        limit = 0.05 if device.type == "cuda" else 1e-3  # products of bfloat16
+        assert relative(got[name].cpu(), want[name]) < limit, name
+        assert relative(from_cpu[name], got[name].cpu()) < limit, name
 
 
 def test_what_the_host_reads_to_encode_does_not_grow_with_the_scene(device, make_room):
@@ -60,10 +61,15 @@ def losses(result) -> list[float]:
     return [row["loss"] for row in result.curves]
 
 
+def near(values: list[float], device: torch.device):
+    """To the rounding of the device: on CUDA products are of bfloat16."""
+    return pytest.approx(values, rel=0.1 if device.type == "cuda" else 0.02)
+
+
 def test_distillation_learns_as_on_the_cpu(device, scenes, tmp_path):  # noqa: F811
     results = [train_encoder(scenes, **setup(), out=tmp_path / str(where), device=where) for where in ("cpu", device)]
     assert next(results[1].model.parameters()).device == device
-    assert losses(results[1]) == pytest.approx(losses(results[0]), rel=0.02)
+    assert losses(results[1]) == near(losses(results[0]), device)
     names = sorted(path.name for path in (tmp_path / str(device)).iterdir())
     assert names == ["config.json", "curves.csv", "metrics.json", "model.safetensors"]
 
@@ -109,7 +115,7 @@ def test_adaptation_learns_as_on_the_cpu(device, adapt_scene, tmp_path, tune):  
         for where in ("cpu", device)
     ]
     assert next(results[1].model.parameters()).device == device
-    assert losses(results[1]) == pytest.approx(losses(results[0]), rel=0.02)
+    assert losses(results[1]) == near(losses(results[0]), device)
 
 
 @pytest.mark.parametrize("every", [2, 4])

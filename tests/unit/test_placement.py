@@ -17,11 +17,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("part", ["test_standin", "test_kernels", "test_fit", "test_teachers", "test_encoder"])
+@pytest.mark.parametrize("part", ["standin", "kernels", "fit", "teachers", "encoder", "stages"])
 def test_on_the_stand_in(part):
     if shutil.which(os.environ.get("CXX", "c++")) is None:
         pytest.skip("no C++ compiler to build the stand-in with")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", f"tests/placement/{part}.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore",
+        f"tests/placement/test_{part}.py",
+    ]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "CHORUS_STANDIN": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout and "skipped" not in done.stdout
