@@ -54,23 +54,29 @@ class TrainingScene:
 
 
 def cluster_targets(
-    scenes: list[TrainingScene], *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10
+    scenes: list[TrainingScene],
+    *,
+    clusters: int = CLUSTERS,
+    seed: int = 0,
+    rounds: int = 10,
+    device: torch.device | str = "cpu",
 ) -> list[Tensor]:
     """[N] int64 per scene: the nearest of k centres of the targets (k-means on a sample of all scenes), -1 where not
-    valid.
+    valid. Computed on ``device``, a scene at a time.
 
     Balance comes from what teachers see, never from labels.
     """
     role = CHOSEN if CHOSEN in scenes[0].targets else sorted(scenes[0].targets)[0]
     generator = generator_of(seed, 2)
     sample = torch.cat([_some(scene.targets[role][scene.valid[role]].float(), 1000, generator) for scene in scenes])
-    centers = sample[torch.randperm(len(sample), generator=generator)[:clusters]]
+    centers = sample[torch.randperm(len(sample), generator=generator)[:clusters]].to(device)
+    sample = sample.to(device)
     for _ in range(rounds):
         nearest = _nearest(sample, centers)
         sums = torch.zeros_like(centers).index_add_(0, nearest, sample)
         counts = torch.bincount(nearest, minlength=len(centers)).clamp_min(1)
         centers = sums / counts[:, None]
-    found = [_nearest(scene.targets[role].float(), centers) for scene in scenes]
+    found = [_nearest(scene.targets[role].to(device).float(), centers).cpu() for scene in scenes]
     return [torch.where(scene.valid[role], ids, -1) for scene, ids in zip(scenes, found, strict=True)]
 
 

@@ -146,7 +146,7 @@ class Distillation(Task):
         _require_memory(self.module, scenes, params, device)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
-        self.clusters = cluster_targets(scenes, seed=seed)
+        self.clusters = cluster_targets(scenes, seed=seed, device=device)
         self.augmentation = Augmentation()
 
     def identity(self) -> Any:

@@ -115,7 +115,7 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     from chorus.teachers.load import words_source
 
     store, params = workspace.store, workspace.params
-    rooms = training_scenes(store, names)
+    rooms = training_scenes(store, names, device=device_of(params.device))
     upright = params.encoder.upright and variant == "splats"
     inputs = InputConfig(
         variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
@@ -157,7 +157,7 @@ def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
     model = load_model(store.artifact(ENCODER) / "splats")
     adapt_encoder(
         model,
-        adaptation_scenes(store, names, model),
+        adaptation_scenes(store, names, model, device=device_of(params.device)),
         params=params.adapt,
         out=out,
         seed=params.seed,
