@@ -25,7 +25,10 @@ class TrainingRooms:
 
 
 def training_scenes(store: Store, names: Sequence[str], *, device: torch.device | str = "cpu") -> TrainingRooms:
-    """The rooms of these names, in their order, lifted on a device and kept on the host. Raises ChorusError for one whose targets are absent or damaged."""
+    """The rooms of these names, in their order, lifted on a device and kept on the host.
+
+    Raises ChorusError for one whose targets are absent or damaged.
+    """
     phi_s = fit_phi_s([targets_of(store, name) for name in names])
     scenes = []
     for name in names:
