@@ -118,7 +118,7 @@ def adapt(*, nproc: Ranks = None) -> None:
 
 
 def _made(what: str, artifact: Artifact) -> None:
-    from chorus.train.ranks import started
+    from chorus.train.world import started
 
     if not started().writes:
         return

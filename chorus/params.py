@@ -30,6 +30,7 @@ Whole = Annotated[int, Range("a number of 0 or more", lambda x: x >= 0)]
 Positive = Annotated[float, Range("a number above 0", lambda x: x > 0)]
 Amount = Annotated[float, Range("a number of 0 or more", lambda x: x >= 0)]
 Share = Annotated[float, Range("a share from 0 to 1", lambda x: 0 <= x <= 1)]
+ShareAboveZero = Annotated[float, Range("a share above 0, to 1", lambda x: 0 < x <= 1)]
 ShareBelowOne = Annotated[float, Range("a share from 0 to below 1", lambda x: 0 <= x < 1)]
 
 
@@ -108,6 +109,7 @@ class TargetParams:
     """Lifting (scenes/targets)."""
 
     min_weight: Amount  # total rendering weight (pixels) above which a Gaussian has a valid target
+    rows_error: ShareAboveZero  # of the stored rows: mean squared, as a share of the lifted features' variance
     # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
     weights_budget: Amount
 
@@ -131,6 +133,7 @@ class DistillParams:
     weight_decay: Amount
     warmup: Share  # share of the steps
     clip: Positive  # gradient norm
+    crop: Whole  # Gaussians of a room that are encoded, those nearest to a drawn one; 0: all
     points: Count  # Gaussians a step that the loss sees, balanced by target clusters
     head_width: Count  # hidden width of a teacher's head
     log_every: Count  # steps a line of curves.csv

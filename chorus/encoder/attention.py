@@ -126,12 +126,13 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [M, C]
-        qkv = linear(x, self.qkv)
-        native = (
-            qkv.shape[1] == 3 * self.heads * NATIVE_HEAD and qkv.device.type == "cpu" and qkv.dtype == torch.float32
-        )
-        answers = self._native(qkv, windows) if native else self._torch(qkv, windows)
-        return linear(answers, self.proj)
+        return linear(self.answers(linear(x, self.qkv), windows), self.proj)
+
+    def answers(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
+        """What every row gets from its window, before the projection."""
+        fits = qkv.shape[1] == 3 * self.heads * NATIVE_HEAD
+        native = fits and qkv.device.type == "cpu" and qkv.dtype == torch.float32
+        return self._native(qkv, windows) if native else self._torch(qkv, windows)
 
     def _native(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
         heads = qkv.view(len(qkv), 3, self.heads, NATIVE_HEAD)

@@ -39,7 +39,7 @@ def free_bytes(device: torch.device) -> float | None:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
-def require_memory(needed: float, device: torch.device, *, where: str, fix: str) -> None:
+def require_card(needed: float, device: torch.device, *, where: str, fix: str) -> None:
     """Raise InputError, before the work starts, when a card has not the memory for it."""
     free = free_bytes(device)
     if free is not None and needed > ROOM * free:
@@ -55,7 +55,7 @@ def rows_that_fit(config: EncoderConfig, device: torch.device, *, least: int) ->
     if free is None:
         return None
     need = encode_row_bytes(config)
-    require_memory(need * least, device, where="encode", fix="Free the card, or set device: cpu (CHORUS_DEVICE=cpu).")
+    require_card(need * least, device, where="encode", fix="Free the card, or set device: cpu (CHORUS_DEVICE=cpu).")
     return int(ROOM * free / need)
 
 

@@ -94,10 +94,10 @@ def _field(encoder: SceneEncoder, scene: GaussianScene, *, words: bool = True) -
     return Field(positions=scene.means.numpy(), lang=out.lang.numpy() if words else None, probe=out.upcast.numpy())
 
 
-def lifted_field(scene: GaussianScene, targets: Path, views: Path, *, device: torch.device | str = "cpu") -> Field:
-    """The language teacher's own features, lifted to the Gaussians on a device."""
-    lifted = load_targets(targets, views, scene=scene.to(device))
-    features = lifted.features("lang").cpu().numpy()
+def lifted_field(scene: GaussianScene, targets: Path, views: Path) -> Field:
+    """The language teacher's own features, lifted to the Gaussians, as the stored rows say them."""
+    lifted = load_targets(targets, views, scene=scene)
+    features = lifted.features("lang").numpy()
     return Field(positions=scene.means.numpy(), lang=features, valid=lifted.valid("lang").numpy(), probe=features)
 
 

@@ -24,7 +24,7 @@ from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
 from chorus.train.processes import KILLED, begin_worker
 from chorus.train.progress import shown
-from chorus.train.ranks import leave, started
+from chorus.train.world import started
 from chorus.workspace import Workspace
 
 FITTED, TAUGHT = PARTS[:2], PARTS[2:]  # before and after the teachers are there
@@ -100,7 +100,10 @@ def _train(workspace: Workspace, recipe: Recipe, names: Sequence[str], console: 
                 recipe.make(Path(nothing))
         return Artifact(recipe.path, "", fresh=False)
     finally:
-        leave()
+        if started().size > 1:
+            from chorus.train.ranks import leave
+
+            leave()
 
 
 def _scenes(

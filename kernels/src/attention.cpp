@@ -152,6 +152,7 @@ void answer(const Head& h, const Block& b, const float* keys, const float* value
 void attention(const AttentionInput& in, float* out, float* logsum, int threads) {
   const int64_t tasks = in.windows * in.heads;
   const size_t bytes = (size_t)padded_keys(in.size) * D * sizeof(float);
+  reserve_scratch(0, 2 * bytes, threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < tasks; ++task) {
     const Head h = head_of(in, task);

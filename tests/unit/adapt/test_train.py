@@ -7,6 +7,7 @@ import torch
 from chorus.adapt.train import AdaptScene, adapt_encoder, choose_parameters, covered_patches, render_head
 from chorus.cameras import look_at
 from chorus.distill.losses import match_loss
+from chorus.encoder.adapter import apply_adapter
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
 from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
@@ -150,7 +151,10 @@ def test_adaptation_lowers_the_loss_and_leaves_the_model_alone(model, scene, tmp
         "lora": ("heads.", "encoder.enc."),
     }
     assert changed and all(name.startswith(parts[tune]) for name in changed)
+    assert (tmp_path / "adapter").exists() == (tune == "lora")
     if tune == "lora":
+        apply_adapter(model, tmp_path / "adapter")
+        assert all(torch.equal(x, model.state_dict()[name]) for name, x in result.model.state_dict().items())
         assert {name for name in changed if name.startswith("encoder.")} == {
             name for name in before if name.endswith("qkv.weight")
         }

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
+from chorus.distill.batches import TrainingScene, draw_rows
+from chorus.distill.scenes import HeldScenes
 from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
@@ -17,6 +18,7 @@ PARAMS = DistillParams(
     weight_decay=0.05,
     warmup=0.1,
     clip=1.0,
+    crop=0,
     points=256,
     head_width=32,
     log_every=2,
@@ -122,8 +124,8 @@ def test_rare_clusters_are_drawn_more_often_than_they_occur(scenes):
     drawn = clusters[draw_rows(clusters, 20000, torch.Generator().manual_seed(0))]
     assert int(drawn.min()) == 0
     assert abs(float((drawn == 1).float().mean()) - 10 / (30 + 10)) < 0.02
-    ids = cluster_targets(scenes, clusters=8)
-    assert all(torch.equal(c < 0, ~s.valid["lang"]) for c, s in zip(ids, scenes, strict=True))
+    balance = HeldScenes(scenes).balance(seed=0)
+    assert all(torch.equal(balance.clusters(s) < 0, ~s.valid["lang"]) for s in scenes)
 
 
 def test_scenes_that_do_not_fit(scenes, tmp_path):

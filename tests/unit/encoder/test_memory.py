@@ -25,7 +25,7 @@ def model(name: str) -> SceneModel:
 
 
 def test_the_cpu_is_asked_nothing():
-    memory.require_memory(1e15, torch.device("cpu"), where="encode", fix="")
+    memory.require_card(1e15, torch.device("cpu"), where="encode", fix="")
     assert memory.rows_that_fit(preset("base"), torch.device("cpu"), least=1) is None
 
 
@@ -50,4 +50,4 @@ def test_training_needs_more_the_more_there_is(free):
     assert need[0] < need[1] < more
     free(1)
     with pytest.raises(InputError, match="distillation: expected about"):
-        memory.require_memory(need[1], CARD, where="distillation", fix="Take a smaller encoder.preset.")
+        memory.require_card(need[1], CARD, where="distillation", fix="Take a smaller encoder.preset.")
