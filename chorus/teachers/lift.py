@@ -93,7 +93,7 @@ class SceneTargets:
         if key in self._kept:
             yield slice(0, self._kept[key].shape[1]), self._kept[key]
             return
-        self.rows.order(self.gaussians)  # refuses another scene
+        self.rows.order(self.gaussians.to("cpu"))  # refuses another scene
         width = int(self.views.starts(role)[-1])
         for columns, part in weight_parts(self.gaussians, self.views, role):
             if part.shape[1] == width:
@@ -107,7 +107,7 @@ class SceneTargets:
     def features(self, role: Role) -> Tensor:
         """[N, C] float32 on the host, in the teacher's own space, as the rows say it; zero where not valid."""
         found = self.rows.features(role)
-        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians.to("cpu")), found)
 
     def lifted(self, role: Role) -> Tensor:
         """[N, C] float32 where the scene is: the same lifted anew, exact; zero where not valid."""
@@ -116,7 +116,7 @@ class SceneTargets:
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
         found = self.rows.valid(role)
-        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians.to("cpu")), found)
 
 
 def make_targets(

@@ -13,7 +13,7 @@ from chorus.teachers.embedded.labels import training_views
 from chorus.teachers.embedded.train import Decoders, train_embedded
 from chorus.teachers.foundation import load_foundation
 from chorus.teachers.foundation.standins import write_standins
-from chorus.teachers.lift import fit_phi_s, load_targets, make_targets
+from chorus.teachers.lift import load_targets, make_targets
 from chorus.teachers.load import load_teachers
 from chorus.teachers.mask_lift import scene_mask_weights
 from chorus.teachers.masks import MaskTargets
@@ -23,8 +23,8 @@ from tests.placement import standin
 from tests.unit.teachers.conftest import drawn_room  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
-WEIGHTS = TargetParams(min_weight=1e-3, weights_budget=100.0)
-MADE_AGAIN = TargetParams(min_weight=1e-3, weights_budget=0.0)
+WEIGHTS = TargetParams(min_weight=1e-3, rows_error=0.01, weights_budget=100.0)
+MADE_AGAIN = TargetParams(min_weight=1e-3, rows_error=0.01, weights_budget=0.0)
 MASKS = {"points_per_side": 4, "pred_iou": 0.7, "stability": 0.5, "box_nms": 0.97, "mask_nms": 1.0, "min_area": 0}
 
 
@@ -63,9 +63,8 @@ def test_embedded_teachers_see_and_are_lifted(device, scene, cameras, embedded, 
         make_teacher_views(scene, cameras, load_teachers(embedded, device=where), out=folder, batch=1, device=where)
         for kept, params in (("kept", WEIGHTS), ("again", MADE_AGAIN)):
             make_targets(scene, folder, params, out=folder / kept, device=where)
-            found = load_targets(folder / kept, folder, scene=scene.to(where))
-            targets[name] = found = found.with_phi_s(fit_phi_s([found]))
-            lifted[name, kept] = {role: found.standardized(role) for role in found.roles}
+            targets[name] = found = load_targets(folder / kept, folder, scene=scene.to(where))
+            lifted[name, kept] = {role: found.lifted(role) for role in found.roles}
     for role, expected in lifted["cpu", "kept"].items():
         for kept in ("kept", "again"):
             got = lifted["there", kept][role]
@@ -85,7 +84,7 @@ def test_foundation_teachers_see_and_are_lifted(device, scene, cameras, paper, t
         assert relative(there.maps(role).float(), here.maps(role).float()) < 0.02, role
     assert there.by_mask("lang") and len(there.masks("lang").vectors)
     found = load_targets(tmp_path / "there" / "targets", tmp_path / "there", scene=scene.to(device))
-    assert all(found.features(role).device == device for role in found.roles)
+    assert all(found.lifted(role).device == device for role in found.roles)
 
 
 def test_weights_on_masks_are_the_cpus(device, scene, room):
