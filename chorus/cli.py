@@ -288,7 +288,7 @@ def _encoder(folder: Path | None):
         raise MissingError(
             folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
         )
-    return chorus.load(folder)
+    return chorus.load(folder, device=_workspace().params.device)
 
 
 VERBS = {
@@ -329,6 +329,11 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print(f"chorus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except RuntimeError as error:
+        if debug or type(error).__name__ != "OutOfMemoryError":  # torch's, which may not be loaded
+            raise
+        print(f"chorus: the card's memory is used up: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(ChorusError.exit_code)
     except KeyboardInterrupt:
         if debug:
             raise

@@ -21,6 +21,7 @@ from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
+from chorus.encoder.memory import require_card, train_bytes
 from chorus.encoder.model import EncoderConfig
 from chorus.json_files import write_json
 from chorus.params import DistillParams
@@ -143,6 +144,7 @@ class Distillation(Task):
         self.module.encoder.set_checkpointing(params.checkpointing)
         for role, (matrix, mean) in spaces.items():
             self.module.space(role).set(matrix, mean)
+        _require_memory(self.module, scenes, params, seed=seed, device=device)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.balance = scenes.balance(seed=seed)
@@ -214,3 +216,17 @@ class Distillation(Task):
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
+
+
+def _require_memory(
+    model: SceneModel, scenes: TrainingScenes, params: DistillParams, *, seed: int, device: torch.device
+) -> None:
+    """Raise InputError, before anything is moved, where a card cannot hold a step of the first scene."""
+    if device.type != "cuda":
+        return
+    first = scenes.open(0, crop=params.crop, generator=generator_of(seed, 7, 0)).scene
+    rows, config = len(voxelize(first, model.config.inputs)), model.config
+    channels = sum(head.channels + head.width for head in config.heads.values())
+    needed = train_bytes(model, config.encoder, rows=rows, drawn=params.points, channels=channels)
+    fix = "Take a smaller encoder.preset, distill.crop or distill.points, or set device: cpu."
+    require_card(needed, device, where="distillation", fix=fix)

@@ -192,12 +192,12 @@ class Encoder(nn.Module):
         self.checkpointing = when == "always" or (when == "auto" and size >= LARGE)
 
     def prepare(self, grid: Tensor, offset: Tensor) -> Pyramid:
-        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept
-        beside the weights."""
+        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made where the grid is,
+        kept beside the weights. offset: on the host."""
         c = self.config
-        pyramid = build_pyramid(grid.cpu(), offset.cpu(), depths=c.depths, window=c.window, orders=c.orders)
+        pyramid = build_pyramid(grid, offset, depths=c.depths, window=c.window, orders=c.orders)
         device = next(self.parameters()).device
-        return pyramid if device.type == "cpu" else pyramid.to(device)
+        return pyramid if device == grid.device else pyramid.to(device)
 
     def forward(self, grid: Tensor, feat: Tensor, offset: Tensor) -> EncoderOutput:
         """grid: [N, 3] int cells >= 0, unique within a sample; feat: [N, in_channels]; offset: [B] cumulative rows."""
@@ -268,5 +268,5 @@ def last_level(features: list[Tensor], pyramid: Pyramid) -> tuple[Tensor, Tensor
 def _lexicographic(level: Level) -> Tensor:
     """[M] rows sorted by sample, x, y, z."""
     grid = level.grid.long()
-    size = int(grid.max()) + 1
+    size = grid.max() + 1  # never read: a step would wait for it
     return (((level.batch.long() * size + grid[:, 0]) * size + grid[:, 1]) * size + grid[:, 2]).argsort()
