@@ -179,7 +179,9 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene)
-    for answer in ask.ask(named.gaussians, _encoder(model), words, top=top):
+    search = ask.Search(named.gaussians, _encoder(model))
+    for text in words:
+        answer = search.ask(text, top=top)
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
