@@ -250,3 +250,21 @@ def test_damaged_folders_say_which_file(scene, folders, tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(InputError, match=r"weights\.safetensors.*Make the targets again"):
         targets.weights("lang")
+
+
+def test_patches_that_take_no_part_lift_nothing(scene, cameras):
+    from chorus.splat.weights import scene_weights, without_columns
+    from chorus_kernels import lift
+
+    whole = scene_weights(scene, cameras, rows=4, columns=4)
+    left_out = torch.zeros(whole.shape[1], dtype=torch.bool)
+    left_out[::3] = True
+    part = without_columns(whole, left_out)
+    dense = torch.zeros(whole.shape)
+    rows = torch.repeat_interleave(torch.arange(whole.shape[0]), whole.indptr.diff())
+    dense[rows, whole.indices.long()] = whole.values
+    dense[:, left_out] = 0
+    assert torch.allclose(part.total, dense.sum(dim=1), atol=1e-4 * float(whole.total.max()))
+    maps = torch.randn(whole.shape[1], 5)
+    assert torch.allclose(lift(part, maps), dense @ maps, atol=1e-3)
+    assert bool((part.coverage[left_out] == 0).all())
