@@ -40,6 +40,10 @@ class Cameras:
                 got="NaN or infinity",
                 fix="Drop the views without a pose.",
             )
+        if views and (np.linalg.det(pose[:, :3, :3]) <= 0).any():
+            raise InputError(
+                "cameras", expected="right-handed poses", got="a determinant of -1", fix="Negate one axis."
+            )
         if self.width < 1 or self.height < 1:
             raise InputError("cameras", expected="a positive image size", got=f"{self.width}x{self.height}")
         object.__setattr__(self, "K", K)

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
+from chorus.frames import Frame
 from chorus.json_files import read_json, write_json
 
 POINTS = "points.safetensors"
@@ -22,8 +23,7 @@ _REACH = 3  # views apart that still count as neighbours
 
 @dataclass(frozen=True, kw_only=True)
 class Capture:
-    """V posed views of one scene. World frame: z up, floor near z = 0, metres (``info["metric"]`` is False where the
-    scale is unknown).
+    """V posed views of one scene. World frame: z up, floor near z = 0, metres where ``frame.unit`` says so.
 
     Labels, where a source knows them, are read by the evaluation and, of training homes, by two trainings: the embedded
     teachers' and the evaluation's linear probe. The encoder learns without them, unless its scenes bring some.
@@ -37,6 +37,8 @@ class Capture:
     class_names: tuple[str, ...] = ()  # class_names[0] == "unlabelled"
     points: np.ndarray | None = None  # [P, 3] float32, metres
     point_colors: np.ndarray | None = None  # [P, 3] uint8
+    mask: np.ndarray | None = None  # [V, H, W] bool, False where a pixel takes no part (a passer-by, padding)
+    frame: Frame = Frame()
     info: dict = field(default_factory=dict)  # plain JSON: home, room, domain, split, counts of skipped items
 
     def __len__(self) -> int:
@@ -58,7 +60,7 @@ class Capture:
                 expected=f"uint8 images of shape {[*shape, 3]}",
                 got=f"{self.images.dtype} {list(self.images.shape)}",
             )
-        for name in ("depth", "semantic", "instance"):
+        for name in ("depth", "semantic", "instance", "mask"):
             array = getattr(self, name)
             if array is not None and array.shape != shape:
                 raise InputError(where, expected=f"{name} of shape {list(shape)}", got=list(array.shape))
@@ -83,15 +85,15 @@ class Capture:
         return max((float(_shows(self.cameras, j, self.depth[j], world).mean()) for j in near), default=1.0)
 
     def save(self, folder: Path) -> None:
-        """Write images/ cameras.json [depth/ semantic/ instance/ labels.json] [points.safetensors] under an existing or
-        new folder.
+        """Write images/ cameras.json [depth/ semantic/ instance/ mask/ labels.json] [points.safetensors] under a
+        folder, which may exist.
 
         Depth is stored as 16-bit millimetres, so it is rounded to 0.5 mm and cut at 65.5 m.
         """
         self.validate(folder)
         folder = Path(folder)
         names = [f"{i:04d}.png" for i in range(len(self))]
-        layers = {"images": self.images, "semantic": self.semantic, "instance": self.instance}
+        layers = {"images": self.images, "semantic": self.semantic, "instance": self.instance, "mask": self.mask}
         if self.depth is not None:
             layers["depth"] = np.clip(np.rint(self.depth * 1000.0), 0, 65535).astype(np.uint16)
         for layer, arrays in layers.items():
@@ -111,12 +113,14 @@ class Capture:
             )
 
     def _cameras_json(self, names: list[str]) -> dict:
+        """The frame is written where it is not the usual one (z up, metres, the source's own)."""
         views = [
             {"image": f"images/{name}", "K": K.tolist(), "cam_from_world": pose.tolist()}
             for name, K, pose in zip(names, self.cameras.K, self.cameras.cam_from_world, strict=True)
         ]
         size = {"width": self.cameras.width, "height": self.cameras.height}
-        return {"axes": "opencv", "units": "m", **size, "info": self.info, "views": views}
+        frame = {} if self.frame == Frame() else {"frame": self.frame.to_json()}
+        return {"axes": "opencv", "units": self.frame.label, **frame, **size, "info": self.info, "views": views}
 
     @classmethod
     def load(cls, folder: Path) -> Capture:
@@ -148,6 +152,8 @@ class Capture:
             depth=None if millimeters is None else millimeters.astype(np.float32) / 1000.0,
             semantic=_read_layer(folder / "semantic", names),
             instance=_read_layer(folder / "instance", names),
+            mask=_read_layer(folder / "mask", names),
+            frame=Frame.from_json(spec["frame"], where=folder / "cameras.json") if "frame" in spec else Frame(),
             class_names=class_names,
             points=points.get("points"),
             point_colors=points.get("colors"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +15,7 @@ import tyro
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
 
 if TYPE_CHECKING:
-    from chorus.store import Artifact, Store
+    from chorus.store import Artifact
     from chorus.view.named import NamedScene
     from chorus.workspace import Workspace
 
@@ -32,44 +35,49 @@ Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models
 
 
 def ingest(
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")],
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
     *,
     name: Annotated[str, tyro.conf.arg(name="as")],
+    up: Annotated[
+        Literal["auto", "x", "-x", "y", "-y", "z", "-z", "keep"],
+        tyro.conf.arg(help="the axis of the files that points up; keep: leave the axes as they are"),
+    ] = "auto",
+    scale: Annotated[float | None, tyro.conf.arg(help="metres of one length of the files")] = None,
+    unit: Annotated[Literal["m", "cm", "mm", "in", "ft"] | None, tyro.conf.arg(help="of the files' lengths")] = None,
+    depth_scale: Annotated[float | None, tyro.conf.arg(help="counts a metre of depth images")] = None,
 ) -> None:
-    """Take a folder of photos with transforms.json, or of RGB-D frames, in as a scene of this name."""
+    """Take photos (with poses or without), a COLMAP project, RGB-D frames or a video in as a scene of this name: a
+    folder, a video file, or the URL of one (https://, s3://)."""
+    from chorus.capture import Capture
+    from chorus.incoming import bring_in, options_of
     from chorus.recipes import scenes
+    from chorus.sources.remote import fetched
 
     workspace = _workspace()
-    _link(workspace.store, folder, name)
-    artifact = scenes.capture(workspace, name).run()
+    options = options_of(up=up, scale=scale, unit=unit, depth_scale=depth_scale)
+    bring_in(workspace.store, fetched(source, workspace.store, name), name, options)
+    with _told("chorus.sources"):
+        artifact = scenes.capture(workspace, name).run()
     print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
+    capture = Capture.load(artifact.path)
+    counts = ", ".join(f"{count} {reason}" for reason, count in capture.info.get("skipped", {}).items())
+    for line in [f"{len(capture)} views" + (f"; left out: {counts}" if counts else ""), *capture.info.get("notes", [])]:
+        print(f"  {line}")
 
 
-def _link(store: Store, folder: Path, name: str) -> Path:
-    """data/incoming/NAME as a link to the folder. Raises when the name is taken by another one."""
-    from chorus.store import check_scene_id
-
-    link, folder = store.incoming / check_scene_id(name), folder.resolve()
-    if not folder.is_dir():
-        raise InputError(
-            folder, expected="a folder of photos or RGB-D frames", got="a file" if folder.exists() else "nothing there"
-        )
-    if link.exists() and link.resolve() != folder:
-        raise StoreError(
-            link,
-            expected="a free name",
-            got=f"a link to {link.resolve()}",
-            fix="Choose another --as or remove that link.",
-        )
-    if store.scene(name, "capture").exists() and not link.exists():
-        raise StoreError(
-            f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as."
-        )
-    if not link.exists():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)  # a link to a folder that is gone
-        link.symlink_to(folder, target_is_directory=True)
-    return link
+@contextmanager
+def _told(logger: str) -> Iterator[None]:
+    """What a logger says meanwhile goes to stderr, a line each."""
+    log, handler = logging.getLogger(logger), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]) -> None:
@@ -119,7 +127,7 @@ def adapt(*, nproc: Ranks = None) -> None:
 
 
 def _made(what: str, artifact: Artifact) -> None:
-    from chorus.train.ranks import started
+    from chorus.train.world import started
 
     if not started().writes:
         return
@@ -171,7 +179,9 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene)
-    for answer in ask.ask(named.gaussians, _encoder(model), words, top=top):
+    search = ask.Search(named.gaussians, _encoder(model))
+    for text in words:
+        answer = search.ask(text, top=top)
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
@@ -280,7 +290,7 @@ def _encoder(folder: Path | None):
         raise MissingError(
             folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
         )
-    return chorus.load(folder)
+    return chorus.load(folder, device=_workspace().params.device)
 
 
 VERBS = {
@@ -321,6 +331,11 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print(f"chorus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except RuntimeError as error:
+        if debug or type(error).__name__ != "OutOfMemoryError":  # torch's, which may not be loaded
+            raise
+        print(f"chorus: the card's memory is used up: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(ChorusError.exit_code)
     except KeyboardInterrupt:
         if debug:
             raise

@@ -10,12 +10,13 @@ from chorus.errors import InputError, MissingError
 
 
 def read_json(path: Path, *, expected: str = "a JSON file", fix: str = "") -> Any:
-    """The content of a JSON file. expected, fix: what the error says of a file that is not so, and what to do then.
+    """The content of a JSON file, a byte-order mark before it passed over.
 
+    expected, fix: what the error says of a file that is not so, and what to do then.
     Raises MissingError when there is no file, InputError when it cannot be read or is no JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise MissingError(path, expected=expected, got="nothing there", fix=fix) from error
     except (OSError, ValueError) as error:

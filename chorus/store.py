@@ -23,9 +23,14 @@ MANIFEST = "manifest.json"
 _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
+def is_scene_id(name: str) -> bool:
+    """Whether it may name a folder."""
+    return _SCENE_ID.fullmatch(name) is not None
+
+
 def check_scene_id(scene: str | None) -> str:
     """The id itself when it may name a folder. Raises StoreError otherwise."""
-    if not isinstance(scene, str) or not _SCENE_ID.fullmatch(scene):
+    if not isinstance(scene, str) or not is_scene_id(scene):
         raise StoreError(
             "scene id", expected="lower-case letters, digits, - and _, starting with a letter or digit", got=repr(scene)
         )
@@ -248,6 +253,11 @@ def hash_file(path: Path) -> str:
 def hash_folder(folder: Path) -> str:
     """One content hash of a folder that has no manifest (a user's capture, the shipped teacher)."""
     return _digest(hash_files(folder))
+
+
+def hash_path(path: Path) -> str:
+    """One content hash of a folder or of a single file."""
+    return hash_folder(path) if Path(path).is_dir() else hash_file(path)
 
 
 def _digest(files: dict[str, str]) -> str:

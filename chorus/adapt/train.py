@@ -18,11 +18,13 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from chorus.adapt.lora import add_low_rank, fold_low_rank
+from chorus.adapt.lora import add_low_rank, fold_low_rank, save_low_rank
 from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.losses import match_loss
-from chorus.distill.train import TrainResult, summary, write_result
+from chorus.distill.scenes import summary
+from chorus.distill.train import ELSEWHERE, TrainResult, write_result
+from chorus.encoder.adapter import content_of
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.heads import Head
 from chorus.encoder.inputs import Voxels, voxelize
@@ -38,6 +40,7 @@ from chorus_kernels import PatchWeights, spmm
 
 WARMUP = 0.1  # share of the steps
 CLIP = 1.0  # norm of the gradient
+ADAPTER = "adapter"  # folder of the low-rank parts beside the adapted model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +146,8 @@ def adapt_encoder(
     resume: bool = True,
     watch: Watch | None = None,
 ) -> TrainResult:
-    """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does. Reads no labels.
+    """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does, with tune: lora also the
+    adapter alone, over the model given, into ``out``/adapter (chorus.encoder.adapter). Reads no labels.
 
     state: folder of the running checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train`
     keeps them. Under torchrun every rank calls this and rank 0 writes. Raises InputError for scenes without a role the
@@ -152,6 +156,8 @@ def adapt_encoder(
     device = device_of_rank(torch.device(device))
     task = Adaptation(model, scenes, params=params, seed=seed, device=device)
     curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    if ranks.writes and params.tune == "lora":
+        save_low_rank(task.module, Path(out) / ADAPTER, base=task.base)
     result = task.finish(curves)
     if ranks.writes:
         write_result(result, out)
@@ -191,19 +197,20 @@ class Adaptation(Task):
             scene.check()
         self.scenes, self.params, self.seed, self.device = scenes, params, seed, device
         self.module = copy.deepcopy(model).train()
-        self._base = [summary(tensor) for tensor in self.module.state_dict().values()]
+        self.module.encoder.set_checkpointing(params.checkpointing)
+        self.base = content_of(model)
         choose_parameters(self.module, params.tune, rank=params.rank, seed=seed)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=0.0)
         self._augmentation = Augmentation()
 
     def identity(self) -> Any:
-        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
         scenes = [
             [scene.name, summary(scene.scene.means), *(summary(scene.teacher_maps[role]) for role in self.roles)]
             for scene in self.scenes
         ]
-        return [self.module.config.to_json(), params, self.seed, self._base, scenes]
+        return [self.module.config.to_json(), params, self.seed, self.base, scenes]
 
     def sample_name(self, sample: int) -> str:
         return self._scene(sample).name

@@ -27,8 +27,8 @@ def contrastive_loss(
     """Pull together the two halves of every label: features [R, C], labels [R] int, negative where unlabelled.
 
     Each label with at least ``least`` rows is split at random; halves are averaged and normalised; the mean of the two
-    cross-entropies of A B^T / temperature. Zero with fewer than two such labels. Reads labels: off unless the data has
-    them and they are asked for.
+    cross-entropies of A B^T / temperature. Zero with fewer than two such labels. Labels stay on the host, wherever the
+    features are. Reads labels: off unless the data has them and they are asked for.
     """
     groups = [torch.nonzero(labels == label)[:, 0] for label in torch.unique(labels[labels >= 0])]
     groups = [rows for rows in groups if len(rows) >= least]
@@ -40,5 +40,5 @@ def contrastive_loss(
         halves.append((features[rows[: len(rows) // 2]].mean(dim=0), features[rows[len(rows) // 2 :]].mean(dim=0)))
     a, b = (F.normalize(torch.stack(half), dim=1) for half in zip(*halves, strict=True))
     logits = a @ b.T / temperature
-    own = torch.arange(len(groups))
+    own = torch.arange(len(groups), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

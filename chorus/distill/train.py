@@ -6,7 +6,7 @@ A run is a function of its inputs, seed and number of ranks alone: everything ra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +14,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from chorus.distill.augment import Augmentation, augment
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
+from chorus.distill.augment import Augmentation, augment, blind
+from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.losses import contrastive_loss, match_loss
+from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
+from chorus.encoder.memory import require_card, train_bytes
 from chorus.encoder.model import EncoderConfig
-from chorus.errors import InputError
 from chorus.json_files import write_json
 from chorus.params import DistillParams
 from chorus.store import plain
+from chorus.train.ahead import Ahead
 from chorus.train.curves import CURVES, write_curves
 from chorus.train.loop import Course, Task, Watch, train
 from chorus.train.ranks import device_of_rank
@@ -32,6 +34,7 @@ from chorus.train.schedule import generator_of, scene_of_step
 from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
+ELSEWHERE = ("ranks", "accumulate")  # parameters a checkpoint names beside what the run is made from
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
 
 
@@ -45,7 +48,7 @@ class TrainResult:
 
 
 def train_encoder(
-    scenes: list[TrainingScene],
+    scenes: TrainingScenes | Sequence[TrainingScene],
     *,
     encoder_config: EncoderConfig,
     inputs: InputConfig,
@@ -67,21 +70,19 @@ def train_encoder(
     checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train` keeps them. Under torchrun every
     rank calls this and rank 0 writes. Raises InputError for scenes that do not fit together, and what train raises.
     """
-    _check(scenes)
+    scenes = scenes if isinstance(scenes, TrainingScenes) else HeldScenes(scenes)
     heads = {
-        role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=(teachers or {}).get(role, ""))
-        for role, t in sorted(scenes[0].targets.items())
+        role: HeadConfig(channels=channels, width=params.head_width, teacher=(teachers or {}).get(role, ""))
+        for role, channels in scenes.channels.items()
     }
-    notes = {
-        "scenes": [scene.name for scene in scenes],
-        "labels_read": sorted({role for scene in scenes for role in scene.labels}),
-        "params": plain(params),
-        "seed": seed,
-    }
+    notes = {"scenes": scenes.names, "labels_read": scenes.labels_read, "params": plain(params), "seed": seed}
     config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
     device = device_of_rank(torch.device(device))
     task = Distillation(scenes, config, params=params, seed=seed, spaces=spaces or {}, device=device)
-    curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    try:
+        curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    finally:
+        task.close()
     result = TrainResult(task.module.eval(), task.metrics(curves), curves)
     if ranks.writes:
         write_result(result, out)
@@ -129,7 +130,7 @@ class Distillation(Task):
 
     def __init__(
         self,
-        scenes: list[TrainingScene],
+        scenes: TrainingScenes,
         config: ModelConfig,
         *,
         params: DistillParams,
@@ -140,24 +141,28 @@ class Distillation(Task):
         self.scenes, self.config, self.params, self.seed, self.device = scenes, config, params, seed, device
         torch.manual_seed(seed)
         self.module = SceneModel(config).train()
+        self.module.encoder.set_checkpointing(params.checkpointing)
         for role, (matrix, mean) in spaces.items():
             self.module.space(role).set(matrix, mean)
+        _require_memory(self.module, scenes, params, seed=seed, device=device)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
-        self.clusters = cluster_targets(scenes, seed=seed)
+        self.balance = scenes.balance(seed=seed)
         self.augmentation = Augmentation()
+        together, last = params.ranks, params.steps * params.accumulate * params.ranks
+        self.samples = Ahead(self.sample, stride=together, end=last)
+
+    def close(self) -> None:
+        """End the threads that open scenes ahead of their step."""
+        self.samples.close()
 
     def identity(self) -> Any:
         config = replace(self.config, notes={})
-        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
-        scenes = [
-            [scene.name, *(summary(x) for x in (scene.scene.means, *(t for _, t in sorted(scene.targets.items()))))]
-            for scene in self.scenes
-        ]
-        return [config.to_json(), params, self.seed, scenes]
+        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
+        return [config.to_json(), params, self.seed, self.scenes.identity()]
 
     def sample_name(self, sample: int) -> str:
-        return self.scenes[self._which(sample)].name
+        return self.scenes.names[self._which(sample)]
 
     def active(self, step: int) -> list[str]:
         """Roles that teach at this step."""
@@ -165,20 +170,23 @@ class Distillation(Task):
         return [role for role in self.config.heads if role != LATE or joined]
 
     def sample(self, number: int) -> Sample:
-        """The room of this sample, augmented, on the host."""
+        """The room of this sample, or a crop of it, augmented, on the host."""
+        drawn = generator_of(self.seed, 7, number)
+        scene = self.scenes.open(self._which(number), crop=self.params.crop, generator=drawn)
+        clusters = self.balance.clusters(scene)
         generator = generator_of(self.seed, 4, number)
-        which = self._which(number)
-        scene = self.scenes[which]
         voxels = voxelize(augment(scene.scene, self.augmentation, generator), self.config.inputs)
         pyramid = self.module.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
-        rows = draw_rows(self.clusters[which], self.params.points, generator)
+        rows = draw_rows(clusters, self.params.points, generator)
         cells, place = torch.unique(voxels.index[rows], return_inverse=True)
-        return Sample(scene, pyramid, voxels.feat, rows, cells, place, generator)
+        hides = generator_of(self.seed, 7, number)
+        feat = blind(voxels.feat, self.config.inputs.columns, self.params.blind, hides)
+        return Sample(scene, pyramid, feat, rows, cells, place, generator)
 
     def losses(self, step: int, sample: int) -> dict[str, Tensor]:
         """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
         torch.manual_seed(generator_of(self.seed, 3, sample).initial_seed())  # dropped paths
-        drawn = self.sample(sample)
+        drawn = self.samples[sample]
         scene = drawn.scene
         upcast = self.module.encoder.run(drawn.pyramid, self._moved(drawn.feat), rows=self._moved(drawn.cells)).upcast
         found = {}
@@ -187,9 +195,9 @@ class Distillation(Task):
             seen = drawn.rows[valid]
             if len(seen):
                 predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
-                found[role] = match_loss(predicted, self._moved(scene.targets[role][seen]).float())
+                found[role] = match_loss(predicted, scene.target(role, seen, self.device))
                 if role in scene.labels:
-                    labels = self._moved(scene.labels[role][seen])
+                    labels = scene.labels[role][seen]
                     found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
@@ -210,24 +218,15 @@ class Distillation(Task):
         return tensor.to(self.device, non_blocking=True)
 
 
-def summary(tensor: Tensor) -> str:
-    """Enough to tell one scene's numbers from another's."""
-    return f"{tuple(tensor.shape)} {float(tensor.double().sum())!r}"
-
-
-def _check(scenes: list[TrainingScene]) -> None:
-    if not scenes:
-        raise InputError(
-            "distillation",
-            expected="at least one training scene",
-            got="none",
-            fix="Make targets of the training scenes first.",
-        )
-    for scene in scenes:
-        scene.check()
-        if {r: t.shape[1] for r, t in scene.targets.items()} != {r: t.shape[1] for r, t in scenes[0].targets.items()}:
-            raise InputError(
-                f"training scene {scene.name}",
-                expected=f"the roles and widths of {scenes[0].name}",
-                got={r: t.shape[1] for r, t in scene.targets.items()},
-            )
+def _require_memory(
+    model: SceneModel, scenes: TrainingScenes, params: DistillParams, *, seed: int, device: torch.device
+) -> None:
+    """Raise InputError, before anything is moved, where a card cannot hold a step of the first scene."""
+    if device.type != "cuda":
+        return
+    first = scenes.open(0, crop=params.crop, generator=generator_of(seed, 7, 0)).scene
+    rows, config = len(voxelize(first, model.config.inputs)), model.config
+    channels = sum(head.channels + head.width for head in config.heads.values())
+    needed = train_bytes(model, config.encoder, rows=rows, drawn=params.points, channels=channels)
+    fix = "Take a smaller encoder.preset, distill.crop or distill.points, or set device: cpu."
+    require_card(needed, device, where="distillation", fix=fix)

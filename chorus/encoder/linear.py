@@ -8,8 +8,11 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 BLOCK_BYTES = 2**23  # of the widest intermediate: fits the last cache, and the allocator gives the same pages again
+KEPT_BYTES = 2**31  # a wider one is not kept for its gradient but worked out again, a block at a time
+AGAIN_BYTES = 2**28  # of such a block
 
 
 def linear(x: Tensor, layer: nn.Module, *, gelu: bool = False) -> Tensor:
@@ -36,14 +39,42 @@ def _fused() -> bool:
 
 
 def in_row_blocks(f: Callable[[Tensor], Tensor], x: Tensor, *, width: int) -> Tensor:
-    """f over x [M, C] in blocks of rows where no gradient is kept. width: channels of the widest tensor inside f."""
-    rows = max(1, BLOCK_BYTES // (4 * width))
-    if len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu":
+    """f over x [M, C] in blocks of rows where no gradient is kept. width: channels of the widest tensor inside f.
+
+    With gradients, blocks are for memory: where that tensor is beyond KEPT_BYTES, each block computes it once more in
+    the backward pass.
+    """
+    if torch.is_grad_enabled() and len(x) * width * x.element_size() > KEPT_BYTES:
+        size = max(1, AGAIN_BYTES // (width * x.element_size()))
+        return torch.cat([checkpoint(f, block, use_reentrant=False) for block in x.split(size)])
+    blocks = _blocks(x, width)
+    if len(blocks) == 1:
         return f(x)
-    blocks = x.split(rows)
+    rows = len(blocks[0])
     first = f(blocks[0])
     out = first.new_empty(len(x), first.shape[1])
     out[: len(first)] = first
     for i, block in enumerate(blocks[1:], start=1):
         out[i * rows : i * rows + len(block)] = f(block)
     return out
+
+
+def plus(x: Tensor, f: Callable[[Tensor], Tensor], inputs: Tensor, *, width: int) -> Tensor:
+    """x + f(inputs) of tensors [M, C]; f works row by row, inputs may be x.
+
+    Where no gradient is kept on the CPU, the sum takes the place of x, in blocks of rows: pages that were touched
+    before cost nothing, new ones do. width: channels of the widest tensor inside f.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return x + f(inputs)
+    blocks = _blocks(inputs, width)
+    for into, block in zip(x.split(len(blocks[0])), blocks, strict=True):
+        into += f(block)
+    return x
+
+
+def _blocks(x: Tensor, width: int) -> tuple[Tensor, ...]:
+    """x itself, or blocks of its rows where no gradient is kept on the CPU."""
+    rows = max(1, BLOCK_BYTES // (4 * width))
+    whole = len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu"
+    return (x,) if whole else x.split(rows)

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from chorus.encoder.attention import WindowAttention
 from chorus.encoder.curves import ORDERS, Level, Pyramid, build_pyramid
-from chorus.encoder.linear import in_row_blocks, linear
+from chorus.encoder.linear import in_row_blocks, linear, plus
 from chorus.encoder.sparse_conv import SubmanifoldConv
 from chorus.errors import InputError
 from chorus_kernels import segment_reduce
@@ -59,6 +60,8 @@ class EncoderConfig:
         """Channels of the up-cast output."""
         return sum(self.channels)
 
+
+LARGE = 50_000_000  # parameters from which an encoder's activations are computed twice rather than kept
 
 PRESETS = {
     "tiny": EncoderConfig(
@@ -128,10 +131,15 @@ class Block(nn.Module):
         self.widest = int(channels * mlp_ratio)
 
     def forward(self, x: Tensor, level: Level, curve: int) -> Tensor:  # [M, C]
+        """The sum is in x's own memory where no gradient is kept on the CPU."""
         conv, dense, norm = self.cpe
-        x = x + norm(linear(conv(x, level.table), dense))
-        x = x + self.drop(self.attn(self.norm1(x), level.windows[curve]))
-        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.widest))
+        channels, attn = x.shape[1], self.attn
+        x = plus(x, lambda rows: norm(linear(rows, dense)), conv(x, level.table), width=channels)
+        qkv = in_row_blocks(lambda rows: linear(self.norm1(rows), attn.qkv), x, width=3 * channels)
+        answers = attn.answers(qkv, level.windows[curve])
+        del qkv  # the widest tensor of all rows
+        x = plus(x, lambda rows: self.drop(linear(rows, attn.proj)), answers, width=channels)
+        return plus(x, lambda rows: self.drop(self.mlp(self.norm2(rows))), x, width=self.widest)
 
 
 class GridPooling(nn.Module):
@@ -143,7 +151,7 @@ class GridPooling(nn.Module):
         self.norm = nn.Sequential(nn.LayerNorm(channels))
 
     def forward(self, x: Tensor, indptr: Tensor) -> Tensor:  # [M, C], [M' + 1] -> [M', C']
-        return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj), indptr, "max")))
+        return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj).float(), indptr, "max")))
 
 
 class Stem(nn.Module):
@@ -164,6 +172,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
+        self.checkpointing = False  # keep only what enters a block, and compute the rest again on the way back
         self.embedding = nn.ModuleDict({"stem": Stem(config.in_channels, config.channels[0])})
         drop = [config.drop_path * i / max(1, sum(config.depths) - 1) for i in range(sum(config.depths))]
         self.enc = nn.ModuleDict()
@@ -176,13 +185,19 @@ class Encoder(nn.Module):
                 stage[f"block{b}"] = Block(channels, heads, mlp_ratio=config.mlp_ratio, drop_path=rate)
             self.enc[f"enc{s}"] = stage
 
+    def set_checkpointing(self, when: str) -> None:
+        """Whether activations are computed again on the way back, for the same gradients in less memory: always, never,
+        or for large encoders (auto)."""
+        size = sum(parameter.numel() for parameter in self.parameters())
+        self.checkpointing = when == "always" or (when == "auto" and size >= LARGE)
+
     def prepare(self, grid: Tensor, offset: Tensor) -> Pyramid:
-        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept
-        beside the weights."""
+        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made where the grid is,
+        kept beside the weights. offset: on the host."""
         c = self.config
-        pyramid = build_pyramid(grid.cpu(), offset.cpu(), depths=c.depths, window=c.window, orders=c.orders)
+        pyramid = build_pyramid(grid, offset, depths=c.depths, window=c.window, orders=c.orders)
         device = next(self.parameters()).device
-        return pyramid if device.type == "cpu" else pyramid.to(device)
+        return pyramid if device == grid.device else pyramid.to(device)
 
     def forward(self, grid: Tensor, feat: Tensor, offset: Tensor) -> EncoderOutput:
         """grid: [N, 3] int cells >= 0, unique within a sample; feat: [N, in_channels]; offset: [B] cumulative rows."""
@@ -227,7 +242,11 @@ class Encoder(nn.Module):
                 x = stage["down"](x, pyramid.levels[len(features) - 1].indptr)
             blocks = [module for name, module in stage.items() if name != "down"]
             for b, block in enumerate(blocks):
-                x = block(x, level, b % len(level.windows))
+                curve = b % len(level.windows)
+                if self.checkpointing and torch.is_grad_enabled():
+                    x = checkpoint(block, x, level, curve, use_reentrant=False)
+                else:
+                    x = block(x, level, curve)
                 if step is not None:
                     step(costs[len(features)] / total)
             features.append(x)
@@ -249,5 +268,5 @@ def last_level(features: list[Tensor], pyramid: Pyramid) -> tuple[Tensor, Tensor
 def _lexicographic(level: Level) -> Tensor:
     """[M] rows sorted by sample, x, y, z."""
     grid = level.grid.long()
-    size = int(grid.max()) + 1
+    size = grid.max() + 1  # never read: a step would wait for it
     return (((level.batch.long() * size + grid[:, 0]) * size + grid[:, 1]) * size + grid[:, 2]).argsort()

@@ -19,17 +19,17 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """A sink that is a tensor on the CPU."""
+    """A sink that is a tensor."""
 
     features: Tensor  # [N, C]
 
     @classmethod
-    def of(cls, rows: int, channels: int) -> InMemory:
-        """Room for N rows; pages are touched as they are written."""
-        return cls(torch.empty(rows, channels))
+    def of(cls, rows: int, channels: int, device: torch.device | str = "cpu") -> InMemory:
+        """Room for N rows; on the CPU, pages are touched as they are written."""
+        return cls(torch.empty(rows, channels, device=device))
 
     def write(self, rows: Tensor, features: Tensor) -> None:
-        self.features[rows.cpu()] = features.to(self.features)
+        self.features[rows.to(self.features.device)] = features.to(self.features)
 
 
 class Members:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.device import device_of
 from chorus.errors import InputError, StoreError
 from chorus.evaluate.each import each
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
@@ -24,6 +25,7 @@ from chorus.scene import GaussianScene
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
+from chorus.teachers.rows import RowFile
 
 AGAIN = "Make that scene again."
 SETTINGS = (  # parameters the figures depend on most
@@ -56,15 +58,14 @@ def collect(
     absent. seconds: stage -> seconds; sheets: further pictures by caption. Raises StoreError, naming the rooms, when a
     room to be scored has no current targets; ChorusError when a room has no labels or a model is absent.
     """
-    started = time.perf_counter()
+    started, device = time.perf_counter(), device_of(params.device)
     require_targets(store, rooms)
     models = {"encoder": encoder or store.model("encoder"), "adapted": adapted or store.model("adapted")}
-    encoders = Encoders.load(
-        models["encoder"], models["adapted"] if models["adapted"].is_dir() else None, seed=params.seed
-    )
+    adapted = models["adapted"] if models["adapted"].is_dir() else None
+    encoders = Encoders.load(models["encoder"], adapted, seed=params.seed, device=params.device)
     names = label_set(store, rooms.scored())
     taught, withheld = _known_names(store, params, rooms, names)
-    scores, sheet = teacher_scores(store, rooms.test, params.teachers) if teachers else ({}, None)
+    scores, sheet = teacher_scores(store, rooms.test, params.teachers, device=device) if teachers else ({}, None)
     return ReportInputs(
         names=names,
         text=encoders.text(names),
@@ -129,7 +130,8 @@ def _known_names(
 def _test(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
     """A room with every method's features, its capture and its Gaussians."""
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
-    lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
+    folders = store.scene(scene, "targets"), store.scene(scene, "teacher_views")
+    lifted = lifted_field(gaussians, *folders)
     fields = {
         "lifted": lifted,
         "color_only": color_field(gaussians),
@@ -154,7 +156,8 @@ def _probe(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders,
     truth = TruthPoints(
         positions=positions, semantic=labels.semantic.astype(int), instance=labels.instance.astype(int)
     ).renamed(labels.class_names, names)
-    lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
+    folders = store.scene(scene, "targets"), store.scene(scene, "teacher_views")
+    lifted = lifted_field(gaussians, *folders)
     fields = {"lifted": lifted, "color_only": color_field(gaussians), **encoders.fields(gaussians)}
     return Room(
         name=scene,
@@ -219,13 +222,15 @@ def _sheets(store: Store, rooms: Rooms, teachers: bytes | None) -> dict[str, Pat
     return found
 
 
-def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
-    """Bytes of these scenes' targets, factorised and naive."""
-    total = {"factorized_bytes": 0, "naive_bytes": 0}
+def _storage(store: Store, scenes: Iterable[str]) -> dict[str, float]:
+    """Bytes of these scenes' targets and of N x C halves, and the least mean cosine between a scene's stored rows and
+    what was lifted: the lifted teacher is scored on the stored rows."""
+    total, cosines = {"targets_bytes": 0, "naive_bytes": 0}, []
     for scene in scenes:
-        sizes = storage(store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
-        total = {key: total[key] + int(sizes[key]) for key in total}
-    return total
+        rows, sizes = RowFile.open(store.scene(scene, "targets")), storage(store.scene(scene, "targets"))
+        total = {key: total[key] + sizes[key] for key in total}
+        cosines += [rows.figures(role).get("cosine_mean", 1.0) for role in rows.roles]
+    return {**total, "rows_cosine": min(cosines, default=1.0)}
 
 
 def _provenance(store: Store, rooms: Rooms, models: Mapping[str, Path], family: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ def encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ENCODER,
+        device=workspace.params.device,
         make=lambda out: _train(workspace, names, out),
         params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
         inputs=hashes(workspace, names),
@@ -43,6 +44,7 @@ def adapted_encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ADAPTED,
+        device=workspace.params.device,
         make=lambda out: _adapt(workspace, names, out),
         params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
         inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},
@@ -106,20 +108,20 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
     checkpoint."""
     from chorus.device import device_of
-    from chorus.distill.load import training_scenes
+    from chorus.distill.load import StoredScenes
     from chorus.distill.train import train_encoder
     from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
 
     store, params = workspace.store, workspace.params
-    rooms = training_scenes(store, names)
+    rooms = StoredScenes.of(store, names)
     upright = params.encoder.upright and variant == "splats"
     inputs = InputConfig(
         variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
     )
     train_encoder(
-        rooms.scenes,
+        rooms,
         encoder_config=preset(params.encoder.preset, in_channels=inputs.channels),
         inputs=inputs,
         params=params.distill,
@@ -155,7 +157,7 @@ def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
     model = load_model(store.artifact(ENCODER) / "splats")
     adapt_encoder(
         model,
-        adaptation_scenes(store, names, model),
+        adaptation_scenes(store, names, model, device=device_of(params.device)),
         params=params.adapt,
         out=out,
         seed=params.seed,
@@ -166,7 +168,7 @@ def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
 
 def _in_ranks() -> bool:
     """Whether torchrun started this process: then the work is done here."""
-    from chorus.train.ranks import started
+    from chorus.train.world import started
 
     return started().size > 1
 

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chorus.incoming import Incoming
 from chorus.names import one_of
+from chorus.params import CaptureParams
 from chorus.recipes.recipe import Recipe, hash_of
+from chorus.scene_list import GeneratedRoom, ListedRoom
 from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
-from chorus.store import hash_folder
+from chorus.store import hash_path
 from chorus.workspace import Workspace
 
 
 def capture(workspace: Workspace, scene: str) -> Recipe:
-    """Posed images: of a room of a home, or of the folder a user dropped under data/incoming."""
+    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming."""
     store, params = workspace.store, workspace.params.capture
-    folder = store.incoming / scene
-    if folder.is_dir():
-        inputs = {"folder": hash_folder(folder)}
+    dropped = workspace.incoming().get(scene)
+    if dropped is not None and scene not in workspace.listed():
         return Recipe(
             store=store,
             stage=CAPTURE,
             scene=scene,
-            make=lambda out: _ingest(folder, params, out),
-            params=params,
-            inputs=inputs,
+            make=lambda out: _ingest(dropped, params, out),
+            params={"capture": params, "options": dropped.options.said()} if dropped.options.said() else params,
+            inputs={"folder": hash_path(dropped.path)},
         )
     one_of(scene, workspace.scenes(), "scene")
     room = workspace.listed()[scene]
@@ -45,6 +48,7 @@ def gaussians(workspace: Workspace, scene: str) -> Recipe:
         store=store,
         stage=GAUSSIANS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _fit(workspace, scene, out),
         params={"fit": params.fit, "seed": params.seed},
         inputs={"capture": hash_of(store, CAPTURE, scene)},
@@ -70,6 +74,7 @@ def teacher_views(workspace: Workspace, scene: str) -> Recipe:
         store=store,
         stage=TEACHER_VIEWS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _teacher_views(workspace, scene, out),
         params=kept,
         inputs=inputs,
@@ -83,50 +88,81 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
         store=store,
         stage=TARGETS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _targets(workspace, scene, out),
         params=workspace.params.targets,
         inputs={part_of(stage): hash_of(store, stage, scene) for stage in (GAUSSIANS, TEACHER_VIEWS)},
     )
 
 
-def _ingest(folder: Path, params, out: Path) -> None:
-    from chorus.sources import ingest_folder
+def _ingest(dropped: Incoming, params: CaptureParams, out: Path) -> None:
+    from chorus.sources import ingest
 
-    ingest_folder(folder, params).save(out)
+    ingest(dropped.path, params, dropped.options, report=_say_steps(dropped.id)).save(out)
 
 
-def _render_room(workspace: Workspace, room, out: Path) -> None:
+def _say_steps(scene: str, every: float = 5.0) -> Callable[[str, int, int], None]:
+    """Steps of ingesting with the time left, to the log and not too often."""
+    step, start, said = "", 0.0, 0.0
+
+    def say(what: str, done: int, total: int) -> None:
+        nonlocal step, start, said
+        now = time.monotonic()
+        if what != step:
+            step, start = what, now
+        elif now - said < every:
+            return
+        said, left = now, (now - start) / done * (total - done) if done else 0.0
+        logging.getLogger("chorus.sources").info(
+            "%s: %s %d of %d%s", scene, what, done, total, f", about {left:.0f} s left" if left else ""
+        )
+
+    return say
+
+
+def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
+    from chorus.sources.rooms import make_generated
     from chorus.sources.sweethome3d import fetch_homes, make_capture
 
     fetch_homes(workspace.store.homes)
-    make_capture(room, workspace.params.capture, homes_dir=workspace.store.homes).save(out)
+    params, homes = workspace.params.capture, workspace.store.homes
+    if isinstance(room, GeneratedRoom):
+        make_generated(room, params, homes_dir=homes).save(out)
+    else:
+        make_capture(room, params, homes_dir=homes).save(out)
 
 
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.device import device_of
     from chorus.splat.artifact import save_gaussians
     from chorus.splat.fit import fit_scene
 
     views = Capture.load(workspace.store.artifact(CAPTURE, scene))
-    save_gaussians(out, fit_scene(views, workspace.params.fit, seed=workspace.params.seed), views)
+    params = workspace.params
+    save_gaussians(out, fit_scene(views, params.fit, seed=params.seed, device=device_of(params.device)), views)
 
 
 def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.device import device_of
     from chorus.io import read_scene
     from chorus.teachers.load import load_teachers
     from chorus.teachers.views import make_teacher_views
 
-    store, chosen = workspace.store, workspace.params.teachers
+    store, chosen, device = workspace.store, workspace.params.teachers, device_of(workspace.params.device)
+    views = Capture.load(store.artifact(CAPTURE, scene))
     make_teacher_views(
         read_scene(store.artifact(GAUSSIANS, scene)),
-        Capture.load(store.artifact(CAPTURE, scene)).cameras,
-        load_teachers(chosen, store),
+        views.cameras,
+        load_teachers(chosen, store, device=device),
         out=out,
         storage=chosen.storage,
         error=chosen.storage_error,
         batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
+        device=device,
         report=_say_every(10.0, scene),
+        masks=views.mask,
     )
     if chosen.family == "foundation" and chosen.foundation.cache:
         from chorus.teachers.foundation.cache import prune
@@ -148,9 +184,10 @@ def _say_every(seconds: float, scene: str) -> Callable:
 
 
 def _targets(workspace: Workspace, scene: str, out: Path) -> None:
+    from chorus.device import device_of
     from chorus.io import read_scene
     from chorus.teachers.lift import make_targets
 
-    store = workspace.store
+    store, device = workspace.store, device_of(workspace.params.device)
     gaussians = read_scene(store.artifact(GAUSSIANS, scene))
-    make_targets(gaussians, store.artifact(TEACHER_VIEWS, scene), workspace.params.targets, out=out)
+    make_targets(gaussians, store.artifact(TEACHER_VIEWS, scene), workspace.params.targets, out=out, device=device)

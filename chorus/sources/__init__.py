@@ -1,47 +1,104 @@
-"""What makes a Capture. ingest_folder() reads a folder of real data, whichever of the known kinds it is."""
+"""What makes a Capture. ingest() reads a folder or video of real data, whichever of the known kinds it is."""
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from chorus.capture import Capture
+from chorus.capture_checks import passed
 from chorus.errors import InputError
+from chorus.incoming import NOTHING_SAID, VIDEOS, IngestOptions
 from chorus.params import CaptureParams
 
-
-def folder_kind(folder: Path) -> str:
-    """'photos', 'rgbd' or 'unknown', by the files there."""
-    from chorus.sources.rgbd import find_frames
-
-    if (Path(folder) / "transforms.json").is_file():
-        return "photos"
-    return "rgbd" if find_frames(folder) else "unknown"
+_KINDS = (
+    "transforms.json, a COLMAP model, RGB-D frames (frame-*.color.*, .depth.png, .pose.txt; color/ depth/ pose/; TUM; "
+    "Replica), photos or a video"
+)
+Report = Callable[[str, int, int], None]
 
 
-def ingest_folder(folder: Path, params: CaptureParams) -> Capture:
-    """A capture from a folder of photos with transforms.json, or of colour, depth and pose files.
+def kind_of(path: Path) -> str:
+    """'transforms', 'rgbd', 'colmap', 'video', 'photos' (without poses) or 'unknown', by the files there."""
+    from chorus.sources.colmap import find_model
+    from chorus.sources.layouts import find_layout
+    from chorus.sources.transforms import find_transforms
 
-    Raises InputError when the folder is absent, empty or of no known kind, or when too little in it can be read.
+    path = Path(path)
+    if path.is_file():
+        return "video" if path.suffix.lower() in VIDEOS else "unknown"
+    if find_transforms(path):
+        return "transforms"
+    if find_layout(path):
+        return "rgbd"
+    if find_model(path):
+        return "colmap"
+    return "photos" if _photos(path) else "unknown"
+
+
+def ingest(
+    path: Path,
+    params: CaptureParams,
+    options: IngestOptions = NOTHING_SAID,
+    *,
+    seed: int = 0,
+    report: Report | None = None,
+) -> Capture:
+    """A capture from a folder of photos, of RGB-D frames or of a COLMAP project, or from a video; checked.
+
+    options: what only the user knows (up, scale, depth scale); report(what, done, total) tells the progress of finding
+    poses. What was left out is counted in ``info["skipped"]``, what is to be said stands in ``info["notes"]``. Raises
+    InputError when the path is absent, empty or of no known kind, when too little of it can be read, or when a check of
+    ``capture_checks`` fails.
     """
-    from chorus.sources.photos import read_photos
-    from chorus.sources.rgbd import read_rgbd
+    path = Path(path)
+    options.validate()
+    if not path.exists():
+        raise InputError(path, expected=_KINDS, got="nothing there")
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(path, expected=_KINDS, got="an empty folder")
+    kind = kind_of(path)
+    if kind == "unknown":
+        fix = "Convert HEIC photos to JPEG first." if path.is_dir() and any(path.glob("*.[hH][eE][iI][cC]")) else ""
+        raise InputError(path, expected=_KINDS, got="none of them", fix=fix or "See docs/your-data.md.")
+    capture = _read(kind, path, params, options, seed=seed, report=report)
+    warnings = passed(capture, path)
+    notes = [capture.frame.says(), *capture.info.get("notes", []), *(f"warning: {line}" for line in warnings)]
+    return dataclasses.replace(capture, info={**capture.info, "notes": notes})
 
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(
-            folder,
-            expected="a folder of photos or RGB-D frames",
-            got="no such folder" if not folder.exists() else "a file",
-        )
-    if not any(folder.iterdir()):
-        raise InputError(folder, expected="a folder of photos or RGB-D frames", got="an empty folder")
-    readers = {"photos": read_photos, "rgbd": read_rgbd}
-    kind = folder_kind(folder)
-    if kind not in readers:
-        raise InputError(
-            folder,
-            expected="transforms.json (photos) or frame-*.color.*, .depth.png, .pose.txt (RGB-D)",
-            got="neither: no poses",
-            fix="Estimate poses first, for instance with COLMAP and nerfstudio's ns-process-data.",
-        )
-    return readers[kind](folder, params)
+
+def _read(
+    kind: str, path: Path, params: CaptureParams, options: IngestOptions, *, seed: int, report: Report | None
+) -> Capture:
+    from chorus.sources.colmap import read_colmap_project
+    from chorus.sources.rgbd import read_rgbd
+    from chorus.sources.transforms import read_transforms
+
+    posed = {"transforms": read_transforms, "rgbd": read_rgbd, "colmap": read_colmap_project}
+    if kind in posed:
+        return posed[kind](path, params, options)
+    from chorus.sources.sfm import find_poses
+    from chorus.sources.shots import make_capture
+    from chorus.sources.video import sharpest_frames
+
+    with tempfile.TemporaryDirectory(prefix="chorus-video-") as folder:
+        if kind == "video":
+            photos = sharpest_frames(path, Path(folder), most=params.max_views, report=report)
+        else:
+            photos = _photos(path)
+        found = find_poses(path, photos, in_time=kind == "video", seed=seed, report=report)
+        return make_capture(found, params, options)
+
+
+def _photos(folder: Path) -> list[Path]:
+    """The photos of a folder, or of its images/ or input/, in the order of their names."""
+    from chorus.sources.images import SUFFIXES
+
+    for place in (folder, folder / "images", folder / "input"):
+        if place.is_dir():
+            found = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+            if found:
+                return found
+    return []

@@ -15,7 +15,7 @@ from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
 from chorus.cameras import Cameras, pixel_rays
-from chorus.sources.triangulate import feature_matches
+from chorus.sources.triangulate import PairMatches, close_matches
 
 _MATCHES = 12000  # at most, drawn evenly
 _MIN_MATCHES = 300
@@ -47,12 +47,14 @@ class _Matches:
     pixels_b: np.ndarray  # [M, 2]
 
 
-def calibrate(images: np.ndarray, cameras: Cameras) -> Calibration:
-    """Colour cameras of images [V, H, W, 3] whose given cameras are nearly right (one K for all, metres).
+def calibrate(pairs: list[PairMatches], cameras: Cameras) -> Calibration:
+    """Colour cameras of views whose given cameras are nearly right (one K for all, metres), from their matches.
 
     Held-out views take part: their poses are input, as from structure from motion.
     """
-    matches = _matches(images, cameras)
+    if not pairs:
+        return Calibration(cameras, cameras, 0.0, 0.0)
+    matches = _matches(pairs)
     if len(matches.a) < _MIN_MATCHES:
         return Calibration(cameras, cameras, 0.0, 0.0)
     shared, frames = np.zeros(len(_SHARED_PRIOR)), np.zeros((len(cameras), len(_FRAME_PRIOR)))
@@ -77,10 +79,10 @@ def calibrate(images: np.ndarray, cameras: Cameras) -> Calibration:
     return Calibration(color, depth, before, after)
 
 
-def _matches(images: np.ndarray, cameras: Cameras) -> _Matches:
-    pairs = feature_matches(images, cameras, max_distance=_FAR)
-    a, b = (np.concatenate([np.full(len(pair[2]), pair[side]) for pair in pairs]) for side in (0, 1))
-    pixels = [np.concatenate([pair[side] for pair in pairs]) for side in (2, 3)]
+def _matches(pairs: list[PairMatches]) -> _Matches:
+    near = list(close_matches(pairs, max_distance=_FAR))
+    a, b = (np.repeat([getattr(p, side) for p in near], [len(p.distance) for p in near]) for side in ("a", "b"))
+    pixels = [np.concatenate([pair.pixels_a for pair in near]), np.concatenate([pair.pixels_b for pair in near])]
     keep = np.unique(np.linspace(0, max(len(a) - 1, 0), min(len(a), _MATCHES)).astype(int))
     return _Matches(a[keep].astype(int), b[keep].astype(int), pixels[0][keep], pixels[1][keep])
 

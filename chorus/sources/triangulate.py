@@ -2,52 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from chorus.cameras import Cameras
+from chorus.cameras import Cameras, pixel_rays
 
 _NEIGHBORS = 6  # views each view is matched with
 _MIN_ANGLE, _MAX_ANGLE = np.radians(1.5), np.radians(50.0)  # between the two rays of a point
 _MAX_EPIPOLAR = 1.5  # pixels
 _MAX_REPROJECTION = 1.5  # pixels, in both views
 _RATIO = 0.85  # nearest over second-nearest descriptor distance; loose, for the epipolar test follows
+_AGREE = 3.0  # pixels from the epipolar line within which a match agrees with the poses
+_FEW, _MANY = 12, 60  # matches of a pair, and of all pairs together, below which they say nothing
 
 
-def triangulate(images: np.ndarray, cameras: Cameras) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Points [P, 3] float32 and colours [P, 3] uint8 seen by images [V, H, W, 3]; (None, None) when nothing matches."""
+@dataclass(frozen=True)
+class PairMatches:
+    """What two views have in common, right or wrong."""
+
+    a: int
+    b: int
+    pixels_a: np.ndarray  # [M, 2]
+    pixels_b: np.ndarray  # [M, 2]
+    distance: np.ndarray  # [M] pixels in b from the epipolar line of the given poses
+
+    def within(self, pixels: float) -> PairMatches:
+        keep = self.distance < pixels
+        return PairMatches(self.a, self.b, self.pixels_a[keep], self.pixels_b[keep], self.distance[keep])
+
+    def parallax(self, cameras: Cameras) -> float:
+        """Degrees between the two rays of a match that agrees with the poses, the median."""
+        near = self.within(_AGREE)
+        rays = [
+            pixel_rays(cameras.K[v], pixels) @ cameras.cam_from_world[v, :3, :3]
+            for v, pixels in ((self.a, near.pixels_a), (self.b, near.pixels_b))
+        ]
+        across = np.linalg.norm(np.cross(rays[0], rays[1]), axis=1)
+        return float(np.degrees(np.median(np.arctan2(across, (rays[0] * rays[1]).sum(axis=1)))))
+
+
+def match_views(images: np.ndarray, cameras: Cameras, mask: np.ndarray | None = None) -> list[PairMatches]:
+    """Mutual nearest RootSIFT features of nearby views of images [V, H, W, 3]; those on pixels that ``mask`` [V, H, W]
+    leaves out take no part."""
+    sift = cv2.SIFT.create(nfeatures=4000, contrastThreshold=0.01)
+    features = [_detect(sift, image, None if mask is None else mask[view]) for view, image in enumerate(images)]
+    found = []
+    for a, b in _pairs(cameras):
+        pixels_a, pixels_b = _match(features[a], features[b])
+        found.append(PairMatches(a, b, pixels_a, pixels_b, _epipolar_distance(cameras, a, b, pixels_a, pixels_b)))
+    return found
+
+
+def agreement(matches: list[PairMatches]) -> float | None:
+    """The share of matches that obey the epipolar lines of the given poses; None where too few match at all."""
+    distance = np.concatenate([pair.distance for pair in matches]) if matches else np.zeros(0)
+    return float((distance < _AGREE).mean()) if len(distance) >= _MANY else None
+
+
+def largest_parallax(matches: list[PairMatches], cameras: Cameras) -> float | None:
+    """Degrees: the largest median parallax of a pair of views; None where none has enough matches."""
+    found = [pair.parallax(cameras) for pair in matches if (pair.distance < _AGREE).sum() >= _FEW]
+    return max(found, default=None)
+
+
+def depth_ratio(matches: list[PairMatches], cameras: Cameras, depth: np.ndarray) -> float | None:
+    """How many times as deep as triangulated matches the depth maps [V, H, W] are, the median; None where nothing can
+    be compared."""
+    ratios = []
+    for pair in matches:
+        points, good, pixels = _triangulated(cameras, pair)
+        if not good.any():
+            continue
+        columns, rows = pixels[good].astype(int).T
+        z = cameras.to_camera(pair.a, points[good])[:, 2]
+        known = depth[pair.a, rows, columns]
+        ratios.append((known / z)[known > 0])
+    ratios = np.concatenate(ratios) if ratios else np.zeros(0)
+    return float(np.median(ratios)) if len(ratios) >= _FEW else None
+
+
+def triangulate(
+    matches: list[PairMatches], images: np.ndarray, cameras: Cameras
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Points [P, 3] and colours [P, 3] uint8 of images [V, H, W, 3]; (None, None) when too little matches."""
     points, colors = [], []
-    for a, b, pixels_a, pixels_b in feature_matches(images, cameras, max_distance=_MAX_EPIPOLAR):
-        found, good = _triangulate_pair(cameras, a, b, pixels_a, pixels_b)
+    for pair in matches:
+        found, good, pixels = _triangulated(cameras, pair)
         points.append(found[good])
-        columns, rows = pixels_a[good].astype(int).T
-        colors.append(images[a][rows, columns])
+        columns, rows = pixels[good].astype(int).T
+        colors.append(images[pair.a][rows, columns])
     points = np.concatenate(points) if points else np.zeros((0, 3))
     if len(points) < 50:
         return None, None
     keep = _supported(points, cameras)
-    return points[keep].astype(np.float32), np.concatenate(colors)[keep]
+    return points[keep], np.concatenate(colors)[keep]
 
 
-def feature_matches(
-    images: np.ndarray, cameras: Cameras, *, max_distance: float
-) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    """(view a, view b, pixels [M, 2] in a, pixels [M, 2] in b) of nearby views, within ``max_distance`` pixels of the
-    epipolar line."""
-    sift = cv2.SIFT.create(nfeatures=4000, contrastThreshold=0.01)
-    features = [_detect(sift, image) for image in images]
-    matches = []
-    for a, b in _pairs(cameras):
-        pixels_a, pixels_b = _match(features[a], features[b])
-        near = _epipolar_distance(cameras, a, b, pixels_a, pixels_b) < max_distance
-        matches.append((a, b, pixels_a[near], pixels_b[near]))
-    return matches
+def close_matches(matches: list[PairMatches], *, max_distance: float) -> Iterator[PairMatches]:
+    """The matches within ``max_distance`` pixels of the epipolar line."""
+    return (pair.within(max_distance) for pair in matches)
 
 
-def _detect(sift: cv2.SIFT, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _triangulated(cameras: Cameras, pair: PairMatches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points [M, 3], [M] whether both views agree with them, their pixels [M, 2] in the first view."""
+    near = pair.within(_MAX_EPIPOLAR)
+    points, good = _triangulate_pair(cameras, pair.a, pair.b, near.pixels_a, near.pixels_b)
+    return points, good, near.pixels_a
+
+
+def _detect(sift: cv2.SIFT, image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Pixel positions [M, 2] (centres at +0.5) and RootSIFT descriptors [M, 128] (Arandjelovic and Zisserman 2012)."""
-    keypoints, descriptors = sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+    allowed = None if mask is None else mask.astype(np.uint8) * 255
+    keypoints, descriptors = sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), allowed)  # type: ignore[arg-type]
     if descriptors is None:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
     descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6))
@@ -59,6 +129,7 @@ def _pairs(cameras: Cameras) -> list[tuple[int, int]]:
     position, forward = cameras.positions, cameras.cam_from_world[:, 2, :3]
     distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
     turned = forward @ forward.T < np.cos(np.radians(60.0))
+    distance = np.round(distance / max(float(distance.max()), 1e-12), 6)  # or rounding would choose among equals
     cost = np.where(turned, np.inf, distance) + np.diag(np.full(len(cameras), np.inf))
     pairs = set()
     for a, row in enumerate(cost):

@@ -2,35 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
+from chorus.frames import Known
 
 _CONES = np.radians([25.0, 15.0, 10.0, 6.0, 4.0])  # half-angles within which a surface counts as level, narrowing
 _VIEW_DISTANCE = 2.0  # what the median distance from camera to scene becomes where the scale is unknown
+_ONE_WAY = 0.9  # length of the mean viewing direction, above which all views look one way
+_SNAP = np.cos(np.radians(5.0))  # nearer to an axis of the file, an estimate means that axis
+_DOWN = np.cos(np.radians(25.0))
+_FAR = 1000.0  # lengths from the file's origin, beyond which `keep` gives up that origin for precision
+_MANY = 20000  # points are enough for statistics
+_THICK, _TRIALS, _PLANE_SHARE = (
+    0.02,
+    600,
+    0.15,
+)  # of a plane: half its thickness over the scene's radius; samples; points
+_PLANE_POINTS = 60
+_CANCEL = 0.2  # length of the mean up vector, below which cameras are held every way up
+AXES = {
+    "x": (1.0, 0.0, 0.0), "-x": (-1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "-y": (0.0, -1.0, 0.0), "z": (0.0, 0.0, 1.0),
+    "-z": (0.0, 0.0, -1.0),
+}  # fmt: skip
 
 
-def upright(capture: Capture) -> Capture:
-    """The same capture in a z-up world, by its cameras' up vectors and its level surfaces.
+@dataclass(frozen=True, kw_only=True)
+class Convention:
+    """What a kind of file is known for: its axis that points up, and whether files always keep to it."""
 
-    Where ``info["metric"]`` is False the scene is also scaled so that cameras look at it from a median 2 units; the
-    factor is kept in ``info["scale"]``. Raises InputError when the cameras' up vectors cancel out.
+    up: str | None = None  # of AXES
+    always: bool = False  # a data set's own promise; False: usual, to be borne out by the cameras
+
+
+def upright(
+    capture: Capture, *, up: str = "auto", scale: float | None = None, convention: Convention = Convention()
+) -> Capture:
+    """The same capture, z up: by the axis given, the data set's convention, or its cameras and level surfaces.
+
+    scale: metres of one length, where given. Where the scale is unknown the scene is scaled so that cameras look at it
+    from a median 2 units. The frame tells how both came about and leads back. up "keep": the axes stay as they are.
+    Raises InputError when nothing tells which way is up.
     """
-    up = camera_up(capture.cameras)
-    normals = _surface_normals(capture)
-    if len(normals):
-        up = level_up(normals, up)
-    turn = np.eye(4)
-    turn[:3, :3] = _rotation_to_z(up)
+    if scale is not None:
+        capture = replace(capture, frame=replace(capture.frame, unit="m", unit_known="given"))
     points = _scene_points(capture)
-    scale = 1.0 if capture.info.get("metric", True) else _VIEW_DISTANCE / max(_median_distance(capture, points), 1e-9)
-    points = scale * points @ turn[:3, :3].T
-    turn[:3, 3] = [*(-0.5 * np.sum(np.percentile(points[:, :2], [1, 99], axis=0), axis=0)), -floor_height(points[:, 2])]
-    return _moved(capture, turn, scale)
+    if scale is None:
+        known = capture.frame.unit == "m" or up == "keep"
+        scale = 1.0 if known else _VIEW_DISTANCE / max(_median_distance(capture, points), 1e-9)
+    if up == "keep":
+        origin = np.asarray(capture.frame.offset)
+        shift = scale * origin if np.abs(origin).max() < _FAR else np.zeros(3)
+        return _moved(capture, np.eye(3), scale=scale, shift=shift, known="kept")
+    direction, known = find_up(capture, points, up=up, convention=convention)
+    turn = _rotation_to_z(direction)
+    points = scale * points @ turn.T
+    shift = [*(-0.5 * np.sum(np.percentile(points[:, :2], [1, 99], axis=0), axis=0)), -floor_height(points[:, 2])]
+    return _moved(capture, turn, scale=scale, shift=np.array(shift), known=known)
+
+
+def find_up(capture: Capture, points: np.ndarray, *, up: str, convention: Convention) -> tuple[np.ndarray, Known]:
+    """[3] unit: the direction that points up, and how that is known. points: [P, 3] of the scene."""
+    if up in AXES:
+        return np.array(AXES[up]), "given"
+    if convention.up and convention.always:
+        return np.array(AXES[convention.up]), "file"
+    forward, ups = capture.cameras.cam_from_world[:, 2, :3].mean(axis=0), -capture.cameras.cam_from_world[:, 1, :3]
+    cancel = np.linalg.norm(ups.mean(axis=0)) < _CANCEL
+    if np.linalg.norm(forward) > _ONE_WAY:  # a drone looking down, or a walk straight ahead
+        back = -forward / np.linalg.norm(forward)
+        if convention.up and back @ np.array(AXES[convention.up]) > _DOWN:
+            return np.array(AXES[convention.up]), "file"
+        if cancel:  # nobody holds a camera upside down half the time: it looks down
+            return _snapped(_leveled(capture, points, back))
+    found = _leveled(capture, points, camera_up(capture.cameras))
+    return (found, "estimated") if capture.depth is not None else _snapped(found)
+
+
+def _snapped(up: np.ndarray) -> tuple[np.ndarray, Known]:
+    """The file's axis where the estimate is that axis but for its own error: files made with gravity have it exact."""
+    near = max(AXES.values(), key=lambda axis: float(up @ np.array(axis)))
+    return (np.array(near), "file") if up @ np.array(near) > _SNAP else (up, "estimated")
 
 
 def camera_up(cameras: Cameras) -> np.ndarray:
@@ -38,9 +94,12 @@ def camera_up(cameras: Cameras) -> np.ndarray:
     left out)."""
     ups = -cameras.cam_from_world[:, 1, :3]  # [V, 3]
     mean = ups.mean(axis=0)
-    if np.linalg.norm(mean) < 0.2:
+    if np.linalg.norm(mean) < _CANCEL:
         raise InputError(
-            "gravity alignment", expected="cameras held mostly the same way up", got="up vectors that cancel out"
+            "which way is up",
+            expected="cameras held mostly the same way up",
+            got="up vectors that cancel out",
+            fix="Say it with --up x, y, z, -x, -y or -z (an axis of the file), or --up keep.",
         )
     mean /= np.linalg.norm(mean)
     steady = ups @ mean > np.cos(np.radians(45.0))
@@ -76,21 +135,54 @@ def floor_height(heights: np.ndarray) -> float:
         if (
             counts[level] > 0.01 * len(heights)
             and counts[level] == counts[max(0, level - 2) : level + 3].max()
-            and counts[level] > 1.5 * np.median(above)
+            and counts[level] > 1.5 * np.median(above if len(above) else [0])
         ):
             return float(np.median(heights[(heights >= edges[level]) & (heights <= edges[level + 1])]))
     return float(np.percentile(heights, 1))
 
 
-def _surface_normals(capture: Capture) -> np.ndarray:
-    """[M, 3] unit normals of the depth maps on a coarse grid; none without depth."""
-    if capture.depth is None:
-        return np.zeros((0, 3))
+def _leveled(capture: Capture, points: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """[3] ``up`` refined by what is seen: by the surfaces of depth maps, else by the plane that most points lie on."""
+    if capture.depth is not None:
+        return level_up(_depth_normals(capture, capture.depth), up)
+    return level_plane(points, up) if capture.points is not None else up
+
+
+def level_plane(points: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """[3] the normal of the plane, level within 25 degrees of ``up``, that most of points [P, 3] lie on (RANSAC, then
+    least squares); ``up`` itself where fewer than 15 % lie on one."""
+    if len(points) < 50:
+        return up
+    draw, points = np.random.default_rng(0), points[:: -(-len(points) // 5000)]
+    tolerance = _THICK * float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
+    corners = points[draw.integers(0, len(points), (_TRIALS, 3))]  # [T, 3 corners, 3]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    level = np.abs(normals @ up) > np.cos(_CONES[0])
+    if not level.any():
+        return up
+    normals, corners = normals[level], corners[level]
+    counts = [(np.abs((points - c[0]) @ n) < tolerance).sum() for n, c in zip(normals, corners, strict=True)]
+    best = int(np.argmax(counts))
+    away = np.abs((points - corners[best, 0]) @ normals[best])
+    around = int(((away >= tolerance) & (away < 3 * tolerance)).sum())  # twice the room, so half as dense where equal
+    if counts[best] < max(_PLANE_SHARE * len(points), _PLANE_POINTS, around):
+        return up
+    normal, at = normals[best], corners[best, 0]
+    for _ in range(3):
+        near = points[np.abs((points - at) @ normal) < tolerance]
+        at = near.mean(axis=0)
+        normal = np.linalg.eigh((near - at).T @ (near - at))[1][:, 0]
+    normal = normal * np.sign(normal @ up)
+    return normal if normal @ up > np.cos(_CONES[0]) else up
+
+
+def _depth_normals(capture: Capture, depth: np.ndarray) -> np.ndarray:
     normals = []
     for view in range(len(capture)):
         step = max(1, capture.cameras.width // 80)
-        points = capture.cameras.unproject(view, capture.depth[view], stride=step)
-        known = capture.depth[view, ::step, ::step] > 0
+        points = capture.cameras.unproject(view, depth[view], stride=step)
+        known = depth[view, ::step, ::step] > 0
         known = known[:-1, :-1] & known[1:, :-1] & known[:-1, 1:]
         cross = np.cross(points[1:, :-1] - points[:-1, :-1], points[:-1, 1:] - points[:-1, :-1])[known]
         normals.append(cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-12))
@@ -98,10 +190,10 @@ def _surface_normals(capture: Capture) -> np.ndarray:
 
 
 def _scene_points(capture: Capture) -> np.ndarray:
-    """[P, 3] what the scene is made of, as far as known: points, else unprojected depth, else the cameras
+    """[P, 3] what the scene is made of, as far as known, thinned: points, else unprojected depth, else the cameras
     themselves."""
     if capture.points is not None and len(capture.points):
-        return capture.points.astype(np.float64)
+        return _thinned(capture.points.astype(np.float64))
     if capture.depth is not None:
         step = max(1, capture.cameras.width // 80)
         clouds = [
@@ -113,9 +205,14 @@ def _scene_points(capture: Capture) -> np.ndarray:
     return capture.cameras.positions
 
 
+def _thinned(points: np.ndarray) -> np.ndarray:
+    return points[:: -(-len(points) // _MANY)]
+
+
 def _median_distance(capture: Capture, points: np.ndarray) -> float:
-    offsets = np.linalg.norm(points[None] - capture.cameras.positions[:, None], axis=-1)  # [V, P]
-    return float(np.median(offsets))
+    """From camera to point, over all views; a view at a time, for points may be many."""
+    positions = capture.cameras.positions
+    return float(np.median([np.median(np.linalg.norm(points - position, axis=1)) for position in positions]))
 
 
 def _rotation_to_z(up: np.ndarray) -> np.ndarray:
@@ -128,14 +225,17 @@ def _rotation_to_z(up: np.ndarray) -> np.ndarray:
     return np.eye(3) + cross + cross @ cross / (1 + cosine)
 
 
-def _moved(capture: Capture, turn: np.ndarray, scale: float) -> Capture:
-    """The capture scaled by ``scale``, then moved by ``turn`` [4, 4]."""
+def _moved(capture: Capture, turn: np.ndarray, *, scale: float, shift: np.ndarray, known: Known) -> Capture:
+    """The capture after x -> scale * turn x + shift."""
     poses = capture.cameras.cam_from_world.copy()
     poses[:, :3, 3] *= scale
-    cameras = replace(capture.cameras, cam_from_world=poses).moved(turn)
-    points = (
-        None if capture.points is None else (scale * capture.points @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)
+    new_from_old = np.eye(4)
+    new_from_old[:3, :3], new_from_old[:3, 3] = turn, shift
+    points = None if capture.points is None else (scale * capture.points @ turn.T + shift).astype(np.float32)
+    return replace(
+        capture,
+        cameras=replace(capture.cameras, cam_from_world=poses).moved(new_from_old),
+        points=points,
+        depth=None if capture.depth is None else (capture.depth * scale).astype(np.float32),
+        frame=replace(capture.frame.moved(turn, scale=scale, shift=shift), up=known),
     )
-    depth = None if capture.depth is None else (capture.depth * scale).astype(np.float32)
-    info = {**capture.info, "scale": round(scale, 6)}
-    return replace(capture, cameras=cameras, points=points, depth=depth, info=info)

@@ -53,12 +53,13 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Photos:
-    """The captured views as tensors."""
+    """The captured views as tensors, where they are fitted."""
 
     images: Tensor  # [V, H, W, 3] uint8
     depth: Tensor | None  # [V, H, W] float32 m, 0 where unknown
     cameras: list[Views]  # V of one view each
     train: np.ndarray  # indices of the fitted views
+    mask: Tensor | None = None  # [V, H, W] bool, False where a pixel takes no part
 
     def image(self, view: int) -> Tensor:
         """[H, W, 3] in [0, 1]."""
@@ -66,12 +67,18 @@ class Photos:
 
 
 def fit_scene(
-    capture: Capture, params: FitParams, *, seed: int, progress: Callable[[int, int], None] | None = None
+    capture: Capture,
+    params: FitParams,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> FitResult:
     """Fit Gaussians to every view but each 8th. progress(iteration, iterations) is called now and then.
 
     Loss (Kerbl et al. 2023): 0.8 L1 + 0.2 (1 - SSIM), and the relative error of the rendered depth where depth is
-    known. A gain and a bias a view take up exposure. Same capture, params and seed give the same scene. Raises
+    known. A gain and a bias a view take up exposure. Same capture, params and seed give the same scene. All of it
+    lives on ``device``, which a step never reads; the few refinements do. The scene comes back on the CPU. Raises
     InputError when nothing can start it.
     """
     start = time.perf_counter()
@@ -82,10 +89,10 @@ def fit_scene(
     if iterations < 1 or budget < 1:
         raise InputError("fit", expected="at least one iteration and one Gaussian", got=f"{iterations} and {budget}")
     rng = np.random.default_rng(seed)
-    views = _photos(capture)
+    views = _photos(capture, device)
     seeds = starting_seeds(capture, views.train, max(1, int(_FIRST_SHARE * budget)), rng)
-    adam, unit = _start(seeds)
-    exposure = Exposure(len(capture), views.train)
+    adam, unit = _start(seeds, device)
+    exposure = Exposure(len(capture), views.train, device)
     state = _State(views, adam, exposure, unit, _size_range(seeds), rng, {})
     refine_at = (
         set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int))
@@ -127,11 +134,12 @@ class _State:
         """One step of the Gaussians and of the view's exposure towards that view; what it rendered is kept for
         densification."""
         scene, image = _scene(self.adam), self.views.image(view)
-        background = torch.from_numpy(
-            self.rng.random(3, np.float32)
-        )  # a new one each step, or dark surfaces would be fitted as holes
+        # A background of its own for each step, or dark surfaces would be fitted as holes.
+        background = torch.from_numpy(self.rng.random(3, np.float32))
         out = rasterize(scene, self.views.cameras[view], background=background)
         shown = self.exposure.apply(out.colors[0], view)
+        if self.views.mask is not None:  # a pixel that takes no part is right whatever it shows
+            shown = torch.where(self.views.mask[view][..., None], shown, image)
         loss = _photometric(shown, image) + self._depth_loss(out, view) + _shape_loss(scene, self.unit)
         loss.backward()
         self.adam.step(rate)
@@ -163,23 +171,25 @@ def _shape_loss(scene: GaussianScene, unit: float) -> Tensor:
     return _SCALE_WEIGHT * (scene.scales.mean() / unit) * 0.1 + _SCALE_WEIGHT * needle
 
 
-def _photos(capture: Capture) -> Photos:
+def _photos(capture: Capture, device: torch.device | str) -> Photos:
     train = np.flatnonzero(~capture.held_out)
     depth = (
         None
         if capture.depth is None or not (capture.depth[train] > 0).any()
-        else torch.from_numpy(np.ascontiguousarray(capture.depth))
+        else torch.from_numpy(np.ascontiguousarray(capture.depth)).to(device)
     )
-    images = torch.from_numpy(np.ascontiguousarray(capture.images))
-    return Photos(images, depth, list(views_of(capture.cameras)), train)
+    images = torch.from_numpy(np.ascontiguousarray(capture.images)).to(device)
+    mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask)).to(device)
+    return Photos(images, depth, list(views_of(capture.cameras, device)), train, mask)
 
 
-def _start(seeds: Seeds) -> tuple[RowAdam, float]:
+def _start(seeds: Seeds, device: torch.device | str) -> tuple[RowAdam, float]:
     """The optimiser over the first Gaussians, and their median spacing."""
     distance = spacing(seeds.points)
     unit = float(np.median(distance))
     radius = np.clip(0.6 * distance, 0.5 * seeds.footprint, 4 * np.maximum(unit, seeds.footprint))
-    return RowAdam(to_gaussians(seeds, radius=radius), {**_RATES, "means": _RATES["means"] * unit}), unit
+    first = {name: tensor.to(device) for name, tensor in to_gaussians(seeds, radius=radius).items()}
+    return RowAdam(first, {**_RATES, "means": _RATES["means"] * unit}), unit
 
 
 def _size_range(seeds: Seeds) -> tuple[float, float]:
@@ -230,4 +240,4 @@ def _result(
         "psnr_blind and ssim after the gain and bias of the fitted views beside a view, so that nothing of a held-out "
         "view is used; psnr_raw without"
     )
-    return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)
+    return FitResult(scene=scene.to("cpu"), metrics=metrics, held_out=held_out, seconds=seconds)

@@ -50,6 +50,8 @@ def _from_cameras(capture: Capture, count: int, rng: np.random.Generator) -> See
     total = np.zeros((len(points), 3))
     for view in range(len(cameras)):
         inside, rows, columns = _project(points, capture, view)
+        if capture.mask is not None:
+            inside &= capture.mask[view][rows, columns]
         seen += inside
         total[inside] += capture.images[view][rows[inside], columns[inside]] / 255.0
     enough = np.flatnonzero(seen >= min(3, len(cameras)))[:count]

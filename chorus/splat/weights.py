@@ -27,17 +27,18 @@ _AT_ONCE = 8_000_000  # Gaussians times views of one part: about 250 MB of weigh
 def scene_weights(
     scene: GaussianScene, cameras: Cameras, *, rows: int, columns: int, footprint: str = "bilinear"
 ) -> PatchWeights:
-    """G [N, V * rows * columns] of a scene seen by ``cameras``, on a patch grid of rows x columns a view.
+    """G [N, V * rows * columns] of a scene seen by ``cameras``, on a patch grid of rows x columns a view; made where
+    the scene is.
 
     footprint: how a patch map is thought to be upsampled to the image, "bilinear" or "box".
     """
-    scene = scene.detached().to("cpu")
+    scene = scene.detached()
     return patch_weights(
         scene.means,
         scene.unit_quats,
         scene.scales,
         scene.opacities,
-        views_of(cameras),
+        views_of(cameras, scene.means.device),
         patch_rows=rows,
         patch_cols=columns,
         footprint=footprint,
@@ -54,17 +55,36 @@ def join_views(parts: list[PatchWeights]) -> PatchWeights:
     """Weights of one scene on the columns of several runs of views -> on all of them, side by side."""
     if len(parts) == 1:
         return parts[0]
+    device, host = parts[0].values.device, [p.to("cpu") for p in parts]
     whole = hstack(
-        [csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in parts],
-        format="csr",
+        [csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in host], format="csr"
     )
     return PatchWeights(
-        torch.from_numpy(whole.indptr).long(),
-        torch.from_numpy(whole.indices).int(),
-        torch.from_numpy(whole.data),
+        torch.from_numpy(whole.indptr).long().to(device),
+        torch.from_numpy(whole.indices).int().to(device),
+        torch.from_numpy(whole.data).to(device),
         torch.stack([p.total for p in parts]).sum(dim=0),
         torch.cat([p.coverage for p in parts]),
         shape=whole.shape,
+    )
+
+
+def without_columns(weights: PatchWeights, left_out: torch.Tensor) -> PatchWeights:
+    """The same weights where the columns of a mask [columns] are empty: what lies there tells nothing of a Gaussian."""
+    if not bool(left_out.any()):
+        return weights
+    gone = left_out[weights.indices.long()]
+    rows = torch.repeat_interleave(torch.arange(weights.shape[0]), weights.indptr.diff())
+    lost = torch.zeros(weights.shape[0]).index_add_(0, rows[gone], weights.values[gone])
+    kept = torch.zeros(weights.shape[0], dtype=torch.int64).index_add_(0, rows[~gone], torch.ones_like(rows[~gone]))
+    indptr = torch.cat([torch.zeros(1, dtype=torch.int64), kept.cumsum(0)]).to(weights.indptr.dtype)
+    return PatchWeights(
+        indptr,
+        weights.indices[~gone],
+        weights.values[~gone],
+        (weights.total - lost).clamp_min(0.0),
+        torch.where(left_out, 0.0, weights.coverage),
+        shape=weights.shape,
     )
 
 

@@ -22,6 +22,7 @@ from chorus.teachers.compress import features_shape, load_features, save_feature
 from chorus.teachers.extract import Progress, extract
 from chorus.teachers.masks import MaskTargets, has_masks
 
+MASKS = "masks"
 EMPTY = 0.5  # grey shown where no Gaussian covers a pixel
 _AGAIN = "Make the teacher views again."
 
@@ -47,6 +48,14 @@ class TeacherViews:
     def maps(self, role: Role) -> Tensor:
         """[V, h, w, C] half: the patch features; of a role that answers by mask [1, 1, R, C], a row a mask."""
         return load_features(self._path(role))
+
+    def patches_taking_part(self, rows: int, cols: int) -> Tensor | None:
+        """[V * rows * cols] bool: patches at least half of whose pixels take part; None where all of them do."""
+        if not (self.folder / MASKS).is_dir():
+            return None
+        masks = np.stack([_read_image(self.folder / MASKS / f"{i:04d}.png") > 0 for i in range(len(self.cameras))])
+        share = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), (rows, cols))
+        return (share >= 0.5).flatten()
 
     def by_mask(self, role: Role) -> bool:
         """Whether the role's features are those of masks."""
@@ -84,23 +93,28 @@ def make_teacher_views(
     storage: str = "half",
     error: float = 0.02,
     batch: int = 8,
+    device: torch.device | str = "cpu",
     report: Callable[[Progress], None] | None = None,
+    masks: np.ndarray | None = None,
 ) -> dict:
     """Render every camera from the Gaussians, show the renders to every teacher, and write the folder ``out``.
 
     cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher
     sees renders only, so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch
-    features are kept (``compress.py``); batch: views at once. Writes renders/*.png, cameras.json and a
+    features are kept (``compress.py``); batch: views at once; masks [V, H, W] bool: pixels that take part, kept beside
+    the renders, so that nothing is lifted from the others; device: where they are drawn and shown, and the host fetches
+    from there what it writes, once a batch. Writes renders/*.png, cameras.json and a
     <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their vectors of a teacher that answers by
     mask. Returns counts and the mean coverage.
     """
     out = Path(out)
     (out / "renders").mkdir(parents=True, exist_ok=True)
-    covered = torch.zeros(len(cameras))
+    covered, scene = torch.zeros(len(cameras)), scene.to(device)
 
     def draw(views: slice) -> Tensor:
-        pixels, covered[views] = _rendered(scene, cameras.select(views))
-        for number, view in zip(range(len(cameras))[views], pixels.numpy(), strict=True):
+        pixels, coverage = _rendered(scene, cameras.select(views))
+        covered[views] = coverage.cpu()
+        for number, view in zip(range(len(cameras))[views], pixels.cpu().numpy(), strict=True):
             Image.fromarray(view).save(out / _render_name(number), compress_level=3)
         return pixels.float() / 255  # what a file holds is what the teachers see
 
@@ -111,6 +125,10 @@ def make_teacher_views(
     for role, teacher in teachers.items():
         _save(out / f"{role}.safetensors", answers.pop(role), teacher=teacher.name, storage=storage, error=error)
     _write_cameras(out / "cameras.json", cameras)
+    if masks is not None:
+        (out / MASKS).mkdir(exist_ok=True)
+        for number, mask in enumerate(masks):
+            Image.fromarray(mask).save(out / MASKS / f"{number:04d}.png", compress_level=3)
     grids = {role: list(features_shape(out / f"{role}.safetensors")[1:3]) for role in teachers}
     return {"views": len(cameras), "grids": grids, "coverage": round(float(covered.mean()), 5)}
 
@@ -120,7 +138,7 @@ def _rendered(scene: GaussianScene, cameras: Cameras) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         rendered = render(scene, cameras)
     colors = rendered.colors + (1 - rendered.alpha[..., None]) * EMPTY
-    return (colors.clamp(0, 1) * 255).round().byte().cpu(), rendered.alpha.mean(dim=(1, 2)).cpu()
+    return (colors.clamp(0, 1) * 255).round().byte(), rendered.alpha.mean(dim=(1, 2))
 
 
 def _save(path: Path, answers: list, *, teacher: str, storage: str, error: float) -> None:

@@ -24,8 +24,8 @@ from pathlib import Path
 import chorus.errors
 from chorus.errors import ChorusError, Interrupted, LostProcess, Preempted
 from chorus.train.processes import THREADS
-from chorus.train.ranks import leave, started
 from chorus.train.stop import StopRequests
+from chorus.train.world import started
 
 ERRORS = "CHORUS_ERRORS"  # the folder jobs leave their errors in
 LOOK_EVERY = 0.2  # seconds
@@ -78,7 +78,10 @@ def as_job(main: Callable[[], None]) -> None:
         _leave_word(error)
         sys.exit(error.exit_code if isinstance(error, ChorusError) else 1)
     finally:
-        leave()
+        if started().size > 1:
+            from chorus.train.ranks import leave
+
+            leave()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 
@@ -21,21 +21,14 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from chorus.errors import InputError, LostProcess
+from chorus.train.world import World, started
 
 BUCKET = 2**25  # numbers summed in one call: 128 MiB of float32
 PATIENCE = timedelta(minutes=30)  # a rank that is silent for longer is lost
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """rank of size processes; the one of rank 0 writes."""
-
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def writes(self) -> bool:
-        return self.rank == 0
+class Ranks(World):
+    """A world whose processes exchange tensors."""
 
     def samples(self, step: int, accumulate: int) -> list[int]:
         """The samples of this rank in a step: every sample once, ranks side by side."""
@@ -87,19 +80,9 @@ class Ranks:
             ) from error
 
 
-def started() -> Ranks:
-    """The world torchrun says this process is part of; alone where it says nothing. Joins nobody yet."""
-    try:
-        return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
-    except ValueError as error:
-        raise InputError(
-            "RANK and WORLD_SIZE", expected="numbers, as torchrun sets them", got=error, fix="Unset both."
-        ) from error
-
-
 def joined(device: torch.device) -> Ranks:
-    """The same world, once all of it is there."""
-    ranks = started()
+    """The world torchrun started, once all of it is there."""
+    ranks = Ranks(*astuple(started()))
     if ranks.size > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     return ranks

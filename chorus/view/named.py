@@ -23,7 +23,7 @@ class NamedScene:
     @property
     def unit(self) -> str:
         """Of lengths: m, or units where the capture does not know its scale."""
-        return "m" if self.capture is None or self.capture.info.get("metric", True) else "units"
+        return "m" if self.capture is None else self.capture.frame.label
 
 
 def open_scene(name: str, store: Store) -> NamedScene:

@@ -6,18 +6,11 @@ namespace chorus {
 namespace CHORUS_ISA {
 
 #if defined(__AVX512F__)
-#define CHORUS_ENTRY(i, bits) bits - ((uint32_t)i << 18)
 const Exp2Table EXP2_TABLE = {{
-  CHORUS_ENTRY(0, 0x3F800000u), CHORUS_ENTRY(1, 0x3F82CD87u), CHORUS_ENTRY(2, 0x3F85AAC3u), CHORUS_ENTRY(3, 0x3F88980Fu),
-  CHORUS_ENTRY(4, 0x3F8B95C2u), CHORUS_ENTRY(5, 0x3F8EA43Au), CHORUS_ENTRY(6, 0x3F91C3D3u), CHORUS_ENTRY(7, 0x3F94F4F0u),
-  CHORUS_ENTRY(8, 0x3F9837F0u), CHORUS_ENTRY(9, 0x3F9B8D3Au), CHORUS_ENTRY(10, 0x3F9EF532u), CHORUS_ENTRY(11, 0x3FA27043u),
-  CHORUS_ENTRY(12, 0x3FA5FED7u), CHORUS_ENTRY(13, 0x3FA9A15Bu), CHORUS_ENTRY(14, 0x3FAD583Fu), CHORUS_ENTRY(15, 0x3FB123F6u),
-  CHORUS_ENTRY(16, 0x3FB504F3u), CHORUS_ENTRY(17, 0x3FB8FBAFu), CHORUS_ENTRY(18, 0x3FBD08A4u), CHORUS_ENTRY(19, 0x3FC12C4Du),
-  CHORUS_ENTRY(20, 0x3FC5672Au), CHORUS_ENTRY(21, 0x3FC9B9BEu), CHORUS_ENTRY(22, 0x3FCE248Cu), CHORUS_ENTRY(23, 0x3FD2A81Eu),
-  CHORUS_ENTRY(24, 0x3FD744FDu), CHORUS_ENTRY(25, 0x3FDBFBB8u), CHORUS_ENTRY(26, 0x3FE0CCDFu), CHORUS_ENTRY(27, 0x3FE5B907u),
-  CHORUS_ENTRY(28, 0x3FEAC0C7u), CHORUS_ENTRY(29, 0x3FEFE4BAu), CHORUS_ENTRY(30, 0x3FF5257Du), CHORUS_ENTRY(31, 0x3FFA83B3u),
-}};
-#undef CHORUS_ENTRY
+    0x3F800000u, 0x3F7ECD87u, 0x3F7DAAC3u, 0x3F7C980Fu, 0x3F7B95C2u, 0x3F7AA43Au, 0x3F79C3D3u, 0x3F78F4F0u,
+    0x3F7837F0u, 0x3F778D3Au, 0x3F76F532u, 0x3F767043u, 0x3F75FED7u, 0x3F75A15Bu, 0x3F75583Fu, 0x3F7523F6u,
+    0x3F7504F3u, 0x3F74FBAFu, 0x3F7508A4u, 0x3F752C4Du, 0x3F75672Au, 0x3F75B9BEu, 0x3F76248Cu, 0x3F76A81Eu,
+    0x3F7744FDu, 0x3F77FBB8u, 0x3F78CCDFu, 0x3F79B907u, 0x3F7AC0C7u, 0x3F7BE4BAu, 0x3F7D257Du, 0x3F7E83B3u}};
 #endif
 
 namespace {
@@ -152,6 +145,7 @@ void answer(const Head& h, const Block& b, const float* keys, const float* value
 void attention(const AttentionInput& in, float* out, float* logsum, int threads) {
   const int64_t tasks = in.windows * in.heads;
   const size_t bytes = (size_t)padded_keys(in.size) * D * sizeof(float);
+  reserve_scratch(0, 2 * bytes, threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < tasks; ++task) {
     const Head h = head_of(in, task);

@@ -3,6 +3,7 @@
 // Queries lie in the lanes: a score is a vector of queries against one key, whose channels are read one by one and
 // broadcast. Sums over keys are then plain additions, and rows whose window is not a multiple of anything cost nothing.
 #pragma once
+#include "memory.h"
 #include "ops.h"
 #include "turn.h"
 #include "vec.h"

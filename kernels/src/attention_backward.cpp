@@ -17,9 +17,11 @@ struct Nothing { inline void operator()(int, int) const {} };
 // What a thread works in: keys and values in rows, and their gradients with the keys in the lanes.
 struct Work { float *keys, *values; Columns *key_grads, *value_grads; };
 
+size_t work_bytes(int64_t count) { return 4 * (size_t)padded_keys(count) * D * sizeof(float); }
+
 Work work_for(int64_t count) {
   const size_t floats = (size_t)padded_keys(count) * D;
-  float* memory = (float*)thread_scratch(0, 4 * floats * sizeof(float));
+  float* memory = (float*)thread_scratch(0, work_bytes(count));
   return {memory, memory + floats, (Columns*)(memory + 2 * floats), (Columns*)(memory + 3 * floats)};
 }
 
@@ -128,6 +130,7 @@ void store_keys(const Head& h, const int64_t* beside, const AttentionGradient& g
 
 void attention_backward(const AttentionInput& in, const AttentionGradient& g, int threads) {
   const int64_t tasks = in.windows * in.heads;
+  reserve_scratch(0, work_bytes(in.size), threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < tasks; ++task) {
     const Head h = head_of(in, task);

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from chorus.capture_checks import Rule
+
 Row = Mapping[str, object]
 
 
@@ -21,10 +23,17 @@ class Expect:
     arguments: dict
     says: str
     severity: str = "critical"  # or "warning"
+    fix: str = ""  # what to do where it fails; may hold names of columns, of the first row
 
 
 def between(
-    column: str, low: float | None = None, high: float | None = None, *, severity: str = "critical", mostly: float = 1.0
+    column: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    severity: str = "critical",
+    mostly: float = 1.0,
+    fix: str = "",
 ) -> Expect:
     """Every value (or the share ``mostly`` of them) lies in [low, high]; empty cells are passed over."""
     bounds = " and ".join(
@@ -32,7 +41,23 @@ def between(
     )
     share = f" in {mostly:.0%} of rows" if mostly < 1 else ""
     arguments = {"column": column, "min_value": low, "max_value": high, "mostly": mostly}
-    return Expect("ExpectColumnValuesToBeBetween", arguments, f"{column} {bounds}{share}", severity)
+    return Expect("ExpectColumnValuesToBeBetween", arguments, f"{column} {bounds}{share}", severity, fix)
+
+
+def of_rules(rules: Sequence[Rule], table: Sequence[Row]) -> list[Expect]:
+    """The library's own rules of a capture as expectations, of the columns that a table has."""
+    return [
+        between(
+            rule.column,
+            rule.low,
+            rule.high,
+            mostly=rule.mostly,
+            severity="critical" if rule.severity == "error" else "warning",
+            fix=rule.fix,
+        )
+        for rule in rules
+        if any(rule.column in row for row in table)
+    ]
 
 
 def known(column: str, *, severity: str = "critical") -> Expect:
@@ -71,6 +96,7 @@ def validate(table: Sequence[Row], suite: Sequence[Expect]) -> list[dict]:
             "severity": expect.severity,
             "expected": expect.says,
             "got": _found(result.result, len(table)),
+            "fix": _fix(expect, table),
         }
     return lines
 
@@ -80,7 +106,9 @@ def check(table: Sequence[Row], suite: Sequence[Expect]) -> dg.AssetCheckResult:
     lines = validate(table, suite)
     failed = [line for line in lines if not line["passed"]]
     critical = [line for line in failed if line["severity"] == "critical"]
-    said = "; ".join(f"expected {line['expected']}, got {line['got']}" for line in critical or failed)
+    said = "; ".join(
+        f"expected {line['expected']}, got {line['got']}.{line['fix']}".rstrip(".") for line in critical or failed
+    )
     return dg.AssetCheckResult(
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
@@ -100,6 +128,14 @@ def _context():
     return gx, context.data_sources.add_pandas("tables").add_dataframe_asset(
         "table"
     ).add_batch_definition_whole_dataframe("whole")
+
+
+def _fix(expect: Expect, table: Sequence[Row]) -> str:
+    """What to do, a blank before it; nothing where the advice needs a column that is not there."""
+    try:
+        return f" {expect.fix.format(**{**(table[0] if table else {}), 'value': ''})}" if expect.fix else ""
+    except (KeyError, ValueError):
+        return ""
 
 
 def _is_nan(value: object) -> bool:

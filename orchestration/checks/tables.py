@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.capture_checks import capture_row, view_rows
 from chorus.json_files import read_json
 from chorus.store import Artifact
 
@@ -22,19 +23,13 @@ def _loaded(path: Path, _: str) -> Capture:
 
 
 def views(artifact: Artifact) -> list[dict]:
-    """A row a view: brightness (0..255), share of pixels with depth, with a label, and seen again in a neighbouring
-    view."""
-    capture = _capture(artifact)
-    rows = []
-    for i, image in enumerate(capture.images):
-        row: dict[str, object] = {"view": i, "brightness": float(image.mean()), "contrast": float(image.std())}
-        if capture.depth is not None:
-            row["depth_share"] = float((capture.depth[i] > 0).mean())
-            row["overlap"] = capture.overlap(i)
-        if capture.semantic is not None:
-            row["labeled"] = float((capture.semantic[i] > 0).mean())
-        rows.append(row)
-    return rows
+    """A row a view (``chorus.capture_checks``)."""
+    return view_rows(_capture(artifact))
+
+
+def capture(artifact: Artifact) -> list[dict]:
+    """One row: how many views, their scale, and what the photos say of their poses (``chorus.capture_checks``)."""
+    return [capture_row(_capture(artifact))]
 
 
 def classes(artifact: Artifact) -> list[dict]:
@@ -89,12 +84,18 @@ def _features(path: Path, _: str) -> list[dict]:
 
 def targets(artifact: Artifact, teacher_views: Artifact) -> list[dict]:
     """A row a teacher: Gaussians and the share of them with a valid target; bytes stored beside the naive count."""
-    from chorus.teachers.lift import load_targets, storage
+    from chorus.teachers.lift import storage
+    from chorus.teachers.rows import RowFile
 
-    lifted = load_targets(artifact.path, teacher_views.path)
-    stored = storage(artifact.path, teacher_views.path)
-    masks = {role: lifted.valid(role) for role in lifted.roles}
+    rows, stored = RowFile.open(artifact.path), storage(artifact.path)
     return [
-        {"teacher": role, "gaussians": len(mask), "valid": float(mask.float().mean()), **stored}
-        for role, mask in masks.items()
+        {
+            "teacher": role,
+            "gaussians": len(rows),
+            "valid": figures["valid"] / max(1, len(rows)),
+            "cosine": figures.get("cosine_mean", 0.0),
+            "cosine_p01": figures.get("cosine_p01", 0.0),
+            **stored,
+        }
+        for role, figures in ((role, rows.figures(role)) for role in rows.roles)
     ]

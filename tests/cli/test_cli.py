@@ -13,7 +13,7 @@ from PIL import Image
 from chorus import cli
 from chorus.cameras import Cameras
 from chorus.capture import Capture
-from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
@@ -211,9 +211,11 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
 
     views = Cameras(K=np.eye(3)[None] * 20.0, cam_from_world=np.eye(4)[None], width=4, height=3)
     monkeypatch.setattr(
-        sources, "ingest_folder", lambda folder, params: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views)
+        sources,
+        "ingest",
+        lambda path, params, options, report: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views),
     )
-    monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed: scene)
+    monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed, device: scene)
     monkeypatch.setattr(artifact, "save_gaussians", lambda out, fitted, capture: write_scene(out / "scene.ply", fitted))
     (workspace / "frames").mkdir()
     for _ in range(2):
@@ -229,3 +231,33 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
 def test_an_unknown_parameter_is_one_line_too(workspace, capsys):
     (workspace / "params.yaml").write_text("sed: 0\n")
     assert "Did you mean 'seed'?" in _fails(capsys, "report")
+
+
+@pytest.mark.parametrize("verb", [["encode", "room.ply", "-o", "f.safetensors"], ["query", "room.ply", "a chair"]])
+def test_a_device_that_is_not_there_is_one_line(workspace, scene, capsys, monkeypatch, verb):
+    size = EncoderConfig(channels=(2, 3), depths=(0, 1), heads=(1, 1), window=16)
+    heads = {"lang": HeadConfig(channels=3, width=8)}
+    save_model(SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads)), workspace / "m")
+    write_scene(workspace / "room.ply", scene)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CHORUS_DEVICE", "cuda:3")
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*verb, "--model", "m"])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("chorus: CHORUS_DEVICE: expected a device this machine has, got 'cuda:3'")
+    assert said.count("\n") == 1
+
+
+def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nSee the documentation.")
+
+    monkeypatch.setattr(cli, "_encoder", full)
+    write_scene(workspace / "room.ply", scene)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["encode", "room.ply", "-o", "f.safetensors"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "chorus: the card's memory is used up: CUDA out of memory. Tried to allocate 20 GiB.\n"
+    )

@@ -2,7 +2,6 @@
 scene."""
 
 import dagster as dg
-import pytest
 
 from orchestration.defs.scenes.sensors import incoming_scenes
 from orchestration.partitions import scenes
@@ -34,7 +33,11 @@ def test_a_folder_becomes_a_partition_and_a_run(workspace):
     assert tick(workspace).run_requests[0].run_key != first.run_key
 
 
-def test_a_name_that_is_no_scene_id_is_refused_in_one_line(workspace):
-    (workspace / "data" / "incoming" / "My Kitchen!").mkdir(parents=True)
-    with pytest.raises(dg.Failure, match="expected lower-case letters"):
-        tick(workspace)
+def test_a_name_that_is_no_scene_id_stops_nobody_else(workspace):
+    for name in ("kitchen", "Living Room (2)", "Küche", "!!!", "50%20", "what?"):
+        (workspace / "data" / "incoming" / name).mkdir(parents=True)
+        (workspace / "data" / "incoming" / name / "transforms.json").write_text("{}")
+    keys = {request.partition_key for request in tick(workspace).run_requests}
+    assert keys == {"kitchen", "living-room-2", "kuche", "50-20", "what"}
+    left = WorkspaceResource(root=str(workspace)).open().left_out()
+    assert len(left) == 1 and "!!!" in left[0] and "Rename it" in left[0]

@@ -48,8 +48,8 @@ class Furnisher:
         kind = (
             "showerOverBath" if semantic == CLASS_ID["shower"] and not alone else item.catalog_id.removeprefix("eTeks#")
         )
-        stand_in = self._choose(item, kind)
-        name, model = self._load(item, stand_in)
+        stand_in = self.choose(item, kind)
+        name, model = self.load(item, stand_in)
         if model is None:
             self.missing.append(item.catalog_id or item.name)
             return
@@ -73,7 +73,7 @@ class Furnisher:
             normals=normals,
         )
 
-    def _load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
+    def load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
         """The model to draw, with the name it is counted under; None when the item's own is absent."""
         if stand_in is None:
             return f"{DEFAULTS}/{Path(item.model).stem}", self.store.load(
@@ -83,7 +83,7 @@ class Furnisher:
             return stand_in.name, own_model(stand_in.name.removeprefix(f"{OWN}/"))
         return stand_in.name, self.store.load(stand_in.archive, stand_in.path, stand_in.rotation)
 
-    def _choose(self, item: Item, kind: str) -> CatalogueModel | None:
+    def choose(self, item: Item, kind: str) -> CatalogueModel | None:
         """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default
         model."""
         if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
@@ -103,10 +103,14 @@ class Furnisher:
         rng = np.random.default_rng([self.seed, zlib.crc32(shape.encode())])
         return found[int(rng.integers(len(found)))]
 
+    def colors_of(self, item: Item) -> np.random.Generator:
+        """What the item's colours are drawn from: the same for all items of one kind."""
+        return np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
+
     def _materials(self, item: Item, model: Model, *, swapped: bool) -> tuple[Material, ...]:
         """The model's materials in the designer's colours, or varied by the seed when libraries may stand in."""
         glow = self.lamps_on and item.tag == "light"
-        rng = np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
+        rng = self.colors_of(item)
         style = draw_style(rng, class_of(item))
         made = []
         for m in model.materials:

@@ -15,10 +15,13 @@ scene_chain = dg.define_asset_job("scene_chain", [capture, gaussians, teacher_vi
 def incoming_scenes(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """One run for every folder, and another when its files change."""
     with red_asset():
-        names = workspace.open().incoming()
+        opened = workspace.open()
+        names = {name: dropped for name, dropped in opened.incoming().items() if name not in opened.listed()}
+        for line in opened.left_out():
+            context.log.warning(line)
     new = [name for name in names if not context.instance.has_dynamic_partition(scenes.name, name)]
     runs = [
-        dg.RunRequest(run_key=f"{name}-{_state(workspace.store.incoming / name)}", partition_key=name) for name in names
+        dg.RunRequest(run_key=f"{name}-{_state(dropped.path)}", partition_key=name) for name, dropped in names.items()
     ]
     return dg.SensorResult(
         run_requests=runs, dynamic_partitions_requests=[scenes.build_add_request(new)] if new else []
@@ -26,8 +29,7 @@ def incoming_scenes(context: dg.SensorEvaluationContext, workspace: WorkspaceRes
 
 
 def _state(folder) -> str:
-    """Changes when a file is added, removed, resized or touched; reads no file."""
-    found = sorted(
-        (str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
-    )
+    """Changes when a file is added, removed, resized or touched; reads no file. folder: or a video."""
+    files = folder.rglob("*") if folder.is_dir() else [folder]
+    found = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.is_file())
     return hashlib.sha256(repr(found).encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ import torch
 from chorus.adapt.train import AdaptScene, adapt_encoder, choose_parameters, covered_patches, render_head
 from chorus.cameras import look_at
 from chorus.distill.losses import match_loss
+from chorus.encoder.adapter import apply_adapter
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
 from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
@@ -25,6 +26,7 @@ PARAMS = AdaptParams(
     checkpoint_every=4,
     ranks=1,
     accumulate=1,
+    checkpointing="never",
 )
 VIEWS, ROWS, COLS = 4, 6, 8
 STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
@@ -150,7 +152,10 @@ def test_adaptation_lowers_the_loss_and_leaves_the_model_alone(model, scene, tmp
         "lora": ("heads.", "encoder.enc."),
     }
     assert changed and all(name.startswith(parts[tune]) for name in changed)
+    assert (tmp_path / "adapter").exists() == (tune == "lora")
     if tune == "lora":
+        apply_adapter(model, tmp_path / "adapter")
+        assert all(torch.equal(x, model.state_dict()[name]) for name, x in result.model.state_dict().items())
         assert {name for name in changed if name.startswith("encoder.")} == {
             name for name in before if name.endswith("qkv.weight")
         }
@@ -201,3 +206,10 @@ def test_a_run_killed_and_resumed_writes_the_same_bytes(model, scene, tmp_path, 
     for name in ("model.safetensors", "config.json", "curves.csv", "metrics.json"):
         assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_activations_computed_twice_give_the_same_bytes(model, scene, tmp_path):
+    for when in ("never", "always"):
+        adapt_encoder(model, [scene], params=replace(PARAMS, steps=3, checkpointing=when), out=tmp_path / when)
+    never, always = ((tmp_path / when / "model.safetensors").read_bytes() for when in ("never", "always"))
+    assert never == always

@@ -7,12 +7,13 @@ from scipy.spatial.transform import Rotation
 from chorus.cameras import Cameras, look_at
 from chorus.errors import InputError
 from chorus.sources.calibrate import calibrate
-from chorus.sources.triangulate import triangulate
+from chorus.sources.triangulate import match_views, triangulate
 from chorus.sources.upright import camera_up, floor_height, level_up, upright
 
 
 def test_triangulated_points_lie_on_the_walls(sharp_room):
-    points, colors = triangulate(sharp_room.images, sharp_room.cameras)
+    matches = match_views(sharp_room.images, sharp_room.cameras)
+    points, colors = triangulate(matches, sharp_room.images, sharp_room.cameras)
     assert len(points) == len(colors) > 100
     distance = np.stack(
         [2 - np.abs(points[:, 0]), 1.5 - np.abs(points[:, 1]), np.abs(points[:, 2]), 2.4 - points[:, 2]]
@@ -21,20 +22,22 @@ def test_triangulated_points_lie_on_the_walls(sharp_room):
 
 
 def test_nothing_to_match(sharp_room):
-    assert triangulate(np.full_like(sharp_room.images, 90), sharp_room.cameras) == (None, None)
+    blank = np.full_like(sharp_room.images, 90)
+    assert triangulate(match_views(blank, sharp_room.cameras), blank, sharp_room.cameras) == (None, None)
 
 
 def test_a_wrong_focal_length_is_found(sharp_room):
     K = sharp_room.cameras.K.copy()
     K[:, 0, 0] *= 1.1
     K[:, 1, 1] *= 1.1
-    found = calibrate(sharp_room.images, dataclasses.replace(sharp_room.cameras, K=K))
+    given = dataclasses.replace(sharp_room.cameras, K=K)
+    found = calibrate(match_views(sharp_room.images, given), given)
     assert found.after < 0.6 * found.before
     assert abs(found.cameras.K[0, 0, 0] / sharp_room.cameras.K[0, 0, 0] - 1) < 0.03
 
 
 def test_a_right_calibration_stands(sharp_room):
-    found = calibrate(sharp_room.images, sharp_room.cameras)
+    found = calibrate(match_views(sharp_room.images, sharp_room.cameras), sharp_room.cameras)
     assert np.abs(found.cameras.K - sharp_room.cameras.K).max() < 0.02 * sharp_room.cameras.K[0, 0, 0]
     assert np.linalg.norm(found.cameras.positions - sharp_room.cameras.positions, axis=1).max() < 0.03
 

@@ -9,7 +9,7 @@ from PIL import Image
 from chorus.cameras import to_opengl
 from chorus.errors import InputError
 from chorus.params import CaptureParams
-from chorus.sources import folder_kind, ingest_folder
+from chorus.sources import ingest, kind_of
 
 PARAMS = CaptureParams(views=1, width=1, height=1, photo_long_side=160, rgbd_long_side=160, max_views=50)
 # A rotation about x and a shift: real captures come in any frame.
@@ -71,12 +71,12 @@ def edit(folder, **values):
 
 
 def test_kinds(photos, rgbd, tmp_path):
-    assert [folder_kind(folder) for folder in (photos, rgbd, tmp_path)] == ["photos", "rgbd", "unknown"]
+    assert [kind_of(folder) for folder in (photos, rgbd, tmp_path)] == ["transforms", "rgbd", "unknown"]
 
 
 def test_rgbd_room_stands_upright_on_its_floor(rgbd, sharp_room):
-    capture = ingest_folder(rgbd, PARAMS)
-    assert len(capture) == 16 and capture.info["metric"] and capture.info["skipped"] == {}
+    capture = ingest(rgbd, PARAMS)
+    assert len(capture) == 16 and capture.frame.label == "m" and capture.info["skipped"] == {}
     up = (
         capture.cameras.cam_from_world[:, :3, 2] - sharp_room.cameras.cam_from_world[:, :3, 2]
     )  # the world's z in each camera
@@ -88,8 +88,12 @@ def test_rgbd_room_stands_upright_on_its_floor(rgbd, sharp_room):
 
 
 def test_photos_are_triangulated_and_upright(photos, sharp_room):
-    capture = ingest_folder(photos, PARAMS)
-    assert not capture.info["metric"] and len(capture.points) > 100 and len(capture.point_colors) == len(capture.points)
+    capture = ingest(photos, PARAMS)
+    assert (
+        capture.frame.label == "units"
+        and len(capture.points) > 100
+        and len(capture.point_colors) == len(capture.points)
+    )
     up = capture.cameras.cam_from_world[:, :3, 2] - sharp_room.cameras.cam_from_world[:, :3, 2]
     assert np.abs(up).max() < 0.2  # by the cameras alone, which look mostly down in this room
     distance = np.linalg.norm(capture.points[None] - capture.cameras.positions[:, None], axis=-1)
@@ -115,9 +119,7 @@ def test_distortion_is_undone(sharp_room, tmp_path):
         ]
     )
     names = dict(zip(("k1", "k2", "p1", "p2"), lens.tolist(), strict=True))
-    capture = ingest_folder(
-        write_photos(tmp_path / "bent", dataclasses.replace(sharp_room, images=bent), **names), PARAMS
-    )
+    capture = ingest(write_photos(tmp_path / "bent", dataclasses.replace(sharp_room, images=bent), **names), PARAMS)
     map_to = np.linalg.inv(capture.cameras.K[0])
     pixels = np.stack([columns + 0.5, rows + 0.5, np.ones_like(rows)], axis=-1) @ (sharp_room.cameras.K[0] @ map_to).T
     expected = cv2.remap(
@@ -128,13 +130,13 @@ def test_distortion_is_undone(sharp_room, tmp_path):
 
 
 def test_photos_are_scaled_down(photos):
-    capture = ingest_folder(photos, dataclasses.replace(PARAMS, photo_long_side=80))
+    capture = ingest(photos, dataclasses.replace(PARAMS, photo_long_side=80))
     assert capture.images.shape[1:3] == (60, 80) and abs(capture.cameras.K[0, 0, 0] - 0.4 * 80) < 1e-6
 
 
 def test_many_frames_are_thinned(rgbd, photos):
-    few = dataclasses.replace(PARAMS, max_views=6)
-    assert len(ingest_folder(rgbd, few)) == 6 and len(ingest_folder(photos, few)) == 6
+    few = dataclasses.replace(PARAMS, max_views=12)
+    assert len(ingest(rgbd, few)) == 12 and len(ingest(photos, few)) == 12
 
 
 def test_camera_angle_and_frame_intrinsics(photos, copied):
@@ -147,7 +149,7 @@ def test_camera_angle_and_frame_intrinsics(photos, copied):
     for frame in spec["frames"]:
         frame["file_path"] = frame["file_path"].removesuffix(".png")
     (folder / "transforms.json").write_text(json.dumps(spec))
-    K = ingest_folder(folder, PARAMS).cameras.K
+    K = ingest(folder, PARAMS).cameras.K
     assert np.allclose(K[1:, [0, 1], [0, 1]], focal) and np.allclose(K[0, [0, 1], [0, 1]], 2 * focal)
 
 
@@ -156,7 +158,7 @@ def test_absent_and_unreadable_photos_are_counted(photos, copied):
     (folder / "images" / "001.png").unlink()
     (folder / "images" / "002.png").write_bytes(b"no image")
     (folder / "images" / "003.png").write_bytes((photos / "images" / "003.png").read_bytes()[:2000])
-    capture = ingest_folder(folder, PARAMS)
+    capture = ingest(folder, PARAMS)
     assert len(capture) == 13 and capture.info["skipped"] == {"photos absent": 1, "photos unreadable": 2}
 
 
@@ -164,15 +166,15 @@ def test_mostly_absent_photos_are_an_error(photos, copied):
     folder = copied(photos)
     for view in range(12):
         (folder / "images" / f"{view:03d}.png").unlink()
-    with pytest.raises(InputError, match=r"4 of 16 \(first absent or unreadable: images/000.png\)"):
-        ingest_folder(folder, PARAMS)
+    with pytest.raises(InputError, match=r"4 of 16 \(12 with photos absent\)"):
+        ingest(folder, PARAMS)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"frames": []}, "no poses"),
-        ({"frames": [{"file_path": "images/000.png"}]}, "transform_matrix"),
+        ({"frames": [{"file_path": "images/000.png"}]}, "no matrix as pose"),
         ({"frames": [{"file_path": "images/000.png", "transform_matrix": (np.eye(4) * 3).tolist()}]}, "rigid"),
         ({"frames": [{"file_path": "images/000.png", "transform_matrix": "x"}]}, "numbers"),
         ({"frames": [{"transform_matrix": np.eye(4).tolist()}]}, "file_path"),
@@ -184,7 +186,7 @@ def test_bad_transforms(photos, copied, values, message):
     folder = copied(photos)
     edit(folder, **values)
     with pytest.raises(InputError, match=message) as caught:
-        ingest_folder(folder, PARAMS)
+        ingest(folder, PARAMS)
     assert "\n" not in str(caught.value)
 
 
@@ -192,19 +194,18 @@ def test_transforms_that_are_no_json(photos, copied):
     folder = copied(photos)
     (folder / "transforms.json").write_text("{")
     with pytest.raises(InputError, match="transforms.json"):
-        ingest_folder(folder, PARAMS)
+        ingest(folder, PARAMS)
 
 
 def test_folders_of_no_known_kind(tmp_path):
     with pytest.raises(InputError, match="empty folder"):
-        ingest_folder(tmp_path, PARAMS)
-    with pytest.raises(InputError, match="no such folder"):
-        ingest_folder(tmp_path / "absent", PARAMS)
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="no poses"):
-        ingest_folder(tmp_path, PARAMS)
-    with pytest.raises(InputError, match="a file"):
-        ingest_folder(tmp_path / "a.jpg", PARAMS)
+        ingest(tmp_path, PARAMS)
+    with pytest.raises(InputError, match="nothing there"):
+        ingest(tmp_path / "absent", PARAMS)
+    (tmp_path / "notes.txt").write_text("x")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match="none of them"):
+            ingest(path, PARAMS)
 
 
 def test_unknown_depth_and_lost_frames(rgbd, copied):
@@ -214,9 +215,9 @@ def test_unknown_depth_and_lost_frames(rgbd, copied):
     (folder / "frame-000003.depth.png").write_bytes(b"no image")
     (folder / "frame-000004.depth.png").unlink()
     Image.fromarray(np.full((120, 160), 65535, np.uint16)).save(folder / "frame-000005.depth.png")
-    capture = ingest_folder(folder, PARAMS)
+    capture = ingest(folder, PARAMS)
     assert len(capture) == 12 and capture.info["skipped"] == {
-        "no finite rigid pose": 1,
+        "a pose that is not finite": 1,
         "no readable pose": 1,
         "files unreadable": 2,
     }
@@ -230,7 +231,7 @@ def test_float_depth_with_nan(rgbd, copied):
         depth[:60] = np.nan
         Image.fromarray(depth).save(path.with_suffix(".tiff"))
         path.with_suffix(".tiff").rename(path)  # PNG cannot hold floats; PIL reads what it finds
-    capture = ingest_folder(folder, PARAMS)
+    capture = ingest(folder, PARAMS)
     assert np.isfinite(capture.depth).all() and 0.3 < (capture.depth > 0).mean() < 0.7
 
 
@@ -240,7 +241,7 @@ def test_depth_of_another_size(rgbd, copied, sharp_room):
         with Image.open(path) as image:
             half = np.array(image)[::2, ::2]
         Image.fromarray(half).save(path)
-    capture = ingest_folder(folder, PARAMS)
+    capture = ingest(folder, PARAMS)
     known = capture.depth > 0
     assert known.mean() > 0.85 and np.median(np.abs(capture.depth - sharp_room.depth)[known]) < 0.03
 
@@ -259,7 +260,7 @@ def test_bad_intrinsics(rgbd, copied, name, content, message):
     if content is not None:
         (folder / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        ingest_folder(folder, PARAMS)
+        ingest(folder, PARAMS)
 
 
 def test_no_pose_at_all(rgbd, copied):
@@ -267,7 +268,7 @@ def test_no_pose_at_all(rgbd, copied):
     for path in folder.glob("*.pose.txt"):
         path.unlink()
     with pytest.raises(InputError, match="0 of 16 .16 with no readable pose"):
-        ingest_folder(folder, PARAMS)
+        ingest(folder, PARAMS)
 
 
 def test_scannet_layout(rgbd, tmp_path):
@@ -280,6 +281,6 @@ def test_scannet_layout(rgbd, tmp_path):
     K[:3, :3] = np.loadtxt(rgbd / "camera-intrinsics.txt")
     for which in ("color", "depth"):
         np.savetxt(tmp_path / "intrinsic" / f"intrinsic_{which}.txt", K)
-    capture = ingest_folder(tmp_path, PARAMS)
-    reference = ingest_folder(rgbd, PARAMS)
+    capture = ingest(tmp_path, PARAMS)
+    reference = ingest(rgbd, PARAMS)
     assert len(capture) == 16 and np.allclose(capture.cameras.positions, reference.cameras.positions, atol=1e-3)

@@ -44,13 +44,32 @@ def test_nothing_is_found_where_nothing_answers(scene):
     assert query.objects(scene, np.full(520, 0.04)) == []
 
 
-def test_relevance_contrasts_with_other_words_but_not_with_itself():
-    text = np.eye(4)
-    features = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]])
-    got = query.relevance(features, text[0], text)  # the first contrast word is the query itself and must not count
+def unit(*rows) -> np.ndarray:
+    return query.unit(np.array(rows, np.float32))
+
+
+def test_relevance_is_the_share_of_the_names_a_question_may_mean():
+    held, none = np.eye(4, dtype=np.float32)[:3], np.zeros((0, 4), np.float32)
+    features = unit([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0])
+    got = query.relevance(features, held[0], held, none)  # the question is a name itself
     assert got[0] > 0.99 and got[1] < 0.01 and got[2] == pytest.approx(0.5, abs=0.01)
+    other = unit([0.6, 0, 0, 0.8])[0]  # other words, nearer to the first name than to any
+    got = query.relevance(features, other, held, none)
+    assert got[0] > 0.95 and got[1] < 0.01
+
+
+def test_a_question_about_what_is_elsewhere_finds_nothing():
+    held, elsewhere = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3:]
+    zebra = unit([0.4, 0, 0, 0.9])[0]
+    features = unit([1, 0, 0, 0], [0, 1, 0, 0])
+    assert query.relevance(features, zebra, held, elsewhere).max() < 0.01
+    assert query.relevance(features, zebra, held, elsewhere[:0]).max() > 0.9  # and would, were it not known
+    assert query.relevance(unit([0.4, 0, 0, 0.9]), zebra, held, elsewhere)[0] > 0.9  # but a zebra that stands there is
+
+
+def test_widths_that_differ_are_refused():
     with pytest.raises(InputError, match="language features of width 4"):
-        query.relevance(np.zeros((2, 3)), text[0], text)
+        query.relevance(np.zeros((2, 3), np.float32), np.eye(4)[0], np.eye(4), np.eye(4))
 
 
 def test_heat_is_gray_without_an_answer_and_warm_with_one(scene):

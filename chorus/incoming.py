@@ -1,0 +1,154 @@
+"""What a user brings in: folders and videos under data/incoming, how they are to be read, and their scene ids."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from chorus.errors import InputError, StoreError
+from chorus.frames import UNITS
+from chorus.store import Store, check_scene_id, is_scene_id
+
+AXES = ("auto", "x", "-x", "y", "-y", "z", "-z", "keep")
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
+SETTINGS = ".yaml"  # beside the folder: NAME.yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestOptions:
+    """What only the user knows of a capture; every one may stay unsaid."""
+
+    up: str = "auto"  # the file's axis that points up; keep: its axes stay as they are; auto: found
+    scale: float | None = None  # metres of one length of the file
+    depth_scale: float | None = None  # of depth images: counts a metre (1000: millimetres)
+
+    def validate(self, where: object = "ingest") -> IngestOptions:
+        """Itself. Raises InputError naming the option that makes no sense."""
+        if self.up not in AXES:
+            raise InputError(where, expected=f"up one of {', '.join(AXES)}", got=repr(self.up))
+        for name in ("scale", "depth_scale"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, (int, float)) or not 0 < value < float("inf")):
+                raise InputError(where, expected=f"{name} above 0", got=value)
+        return self
+
+    def said(self) -> dict:
+        """The options that were given, as plain values."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+NOTHING_SAID = IngestOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """One scene a user dropped: a folder or a video (or a link to one), with its options."""
+
+    id: str
+    path: Path
+    options: IngestOptions = NOTHING_SAID
+
+
+def options_of(
+    *, up: str = "auto", scale: float | None = None, unit: str | None = None, depth_scale: float | None = None
+) -> IngestOptions:
+    """Options as the command line has them; unit: m, cm, mm, in or ft, in place of scale."""
+    if unit is not None and scale is not None:
+        raise InputError("ingest", expected="either --scale or --unit", got="both")
+    if unit is not None and unit not in UNITS:
+        raise InputError("ingest --unit", expected=f"one of {', '.join(UNITS)}", got=unit)
+    scale = UNITS[unit] if unit is not None else scale
+    return IngestOptions(up=up, scale=scale, depth_scale=depth_scale).validate()
+
+
+def scene_id(name: str) -> str:
+    """A scene id from any name: "Living Room (2)" -> "living-room-2"; "" where nothing of it can be kept."""
+    name = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    ascii_name = "".join(letter for letter in name if not unicodedata.combining(letter)).lower()
+    return re.sub(r"[^a-z0-9_]+", "-", ascii_name).strip("-_")
+
+
+def list_incoming(folder: Path) -> tuple[dict[str, Incoming], list[str]]:
+    """Scene id -> what lies under ``folder``, and a line for each thing there that can be no scene.
+
+    A name that is no scene id is turned into one; where another has that id already, it is left out.
+    """
+    found: dict[str, Incoming] = {}
+    left_out = []
+    entries = [path for path in sorted(folder.iterdir()) if _is_scene(path)] if folder.is_dir() else []
+    for path in sorted(entries, key=lambda path: not is_scene_id(path.name)):  # proper ids first
+        name = path.stem if path.is_file() else path.name
+        derived = name if is_scene_id(name) else scene_id(name)
+        if not derived or derived in found:
+            taken = f"'{derived}' is taken" if derived else "nothing in it makes a scene id"
+            left_out.append(f"{path}: left out, {taken}. Rename it: lower-case letters, digits, - and _.")
+        else:
+            found[derived] = Incoming(id=derived, path=path, options=read_options(folder / f"{name}{SETTINGS}"))
+    return found, left_out
+
+
+def bring_in(store: Store, source: Path, name: str, options: IngestOptions) -> Path:
+    """data/incoming/NAME as a link to a folder or a video, its options beside it. Raises where the name is taken."""
+    link, source = store.incoming / check_scene_id(name), source.resolve()
+    if not source.exists():
+        raise InputError(source, expected="a folder of photos or RGB-D frames, or a video", got="nothing there")
+    if source.is_file() and source.suffix.lower() not in VIDEOS:
+        raise InputError(
+            source,
+            expected=f"a folder, or a video ({', '.join(VIDEOS)})",
+            got="another file",
+            fix="A splat file needs no ingesting: name it to chorus query, show or encode.",
+        )
+    link = link.with_suffix(source.suffix.lower()) if source.is_file() else link
+    if link.exists() and link.resolve() != source:
+        raise StoreError(
+            link,
+            expected="a free name",
+            got=f"a link to {link.resolve()}",
+            fix="Choose another --as or remove that link.",
+        )
+    if store.scene(name, "capture").exists() and not link.exists():
+        raise StoreError(
+            f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as."
+        )
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)  # a link to something that is gone
+        link.symlink_to(source, target_is_directory=source.is_dir())
+    write_options(store.incoming / f"{name}{SETTINGS}", options)
+    return link
+
+
+def read_options(path: Path) -> IngestOptions:
+    """The options in a NAME.yaml; none where there is no such file. Raises InputError naming the key."""
+    if not path.is_file():
+        return IngestOptions()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(path, expected="readable YAML", got=error) from error
+    known = {field.name for field in dataclasses.fields(IngestOptions)}
+    if not isinstance(content, dict) or not set(content) <= known:
+        raise InputError(path, expected=f"only {', '.join(sorted(known))}", got=content)
+    return IngestOptions(**content).validate(path)
+
+
+def write_options(path: Path, options: IngestOptions) -> None:
+    """NAME.yaml with what was given; no file where nothing was."""
+    if options.said():
+        path.write_text(yaml.safe_dump(options.said(), sort_keys=True))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_scene(path: Path) -> bool:
+    return not path.name.startswith(".") and (path.is_dir() or (path.is_file() and path.suffix.lower() in VIDEOS))

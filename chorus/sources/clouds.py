@@ -1,0 +1,46 @@
+"""Sparse and dense clouds beside photos, in doubles: surveyors' coordinates lie far from the origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chorus.errors import InputError
+from chorus.io.ply_table import names_of, read_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """Points of the scene in the file's frame."""
+
+    points: np.ndarray  # [P, 3] float64
+    colors: np.ndarray | None = None  # [P, 3] uint8
+
+
+def read_cloud(path: Path) -> tuple[Cloud | None, str]:
+    """The points of a .ply and a line on what was left out of it; None where it holds none.
+
+    Raises InputError when the file cannot be read or has no positions.
+    """
+    table = read_table(path)
+    names = set(names_of(table))
+    if not {"x", "y", "z"} <= names:
+        raise InputError(path, expected="the properties x, y and z", got=", ".join(names_of(table)))
+    if len(table) == 0:
+        return None, f"{path.name} holds no points: they are triangulated from the photos"
+    points = np.stack([table[axis] for axis in "xyz"], axis=1).astype(np.float64)
+    keep = np.isfinite(points).all(axis=1)
+    colors = _colors(table)[keep] if {"red", "green", "blue"} <= names else None
+    lost = int((~keep).sum())
+    note = f"{path.name}: {lost} of {len(keep)} points are not finite and left out" if lost else ""
+    return (Cloud(points=points[keep], colors=colors), note) if keep.any() else (None, note)
+
+
+def _colors(table: np.ndarray) -> np.ndarray:
+    """[P, 3] uint8 of colours in 8 or 16 bits, or floats up to 1 or 255."""
+    values = np.nan_to_num(np.stack([table[name] for name in ("red", "green", "blue")], axis=1).astype(np.float64))
+    top = 1.0 if table.dtype["red"].kind == "f" and values.max(initial=0.0) <= 1.0 else 255.0
+    top = 65535.0 if table.dtype["red"].itemsize == 2 else top
+    return np.rint(values * (255.0 / top)).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,52 @@
+"""Depth images: 16-bit counts, floats in tiff, npy or exr-free formats; unknown is 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from chorus.errors import InputError
+
+MILLIMETERS = 0.001
+_ROOM = 100.0  # a median depth beyond it, of floats, is no room's in metres
+
+
+def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIMETERS) -> np.ndarray:
+    """[H, W] float32 m; 0, 65535 (of 16 bits) and anything not finite become 0 (unknown).
+
+    unit: metres of one count, where known for certain; when None, whole numbers count ``counts`` metres, and floats
+    metres, or millimetres where their median passes 100. Raises OSError when unreadable, InputError when it is no
+    depth image.
+    """
+    raw = _read(path)
+    if raw.ndim == 3 and raw.shape[-1] == 1:
+        raw = raw[..., 0]
+    if raw.ndim != 2 or raw.dtype.kind not in "uif" or raw.dtype == np.uint8:
+        raise InputError(
+            path,
+            expected="a single-channel depth image of 16-bit counts or floats",
+            got=f"{raw.dtype} {list(raw.shape)}",
+            fix="Export the measured depth, not a picture of it.",
+        )
+    depth = raw.astype(np.float32)
+    known = np.isfinite(depth) & (depth > 0)
+    if raw.dtype.kind != "f":
+        known &= depth < 65535
+    if unit is None:
+        unit = counts
+        if raw.dtype.kind == "f":
+            unit = 1.0 if not known.any() or np.median(depth[known]) < _ROOM else MILLIMETERS
+    return np.where(known, depth, 0.0) * np.float32(unit)
+
+
+def _read(path: Path) -> np.ndarray:
+    if path.suffix.lower() in (".npy", ".npz"):
+        try:
+            stored = np.load(path, allow_pickle=False)
+            return np.asarray(stored[stored.files[0]] if hasattr(stored, "files") else stored)
+        except (ValueError, EOFError) as error:
+            raise OSError(error) from error
+    with Image.open(path) as image:
+        return np.array(image)

@@ -1,0 +1,27 @@
+"""What the photos themselves say of the poses and the depth they came with: plain numbers, kept in a capture's info."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chorus.cameras import Cameras
+from chorus.sources.triangulate import PairMatches, agreement, depth_ratio, largest_parallax
+
+
+def measured(
+    matches: list[PairMatches], cameras: Cameras, *, depth: np.ndarray | None = None, points: np.ndarray | None = None
+) -> dict[str, float]:
+    """agreement: the share of matches on their epipolar lines; parallax: degrees between the rays of matches, of the
+    widest pair; baseline: how far apart the cameras stand, as a share of the distance to the points; depth_ratio: depth
+    maps over triangulated depth. Each is left out where nothing tells it."""
+    found = {"agreement": agreement(matches), "parallax": largest_parallax(matches, cameras)}
+    spread = float(np.linalg.norm(np.ptp(cameras.positions, axis=0)))
+    if points is not None and len(points):
+        near = points[:: -(-len(points) // 2000)]
+        distance = np.median(np.linalg.norm(near - np.median(cameras.positions, axis=0), axis=1))
+        found["baseline"] = spread / max(float(distance), 1e-12)
+    elif spread < 1e-9:
+        found["baseline"] = 0.0
+    if depth is not None:
+        found["depth_ratio"] = depth_ratio(matches, cameras, depth)
+    return {name: round(float(value), 4) for name, value in found.items() if value is not None}

@@ -1,0 +1,85 @@
+"""Videos as photos: of each stretch of time the sharpest frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from chorus.errors import InputError
+
+_SMALL = 320  # pixels: sharpness is judged on small copies
+_FEWEST = 12  # frames, to make anything of a video
+
+
+def sharpest_frames(
+    video: Path, out: Path, *, most: int, report: Callable[[str, int, int], None] | None = None
+) -> list[Path]:
+    """Write the sharpest frame of each of ``most`` equal windows to ``out`` as PNG, upright as the phone was held;
+    their paths in order.
+
+    Sharpness is the variance of the Laplacian. Raises InputError for a file OpenCV cannot decode.
+    """
+    reader = cv2.VideoCapture(str(video))
+    try:
+        if not reader.isOpened():
+            raise _unreadable(video, "a file OpenCV cannot decode")
+        count = _count(reader, video)
+        if count < _FEWEST:
+            raise _unreadable(video, f"{count} frames")
+        window = max(1.0, count / most)
+        out.mkdir(parents=True, exist_ok=True)
+        best: tuple[float, int, np.ndarray] | None = None
+        paths: list[Path] = []
+        for number in range(count):
+            good, frame = reader.read()
+            if not good:
+                break
+            if report is not None and number % 50 == 0:
+                report("frames", number, count)
+            if best is not None and int(number / window) != int(best[1] / window):
+                paths.append(_write(out, best))
+                best = None
+            score = _sharpness(frame)
+            if best is None or score > best[0]:
+                best = (score, number, frame)
+        if best is not None:
+            paths.append(_write(out, best))
+    finally:
+        reader.release()
+    return paths
+
+
+def _count(reader: cv2.VideoCapture, video: Path) -> int:
+    """The number of frames; counted by decoding where the container does not tell."""
+    count = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    if count > 0:
+        return count
+    while reader.grab():
+        count = max(count, 0) + 1
+    reader.open(str(video))
+    return max(count, 0)
+
+
+def _sharpness(frame: np.ndarray) -> float:
+    scale = _SMALL / max(frame.shape[:2])
+    grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    return float(cv2.Laplacian(small, cv2.CV_32F).var())
+
+
+def _write(out: Path, best: tuple[float, int, np.ndarray]) -> Path:
+    path = out / f"{best[1]:06d}.png"
+    cv2.imwrite(str(path), best[2], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return path
+
+
+def _unreadable(video: Path, got: str) -> InputError:
+    return InputError(
+        video,
+        expected=f"a video of at least {_FEWEST} frames",
+        got=got,
+        fix="Convert it, for instance with ffmpeg -i IN -c:v libx264 OUT.mp4.",
+    )
