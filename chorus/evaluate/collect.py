@@ -12,6 +12,7 @@ import numpy as np
 from chorus.capture import Capture
 from chorus.device import device_of
 from chorus.errors import InputError, StoreError
+from chorus.evaluate.each import each
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
@@ -72,11 +73,11 @@ def collect(
         withheld=withheld,
         family=params.teachers.family,
         split=rooms.split,
-        test=tuple(_test(store, scene, names, encoders, params) for scene in rooms.test),
-        probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
+        test=each(lambda scene: _test(store, scene, names, encoders, params), rooms.test),
+        probe_train=each(lambda scene: _probe(store, scene, names, encoders, params), rooms.probe_train),
         trained_models=_models(store, rooms.trained()),
         adaptation=_adaptations(store, rooms.adaptation, names, encoders, params),
-        validation=tuple(_worded(store, scene, names, params, encoders.worded) for scene in rooms.validation),
+        validation=each(lambda scene: _worded(store, scene, names, params, encoders.worded), rooms.validation),
         validation_adaptation=_adaptations(store, rooms.validation_adaptation, names, encoders, params),
         curves=_curves(models),
         fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},
@@ -171,7 +172,7 @@ def _adaptations(
     """Rooms of the second domain with fields before and after; none where there is no adapted model."""
     if encoders.adapted is None:
         return ()
-    return tuple(_worded(store, scene, names, params, encoders.adaptation) for scene in scenes)
+    return each(lambda scene: _worded(store, scene, names, params, encoders.adaptation), scenes)
 
 
 def _worded(
