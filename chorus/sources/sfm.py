@@ -176,10 +176,6 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     )
     best = max(models.values(), key=lambda model: model.num_reg_images(), default=None)
     if best is not None:
-        settle = pycolmap.BundleAdjustmentOptions()  # the lens's centre too, now that all photos hold it
-        settle.refine_principal_point = True
-        settle.print_summary = False
-        pycolmap.bundle_adjustment(best, settle)
         best.extract_colors_for_all_images(work / "images")
     return best
 
