@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -126,6 +127,30 @@ class Store:
     def state(self) -> Path:
         """Dagster and MLflow storage: history, not artifacts."""
         return Path(self.root) / ".state"
+
+    @property
+    def history(self) -> Path:
+        """The state folder by a path that database URLs take as it is: where the project's own path holds %, ? or #, a
+        link to it in the folder for temporary files, of this user's alone."""
+        state = self.state.resolve()
+        if not any(letter in str(state) for letter in "%?#"):
+            return state
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        links = Path(tempfile.gettempdir()) / f"chorus-{user}"
+        links.mkdir(mode=0o700, exist_ok=True)
+        if links.is_symlink() or (hasattr(os, "getuid") and links.stat().st_uid != user):
+            raise StoreError(
+                links, expected="a folder of this user", got="another's", fix="Set TMPDIR to a folder of yours."
+            )
+        state.mkdir(parents=True, exist_ok=True)
+        link = links / hashlib.sha256(str(state).encode()).hexdigest()[:16]
+        if not link.exists():
+            link.unlink(missing_ok=True)
+            try:
+                link.symlink_to(state, target_is_directory=True)
+            except FileExistsError:  # another process was first
+                pass
+        return link
 
 
 def manifest_of(path: Path, *, where: str | None = None) -> dict:

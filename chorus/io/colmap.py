@@ -64,7 +64,7 @@ def read_colmap(folder: Path) -> ColmapModel:
             found.append((np.zeros((0, 3)), np.zeros((0, 3), np.uint8)))
             continue
         try:
-            found.append(read(path.read_bytes() if binary else path.read_text(encoding="utf-8-sig"), path))
+            found.append(read(path.read_bytes(), path))
         except (OSError, struct.error, ValueError, IndexError) as error:
             raise InputError(path, expected=f"COLMAP's {part}", got=error, fix="Export the model again.") from error
     cameras, images, (points, colors) = found
@@ -109,22 +109,22 @@ def _points_bin(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     return points, colors
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("#")]
+def _lines(data: bytes) -> list[str]:
+    return [line for line in data.decode("utf-8-sig").splitlines() if not line.startswith("#")]
 
 
-def _cameras_txt(text: str, path: Path) -> dict[int, ColmapCamera]:
+def _cameras_txt(data: bytes, path: Path) -> dict[int, ColmapCamera]:
     cameras = {}
-    for words in (line.split() for line in _lines(text) if line.strip()):
+    for words in (line.split() for line in _lines(data) if line.strip()):
         size = (int(words[2]), int(words[3]))
         cameras[int(words[0])] = ColmapCamera(words[1].upper(), size, tuple(map(float, words[4:])))
     return cameras
 
 
-def _images_txt(text: str, path: Path) -> list[ColmapImage]:
+def _images_txt(data: bytes, path: Path) -> list[ColmapImage]:
     """Two lines an image, the second (its observations) empty perhaps; names may hold spaces."""
     images = []
-    for line in _rows_of_images(_lines(text)):
+    for line in _rows_of_images(_lines(data)):
         words = line.split(maxsplit=9)
         values = tuple(map(float, words[1:8]))
         images.append(ColmapImage(words[9].strip(), int(words[8]), values[:4], values[4:]))
@@ -137,7 +137,7 @@ def _rows_of_images(lines: list[str]) -> list[str]:
     return [line for line in lines[::2] if line.strip()]
 
 
-def _points_txt(text: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    rows = [line.split(maxsplit=7)[1:7] for line in _lines(text) if line.strip()]
+def _points_txt(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    rows = [line.split(maxsplit=7)[1:7] for line in _lines(data) if line.strip()]
     values = np.array(rows, dtype=np.float64).reshape(-1, 6)
     return values[:, :3], values[:, 3:].clip(0, 255).astype(np.uint8)

@@ -31,7 +31,7 @@ def read_cloud(path: Path) -> tuple[Cloud | None, str]:
     if len(table) == 0:
         return None, f"{path.name} holds no points: they are triangulated from the photos"
     points = np.stack([table[axis] for axis in "xyz"], axis=1).astype(np.float64)
-    keep = np.isfinite(points).all(axis=1)
+    keep = np.asarray(np.isfinite(points).all(axis=1))
     colors = _colors(table)[keep] if {"red", "green", "blue"} <= names else None
     lost = int((~keep).sum())
     note = f"{path.name}: {lost} of {len(keep)} points are not finite and left out" if lost else ""

@@ -227,4 +227,4 @@ _FISHEYES = {name for name in _MODELS if "FISHEYE" in name} | {"EUCM"}
 _PANORAMA = (
     "Cut the panoramas into perspective photos first, for instance with ns-process-data --camera-type equirectangular."
 )
-_ELSEWHERE = dict.fromkeys(("EQUIRECTANGULAR", "LATLONG", "SPHERICAL"), _PANORAMA)
+_ELSEWHERE: dict[str, str] = dict.fromkeys(("EQUIRECTANGULAR", "LATLONG", "SPHERICAL"), _PANORAMA)

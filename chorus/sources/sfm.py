@@ -1,7 +1,7 @@
 """Poses of bare photos by structure from motion (Schoenberger and Frahm 2016), through pycolmap on the CPU.
 
 Photos are copied small and upright, features are matched between all pairs (or neighbours in time, for video), and the
-incremental mapper registers one after another. One seed and one mapping thread: the same photos give the same poses.
+incremental mapper registers one after another. One seed and one thread: the same photos give the same poses.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
             fix="Keep fewer, or find poses with COLMAP and ingest its folder.",
         )
     say = report or (lambda *_: None)
+    pycolmap.set_random_seed(seed)
     with tempfile.TemporaryDirectory(prefix="chorus-sfm-") as folder:
         work = Path(folder)
         groups, skipped = _copies(photos, work / "images", say)
@@ -117,7 +118,7 @@ def _exif_focal(photo: Path) -> float | None:
 def _features(pycolmap, work: Path, groups: list[_Group], say: Report) -> None:
     total, done = sum(len(group.photos) for group in groups), 0
     options = pycolmap.FeatureExtractionOptions()
-    options.sift.max_num_features = _FEATURES
+    options.sift.max_num_features, options.num_threads = _FEATURES, 1
     for number, group in enumerate(groups):
         reader = pycolmap.ImageReaderOptions(camera_model="OPENCV" if len(group.photos) > 9 else "SIMPLE_RADIAL")
         if group.focal is not None:
@@ -144,7 +145,7 @@ def _match(pycolmap, work: Path, names: list[str], *, in_time: bool, seed: int, 
     pairs = [(a, a + gap) for gap in gaps for a in range(count - gap)]
     verify = pycolmap.TwoViewGeometryOptions()
     verify.ransac.random_seed = seed
-    options = pycolmap.FeatureMatchingOptions()
+    options = pycolmap.FeatureMatchingOptions(num_threads=1)
     for part in np.array_split(np.arange(len(pairs)), min(_CHUNKS, max(1, len(pairs)))):
         if len(part) == 0:
             continue
@@ -176,10 +177,6 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     )
     best = max(models.values(), key=lambda model: model.num_reg_images(), default=None)
     if best is not None:
-        settle = pycolmap.BundleAdjustmentOptions()  # the lens's centre too, now that all photos hold it
-        settle.refine_principal_point = True
-        settle.print_summary = False
-        pycolmap.bundle_adjustment(best, settle)
         best.extract_colors_for_all_images(work / "images")
     return best
 

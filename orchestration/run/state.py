@@ -23,7 +23,8 @@ LAPTOP = Path(__file__).parents[1] / "deploy" / "laptop.yaml"
 def prepare_state(store: Store) -> Path:
     """Create the Dagster home under the state folder, name it in the environment, and return it; name the machine in
     data/machine.yaml. An instance configuration already there stays."""
-    home = Path(os.environ.get("DAGSTER_HOME") or store.state / "dagster").resolve()
+    given = os.environ.get("DAGSTER_HOME")
+    home = Path(given).absolute() if given else store.history / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(LAPTOP, home / "dagster.yaml")

@@ -94,7 +94,7 @@ def _storage(store: Store) -> list[str]:
         "--backend-store-uri",
         trainings.uri(store),
         "--default-artifact-root",
-        (store.state / "mlflow" / "artifacts").as_uri(),
+        (store.history / "mlflow" / "artifacts").as_uri(),
     ]
 
 

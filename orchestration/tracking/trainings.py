@@ -19,7 +19,7 @@ BATCH = 1000  # metrics MLflow takes in one call
 
 def uri(store: Store) -> str:
     """MLFLOW_TRACKING_URI, else a database under the state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.state / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.history / 'mlflow' / 'mlflow.db'}"
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def _client(tracking_uri: str, folder: Path):
 
 def client(store: Store):
     """The client of this workspace's MLflow, its experiment created when absent."""
-    return _client(uri(store), store.state / "mlflow")
+    return _client(uri(store), store.history / "mlflow")
 
 
 def find_run(store: Store, *, name: str, content: str) -> str | None:

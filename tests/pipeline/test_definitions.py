@@ -25,6 +25,7 @@ GRAPH = {
 }
 CHECKS = {  # name -> whether it blocks
     "scenes/capture:views": True,
+    "scenes/capture:whole": True,
     "scenes/capture:classes": False,
     "scenes/gaussians:likeness": True,
     "scenes/teacher_views:features": True,

@@ -61,7 +61,8 @@ def test_the_plain_folder(local):
 
 
 @pytest.mark.parametrize(
-    "name", ["images\\{:03d}", ".\\images\\{:03d}", "C:\\scans\\room\\images\\{:03d}", "/home/ann/room/images/{:03d}"]
+    "name",
+    ["images\\{:03d}", ".\\images\\{:03d}", "C:\\scans\\room\\images\\{:03d}", "//server/share/room/images/{:03d}"],
 )
 def test_paths_of_other_machines(tmp_path, name):
     assert len(ingest(write_photos(tmp_path / "room", path=name), PARAMS)) == 12

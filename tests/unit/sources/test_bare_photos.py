@@ -1,0 +1,73 @@
+"""Photos without poses and videos: the poses found beside the true ones."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from chorus.errors import InputError
+from chorus.sources import ingest, kind_of
+from chorus.sources.sfm import find_poses
+from chorus.sources.video import sharpest_frames
+from tests.unit.sources.textured_room import PARAMS, differences, look, pinhole, shoot
+
+RAYS = pinhole(320, 240, 240.0)
+
+
+def arc(count=9):
+    angles = np.linspace(-0.5, 0.5, count)
+    return [look([1.8 * np.sin(a), 1.6 - 1.4 * np.cos(a), 1.3 + 0.2 * np.cos(2 * a)], [0.3, 2.5, 1.2]) for a in angles]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare") / "room"
+    folder.mkdir()
+    for i, pose in enumerate(arc()):
+        Image.fromarray(shoot(pose, RAYS)[0]).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def test_poses_of_bare_photos(photos):
+    pytest.importorskip("pycolmap")
+    told = []
+    capture = ingest(photos, PARAMS, report=lambda *step: told.append(step))
+    off = differences(capture, arc())
+    assert kind_of(photos) == "photos" and len(capture) == 9 and {step[0] for step in told} >= {"features", "matches"}
+    assert off["centers"] < 0.03 and off["rotations"] < 2, off  # a textured wall of a few metres
+    assert capture.frame.label == "units"
+    assert "9 of 9 photos" in " ".join(capture.info["notes"]) and "scale unknown" in capture.info["notes"][0]
+    again = find_poses(photos, sorted(photos.iterdir()), in_time=False, seed=0)
+    once = find_poses(photos, sorted(photos.iterdir()), in_time=False, seed=0)
+    assert all(
+        np.array_equal(a.pose, b.pose) and a.lens == b.lens for a, b in zip(again.shots, once.shots, strict=True)
+    )
+
+
+def test_photos_of_nothing_in_common(tmp_path):
+    pytest.importorskip("pycolmap")
+    draw = np.random.default_rng(0)
+    for i in range(6):
+        Image.fromarray(draw.integers(0, 255, (48, 64, 3), dtype=np.uint8)).resize((320, 240)).save(
+            tmp_path / f"{i}.png"
+        )
+    with pytest.raises(InputError, match="photos that fit together.*0 of 6"):
+        ingest(tmp_path, PARAMS)
+
+
+def test_the_sharpest_frame_of_each_window(tmp_path):
+    video = tmp_path / "walk.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 240))
+    sharp = shoot(arc()[0], RAYS)[0][..., ::-1]
+    for number in range(24):
+        writer.write(np.ascontiguousarray(sharp) if number % 4 == 2 else cv2.GaussianBlur(sharp, (0, 0), 3))
+    writer.release()
+    paths = sharpest_frames(video, tmp_path / "out", most=6)
+    assert [int(path.stem) for path in paths] == [2, 6, 10, 14, 18, 22]
+    assert kind_of(video) == "video"
+
+
+def test_a_video_that_is_none(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    with pytest.raises(InputError, match="a video of at least"):
+        ingest(tmp_path / "a.mp4", PARAMS)
