@@ -117,3 +117,11 @@ def test_files_are_as_open_as_their_folder(tmp_path):
         temporary.write_text("x")
         temporary.chmod(0o600)
     assert (tmp_path / "b.txt").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", ["50%20", "what?", "C# (2)", "Meine Räume & Co"])
+def test_history_has_a_path_that_database_urls_take(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = Store(tmp_path / name)
+    assert not set("%?#") & set(str(store.history)) and store.history == store.history
+    assert store.history.resolve() == store.state.resolve()
