@@ -146,3 +146,11 @@ def test_scenes_that_do_not_fit(scenes, tmp_path):
     (tmp_path / "training.pt").write_bytes(b"damaged")
     with pytest.raises(InputError, match="training checkpoint"):
         run(scenes)
+
+
+def test_wide_heads_learn_in_blocks_what_they_learn_whole(scenes, tmp_path, monkeypatch):
+    whole = train_encoder(scenes, **setup(steps=4), out=tmp_path / "whole")
+    monkeypatch.setattr("chorus.distill.train.KEPT_BYTES", 0)
+    monkeypatch.setattr("chorus.distill.losses.HIDDEN_BYTES", 4 * 32 * 50)
+    blocks = train_encoder(scenes, **setup(steps=4), out=tmp_path / "blocks")
+    assert abs(whole.curves[-1]["loss"] - blocks.curves[-1]["loss"]) < 1e-4
