@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from chorus.encoder.heads import Head
+
+KEPT_BYTES = 2**31  # of a head's hidden rows: more are not kept for the backward pass
+HIDDEN_BYTES = 2**28  # of a block of them then
 
 
 def match_loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -19,6 +27,32 @@ def match_loss(predicted: Tensor, target: Tensor) -> Tensor:
         1e-8
     )  # F.cosine_similarity takes twice as long here
     return (1.0 - cosine).mean() + F.smooth_l1_loss(predicted, target)
+
+
+def match_in_blocks(
+    head: Head, upcast: Tensor, *, place: Tensor, target: Callable[[Tensor], Tensor], block: int | None = None
+) -> Tensor:
+    """match_loss(head(upcast)[place], target(every row)), with neither held whole: a block of ``upcast`` at a time,
+    each computed once more in the backward pass.
+
+    upcast: [D, in] on the device; place: [R] rows of it, on the host; target: rows [r] of place -> [r, C] on the
+    device; block: rows of upcast, as many as HIDDEN_BYTES hold when None.
+    """
+    place, order = place.sort(stable=True)
+    size = block or max(1, HIDDEN_BYTES // (4 * head.width))
+    ends = torch.searchsorted(place, torch.arange(0, len(upcast) + size, size)).tolist()
+    losses = []
+    for number, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
+        if end == start:
+            continue
+        local = (place[start:end] - number * size).to(upcast.device, non_blocking=True)
+
+        def matched(part: Tensor, local: Tensor = local, rows: Tensor = order[start:end]) -> Tensor:
+            return match_loss(head(part).index_select(0, local).float(), target(rows))
+
+        part = upcast[number * size : (number + 1) * size]
+        losses.append(checkpoint(matched, part, use_reentrant=False) * ((end - start) / len(place)))
+    return torch.stack(losses).sum()
 
 
 def contrastive_loss(

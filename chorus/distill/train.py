@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
-from chorus.distill.losses import contrastive_loss, match_loss
+from chorus.distill.losses import KEPT_BYTES, contrastive_loss, match_in_blocks, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
@@ -193,12 +194,18 @@ class Distillation(Task):
         for role in self.active(step):
             valid = scene.valid[role][drawn.rows]
             seen = drawn.rows[valid]
-            if len(seen):
-                predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
-                found[role] = match_loss(predicted, scene.target(role, seen, self.device))
-                if role in scene.labels:
-                    labels = scene.labels[role][seen]
-                    found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
+            if not len(seen):
+                continue
+            head, place = self.module.head(role), drawn.place[valid]
+            if 4 * len(upcast) * head.width > KEPT_BYTES and role not in scene.labels:
+                wanted = partial(self._targets, scene, role, seen)
+                found[role] = match_in_blocks(head, upcast, place=place, target=wanted)
+                continue
+            predicted = head(upcast).index_select(0, self._moved(place)).float()
+            found[role] = match_loss(predicted, scene.target(role, seen, self.device))
+            if role in scene.labels:
+                labels = scene.labels[role][seen]
+                found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
     def metrics(self, curves: list[dict]) -> dict:
@@ -213,6 +220,9 @@ class Distillation(Task):
 
     def _which(self, sample: int) -> int:
         return scene_of_step(sample, len(self.scenes), self.seed)
+
+    def _targets(self, scene: TrainingScene, role: str, seen: Tensor, rows: Tensor) -> Tensor:
+        return scene.target(role, seen[rows], self.device)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)

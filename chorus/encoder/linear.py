@@ -8,11 +8,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 BLOCK_BYTES = 2**23  # of the widest intermediate: fits the last cache, and the allocator gives the same pages again
-KEPT_BYTES = 2**31  # a wider one is not kept for its gradient but worked out again, a block at a time
-AGAIN_BYTES = 2**28  # of such a block
 
 
 def linear(x: Tensor, layer: nn.Module, *, gelu: bool = False) -> Tensor:
@@ -39,14 +36,7 @@ def _fused() -> bool:
 
 
 def in_row_blocks(f: Callable[[Tensor], Tensor], x: Tensor, *, width: int) -> Tensor:
-    """f over x [M, C] in blocks of rows where no gradient is kept. width: channels of the widest tensor inside f.
-
-    With gradients, blocks are for memory: where that tensor is beyond KEPT_BYTES, each block computes it once more in
-    the backward pass.
-    """
-    if torch.is_grad_enabled() and len(x) * width * x.element_size() > KEPT_BYTES:
-        size = max(1, AGAIN_BYTES // (width * x.element_size()))
-        return torch.cat([checkpoint(f, block, use_reentrant=False) for block in x.split(size)])
+    """f over x [M, C] in blocks of rows where no gradient is kept. width: channels of the widest tensor inside f."""
     blocks = _blocks(x, width)
     if len(blocks) == 1:
         return f(x)

@@ -179,3 +179,11 @@ def test_in_bfloat16_a_training_stays_near_that_in_float32(scenes, tmp_path, mon
 def test_two_accumulated_rooms_are_their_mean(scenes, tmp_path):
     result = train_encoder(scenes, **setup(steps=6, accumulate=2), out=tmp_path)
     assert result.metrics["final"]["loss"] > 0 and result.model.config.notes["params"]["accumulate"] == 2
+
+
+def test_wide_heads_learn_in_blocks_what_they_learn_whole(scenes, tmp_path, monkeypatch):
+    whole = train_encoder(scenes, **setup(steps=4), out=tmp_path / "whole")
+    monkeypatch.setattr("chorus.distill.train.KEPT_BYTES", 0)
+    monkeypatch.setattr("chorus.distill.losses.HIDDEN_BYTES", 4 * 32 * 50)
+    blocks = train_encoder(scenes, **setup(steps=4), out=tmp_path / "blocks")
+    assert abs(whole.curves[-1]["loss"] - blocks.curves[-1]["loss"]) < 1e-4

@@ -53,20 +53,3 @@ def test_a_sum_in_blocks_of_rows_is_the_sum_in_its_own_place(monkeypatch, rows, 
     with torch.no_grad():
         assert plus(x, lambda block: block * 2, x if own else other, width=8) is x
     assert torch.equal(x, expected)
-
-
-def test_wide_layers_with_gradients_are_worked_out_again_a_block_at_a_time(monkeypatch):
-    torch.manual_seed(0)
-    wide = nn.Sequential(nn.Linear(3, 64), nn.GELU(), nn.Linear(64, 5))
-    x = torch.randn(100, 3, requires_grad=True)
-    (wide(x) ** 2).sum().backward()
-    expected = [x.grad.clone(), *(p.grad.clone() for p in wide.parameters())]
-    calls = []
-    monkeypatch.setattr(module, "KEPT_BYTES", 100 * 64 * 4 - 1)
-    monkeypatch.setattr(module, "AGAIN_BYTES", 30 * 64 * 4)
-    x.grad = None
-    wide.zero_grad()
-    (in_row_blocks(lambda rows: (calls.append(len(rows)), wide(rows))[1], x, width=64) ** 2).sum().backward()
-    assert calls == [30, 30, 30, 10] + [10, 30, 30, 30]  # forward, and again in the backward pass
-    for found, known in zip([x.grad, *(p.grad for p in wide.parameters())], expected, strict=True):
-        torch.testing.assert_close(found, known)
