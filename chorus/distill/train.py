@@ -180,7 +180,7 @@ class Distillation(Task):
         pyramid = self.module.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
         cells, place = torch.unique(voxels.index[rows], return_inverse=True)
-        hides = generator_of(self.seed, 7, number)
+        hides = generator_of(self.seed, 8, number)
         feat = blind(voxels.feat, self.config.inputs.columns, self.params.blind, hides)
         return Sample(scene, pyramid, feat, rows, cells, place, generator)
 
