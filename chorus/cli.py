@@ -11,6 +11,7 @@ import tyro
 from chorus.errors import ChorusError, InputError, MissingError, StoreError
 
 if TYPE_CHECKING:
+    from chorus.scene import GaussianScene
     from chorus.store import Artifact, Store
     from chorus.view.named import NamedScene
     from chorus.workspace import Workspace
@@ -23,6 +24,12 @@ OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
     str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")
 ]
+Up = Annotated[
+    Literal["x", "-x", "y", "-y", "z", "-z", "keep"] | None,
+    tyro.conf.arg(help="which way is up in the file; found from the file or the room when absent"),
+]
+Scale = Annotated[float | None, tyro.conf.arg(help="metres of one unit of the file")]
+Unit = Annotated[Literal["mm", "cm", "m", "ft"] | None, tyro.conf.arg(help="unit of the file, in place of --scale")]
 Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
 
 
@@ -130,12 +137,16 @@ def encode(
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
     model: Model = None,
     outputs: tuple[OUTPUTS, ...] = ("lang",),
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
 ) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors,
-    ...)."""
-    gaussians, encoder = _scene(scene).gaussians, _encoder(model)
+    ...). Rows are those of the scene's file."""
+    gaussians, encoder = _scene(scene, up=up, scale=scale, unit=unit).gaussians, _encoder(model)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
     encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
+    _say(gaussians)
     for name, path in paths.items():
         print(f"{path}: {name}, {len(gaussians)} Gaussians x {encoder.channels(name)}")
 
@@ -153,14 +164,19 @@ def query(
     ] = None,
     model: Model = None,
     top: int = 5,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
 ) -> None:
     """Find objects by words: a table, and for each text a heat-map .ply with its picture from above and from inside."""
     from chorus.view import ask
 
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
-    named = _scene(scene)
-    for answer in ask.ask(named.gaussians, _encoder(model), words, top=top):
+    named = _scene(scene, up=up, scale=scale, unit=unit)
+    answers = ask.ask(named.gaussians, _encoder(model), words, top=top)
+    _say(named.gaussians)
+    for answer in answers:
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
@@ -182,13 +198,21 @@ def report(
         print(f"written: {', '.join(map(str, update(markdown, folder)))}")
 
 
-def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
+def show(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png"),
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
     """Write a picture of a scene from above, the ceiling cut away, and from inside."""
     from chorus.view import ask, render
 
-    named = _scene(scene)
+    named = _scene(scene, up=up, scale=scale, unit=unit)
     inside = None if named.capture is None else render.best_view(named.capture)
     ask.save_views(output, named.gaussians, named.gaussians.rgb.numpy(), inside=inside)
+    _say(named.gaussians)
     print(f"{output}: {len(named.gaussians)} Gaussians")
 
 
@@ -252,11 +276,20 @@ def _workspace() -> Workspace:
     return Workspace.open()
 
 
-def _scene(name: str) -> NamedScene:
+def _scene(name: str, **frame) -> NamedScene:
+    """frame: up, scale and unit as the user gave them."""
     from chorus.store import Store, root_folder
     from chorus.view.named import open_scene
 
-    return open_scene(name, Store(root_folder()))
+    return open_scene(name, Store(root_folder()), **frame)
+
+
+def _say(scene: GaussianScene) -> None:
+    """What reading a file left out, and how up and unit were found, on stderr."""
+    from chorus.sources.orient import said
+
+    if scene.report.total:
+        print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 
 def _encoder(folder: Path | None):

@@ -9,7 +9,8 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from chorus.frame import Frame
+from chorus.axes import is_own
+from chorus.frames import Frame
 from chorus.scene import GaussianScene
 from chorus_kernels.reference import spherical_harmonics
 
@@ -18,9 +19,9 @@ _SAMPLES = 64  # directions the turned harmonics are solved from; 16 unknowns at
 
 def move(scene: GaussianScene, *, turn: np.ndarray | None = None, scale: float = 1.0, **known) -> GaussianScene:
     """The scene turned by ``turn`` [3, 3] (orthogonal, mirrored where its determinant is -1), then scaled; its frame
-    says so. known: what the frame is to say from now on of up, unit and spread."""
+    says so. known: what the frame is to say from now on of up and unit."""
     turn = np.eye(3) if turn is None else np.asarray(turn, np.float64)
-    frame = scene.frame.moved(turn=turn, scale=scale, **known)
+    frame = replace(scene.frame.moved(turn, scale=scale, shift=np.zeros(3)), **known)
     if not np.array_equal(turn, np.eye(3)):
         scene = _turned(scene, turn)
     if scale != 1.0:
@@ -32,16 +33,15 @@ def move(scene: GaussianScene, *, turn: np.ndarray | None = None, scale: float =
 def in_file_frame(scene: GaussianScene) -> GaussianScene:
     """The scene in its file's axes and unit; positions still less ``frame.offset``, which float32 cannot hold."""
     frame = scene.frame
-    if frame.is_file:
+    if is_own(replace(frame, offset=(0.0, 0.0, 0.0))):
         return scene
-    back = move(scene, turn=frame.turn.T, scale=1.0 / frame.scale)
-    return replace(back, frame=replace(frame, turn=np.eye(3), scale=1.0))
+    back = move(scene, turn=np.asarray(frame.rotation).T, scale=1.0 / frame.scale)
+    return replace(back, frame=replace(Frame(offset=frame.offset), up=frame.up, unit=frame.unit))
 
 
 def upright_as_file(scene: GaussianScene) -> GaussianScene:
     """The same numbers, taken for those of a file: what is written of it is z up and in the scene's unit."""
-    known = {"up": scene.frame.up, "unit": scene.frame.unit, "spread": scene.frame.spread}
-    return replace(scene, frame=Frame(**known))
+    return replace(scene, frame=Frame(up=scene.frame.up, unit=scene.frame.unit, unit_known=scene.frame.unit_known))
 
 
 def quat_product(a: Tensor, b: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chorus.errors import InputError
-from chorus.frame import Frame
+from chorus.frames import Frame
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 
@@ -40,7 +40,7 @@ class ReadReport:
     """What a file says of its frame and what reading it left out; empty for a scene made here."""
 
     total: int = 0  # rows of the file; 0: not read from one
-    rows: Tensor | None = None  # [N] int64, the file's row of each Gaussian; None: all of them, in order
+    rows: Tensor | None = None  # [N] int64, the file's row of each Gaussian; None where none was left out
     notes: tuple[str, ...] = ()  # a line each, for the user
     up: tuple[float, float, float] | None = None  # the direction the file says is up, in the scene's axes
     unit: float | None = None  # metres of one unit, as the file says
@@ -96,11 +96,8 @@ class GaussianScene:
         return {name: getattr(self, name) for name in _TENSORS}
 
     def select(self, index: Tensor) -> GaussianScene:
-        """The Gaussians of an index or boolean mask [M]."""
-        rows = self.report.rows
-        if rows is None and self.report.total:
-            rows = torch.arange(len(self))
-        report = replace(self.report, rows=None if rows is None else rows[index.to(rows.device)])
+        """The Gaussians of an index or boolean mask [M]; what file rows they were is forgotten."""
+        report = replace(self.report, rows=None)
         return replace(self._map(lambda tensor: tensor[index.to(tensor.device)]), report=report)
 
     def to(self, device: torch.device | str) -> GaussianScene:

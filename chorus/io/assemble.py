@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from chorus.axes import offset_of
 from chorus.errors import InputError
-from chorus.frame import Frame, offset_of
+from chorus.frames import Frame
 from chorus.scene import GaussianScene, ReadReport, SplatLabels
 
 SURE = 20.0  # logit of an opacity of 1 (in float32), and its negative of 0
@@ -59,8 +60,9 @@ def assemble(where: object, columns: Columns, **declared) -> GaussianScene:
             fix="Export it anew.",
         )
     for note in notes:
-        _log.warning("%s: %s", where, note)
-    frame = Frame(offset=offset_of(columns.means[kept]))
+        _log.info("%s: %s", where, note)
+    offset = tuple(offset_of(columns.means[kept]).tolist())
+    frame = Frame(up="assumed", unit="unknown", unit_known="assumed", offset=offset)
     rows = None if kept.all() else torch.from_numpy(np.flatnonzero(kept))
     report = ReadReport(total=total, rows=rows, notes=tuple(notes), **declared)
     return _scene(columns, kept, frame, report).validate(where)
@@ -107,7 +109,7 @@ def _scene(c: Columns, kept: np.ndarray, frame: Frame, report: ReadReport) -> Ga
     index = slice(None) if report.rows is None else kept
     mask = torch.from_numpy(kept)
     return GaussianScene(
-        means=tensor(c.means[index] - frame.offset if frame.offset.any() else c.means[index]),
+        means=tensor(c.means[index] - np.asarray(frame.offset) if any(frame.offset) else c.means[index]),
         quats=tensor(c.quats[index]),
         log_scales=tensor(np.maximum(c.log_scales[index], FLAT)),
         opacity_logits=tensor(np.clip(c.opacity_logits[index], -SURE, SURE)),

@@ -110,8 +110,8 @@ def write_npy_folder(folder: Path, scene: GaussianScene, labels: dict[str, np.nd
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"coord": scene.means, "opacity": scene.opacities, "quat": scene.unit_quats, "scale": scene.scales}
     arrays = {name: tensor.float().numpy() for name, tensor in arrays.items()}
-    if scene.frame.offset.any():
-        arrays["coord"] = scene.means.double().numpy() + scene.frame.offset
+    if any(scene.frame.offset):
+        arrays["coord"] = scene.means.double().numpy() + np.asarray(scene.frame.offset)
     arrays["color"] = (scene.rgb * 255.0).round().to(torch.uint8).numpy()
     if labels is None and scene.labels is not None:
         own = {"segment": scene.labels.label, "instance": scene.labels.instance}

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from chorus.axes import UPS, axis_name, meters_of, up_vector
 from chorus.errors import InputError
-from chorus.frame import UNITS, UPS, axis_name, meters_of, up_vector
+from chorus.frames import UNITS
 from chorus.io.assemble import FLAT, Columns, assemble
 from chorus.io.compressed_ply import ELEMENTS, is_compressed, unpack
 from chorus.io.ply_table import Ply, columns_of, names_of, read_elements, write_table
@@ -52,7 +53,7 @@ def write_ply(path: Path, scene: GaussianScene) -> None:
     """
     scene = in_file_frame(scene.validate(path).detached().to("cpu"))
     rest = scene.sh[:, 1:].transpose(1, 2).reshape(len(scene), -1).numpy()  # [N, 3 (K - 1)], channel by channel
-    offset = scene.frame.offset
+    offset = np.asarray(scene.frame.offset)
     means = scene.means.double().numpy() + offset if offset.any() else scene.means.numpy()
     blocks: list[tuple[Iterable[str], str, np.ndarray]] = [
         (_MEANS, "f8" if offset.any() else "f4", means),

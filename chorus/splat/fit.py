@@ -191,7 +191,10 @@ def _size_range(seeds: Seeds) -> tuple[float, float]:
 
 
 def _scene(adam: RowAdam) -> GaussianScene:
-    return GaussianScene(**adam.params)
+    p = adam.params
+    return GaussianScene(
+        means=p["means"], quats=p["quats"], log_scales=p["log_scales"], opacity_logits=p["opacity_logits"], sh=p["sh"]
+    )
 
 
 def _order(train: np.ndarray, iterations: int, rng: np.random.Generator) -> list[int]:
