@@ -182,6 +182,83 @@ def query(
             print(f"  {path}")
 
 
+def convert(
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")],
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")],
+    *,
+    upright: Annotated[bool, tyro.conf.arg(help="write z up and in metres instead of in the file's frame")] = False,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write splats in another format: .ply, .compressed.ply, .spz, .splat, or a folder of .npy arrays."""
+    from chorus.io import read_scene, write_scene
+    from chorus.moving import upright_as_file
+
+    if upright:
+        scene = upright_as_file(_scene(str(source), up=up, scale=scale, unit=unit).gaussians)
+    elif (up, scale, unit) != (None, None, None):
+        raise InputError("convert", expected="--upright with --up, --scale and --unit", got="them without it")
+    else:
+        scene = read_scene(source)
+    write_scene(target, scene)
+    if scene.report.notes:
+        print("\n".join(scene.report.notes), file=sys.stderr)
+    print(f"{target}: {len(scene)} Gaussians")
+
+
+def label(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    names: Annotated[tuple[str, ...], tyro.conf.arg(help="what a Gaussian may be; things of rooms if absent")] = (),
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write a .ply with what the model thinks of every Gaussian: label, instance and score, the names in a comment."""
+    from chorus.io import write_ply
+    from chorus.view import edit, query
+
+    if output.suffix.lower() != ".ply":
+        raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
+    encoder = _encoder(model)
+    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or query.CONTRAST)
+    write_ply(output, labelled)
+    _say(labelled)
+    print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
+
+
+def crop(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    box: Annotated[
+        tuple[float, float, float, float, float, float] | None, tyro.conf.arg(help="two corners, as the file has them")
+    ] = None,
+    object: Annotated[str | None, tyro.conf.arg(help='what to keep, as "a chair"')] = None,
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write the part of a scene inside a box, or the object that answers best to some words."""
+    from chorus.io import write_scene
+    from chorus.view import edit
+
+    if (box is None) == (object is None):
+        raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
+    encoder = None if object is None else _encoder(model)
+    gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
+    part = (
+        edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
+    )
+    write_scene(output, part)
+    _say(gaussians)
+    print(f"{output}: {len(part)} of {len(gaussians)} Gaussians")
+
+
 def report(
     *,
     markdown: Annotated[
@@ -316,6 +393,9 @@ VERBS = {
     "encode": encode,
     "query": query,
     "show": show,
+    "convert": convert,
+    "label": label,
+    "crop": crop,
     "report": report,
     "teachers": teachers,
     "import-checkpoint": import_checkpoint,

@@ -39,9 +39,16 @@ def in_file_frame(scene: GaussianScene) -> GaussianScene:
     return replace(back, frame=replace(Frame(offset=frame.offset), up=frame.up, unit=frame.unit))
 
 
+def file_means(scene: GaussianScene) -> np.ndarray:
+    """[N, 3] double: positions as the scene's file has them."""
+    return scene.frame.to_file(scene.means.detach().cpu().numpy())
+
+
 def upright_as_file(scene: GaussianScene) -> GaussianScene:
     """The same numbers, taken for those of a file: what is written of it is z up and in the scene's unit."""
-    return replace(scene, frame=Frame(up=scene.frame.up, unit=scene.frame.unit, unit_known=scene.frame.unit_known))
+    frame = Frame(up=scene.frame.up, unit=scene.frame.unit, unit_known=scene.frame.unit_known)
+    report = replace(scene.report, up=(0.0, 0.0, 1.0), unit=1.0 if frame.unit == "m" else None)
+    return replace(scene, frame=frame, report=report)
 
 
 def quat_product(a: Tensor, b: Tensor) -> Tensor:
