@@ -18,7 +18,7 @@ from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.evaluate.strip import COLUMNS
-from chorus.io import read_features, write_scene
+from chorus.io import read_features, read_scene, write_scene
 from chorus.scene import scene_from_colors
 from chorus.store import build
 
@@ -229,3 +229,33 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
 def test_an_unknown_parameter_is_one_line_too(workspace, capsys):
     (workspace / "params.yaml").write_text("sed: 0\n")
     assert "Did you mean 'seed'?" in _fails(capsys, "report")
+
+
+def test_splats_are_converted_labelled_and_cut(workspace, scene, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    write_scene(workspace / "room.ply", scene)
+    for source, target in (("room.ply", "a.compressed.ply"), ("a.compressed.ply", "b.spz"), ("b.spz", "c.splat")):
+        cli.main(["convert", source, target])
+    cli.main(["convert", "c.splat", "folder"])
+    assert len(read_scene(workspace / "folder")) == len(scene)
+    cli.main(["convert", "room.ply", "upright.ply", "--upright", "--up", "-y", "--unit", "cm"])
+    turned = read_scene(workspace / "upright.ply")
+    np.testing.assert_allclose(turned.means[:, 2], -0.01 * scene.means[:, 1], atol=1e-6)
+    assert (turned.report.up, turned.report.unit) == ((0, 0, 1), 1)
+    cli.main(["crop", "room.ply", "-o", "part.ply", "--box", "0", "0", "0.2", "4", "3", "1"])
+    assert len(read_scene(workspace / "part.ply")) == 60
+    capsys.readouterr()
+    assert "--box or --object" in _fails(capsys, "crop", "room.ply", "-o", "x.ply")
+    assert "--upright" in _fails(capsys, "convert", "room.ply", "x.ply", "--up", "y")
+    assert "splat-transform" in _fails(capsys, "convert", "room.ply", "x.ksplat")
+    assert "a .ply to hold labels" in _fails(capsys, "label", "room.ply", "-o", "x.spz")
+
+
+def test_what_was_left_out_and_how_the_frame_is_known_are_said(workspace, scene, capsys):
+    bad = scene.select(torch.arange(len(scene)))
+    bad.quats[:5] = 0
+    write_scene(workspace / "room.ply", bad)
+    cli.main(["show", "room.ply", "--up", "z", "--unit", "cm"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "5 of 360 Gaussians left out: no rotation (a quaternion of zeros)"
+    assert said[1].startswith("z up, as given; lengths in m, as given") and "one unit of it is 0.01 m" in said[1]
