@@ -58,14 +58,15 @@ def main(
         only: Groups whose name holds one of these.
         quick: Leave out the groups whose peers take minutes.
         json: Write the rows there.
-        markdown: Write a table there, between its marks <!-- benchmark --> and <!-- end of benchmark -->.
+        markdown: Write a table there, between its marks: <!-- benchmark ISA --> and <!-- end of benchmark ISA -->, with
+            the instruction set (avx512, avx2 or sse42) for ISA.
     """
     groups = chosen(only, quick=quick)
     if not groups:
         raise SystemExit(f"benchmarks.kernels: no group holds {' or '.join(only)}; there are {', '.join(GROUPS)}")
     torch.set_num_threads(1)
     head, peak = machine()
-    report(head, rows_of(groups), peak, json_file=json, markdown_file=markdown)
+    report(head, rows_of(groups), peak, json_file=json, markdown_file=markdown, place=dispatch.native().isa)
 
 
 if __name__ == "__main__":

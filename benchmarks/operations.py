@@ -11,7 +11,11 @@ from chorus.encoder.model import EncoderConfig
 
 OPERATORS = {
     "dense layers": ("mkldnn::_linear_pointwise", "aten::addmm", "aten::mm"),
-    "attention": ("aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scaled_dot_product_attention_math"),
+    "attention": (
+        "_WindowAttention",
+        "aten::_scaled_dot_product_flash_attention_for_cpu",
+        "aten::_scaled_dot_product_attention_math",
+    ),
     "convolution": ("_Conv",),
 }
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 COLUMNS = ("op", "case", "against", "ms", "peer ms", "ratio", "at least", "", "rate and share of the peak", "note")
-START, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,8 @@ class Row:
     peer_milliseconds: float
     at_least: float | None = None  # ratio
     at_most: float | None = None  # milliseconds
+    at_share: float | None = None  # of `peak`, operations a second
+    peak: float | None = None
     note: str = ""
     flops: float | None = None  # operations done
     moved: float | None = None  # bytes that inputs, weights and results have: the least that goes through memory
@@ -31,9 +32,14 @@ class Row:
 
     @property
     def short(self) -> bool:
-        return (self.at_least is not None and self.ratio < self.at_least) or (
-            self.at_most is not None and self.milliseconds > self.at_most
-        )
+        slower = self.at_least is not None and self.ratio < self.at_least
+        later = self.at_most is not None and self.milliseconds > self.at_most
+        return slower or later or (self.at_share is not None and self.share < self.at_share)
+
+    @property
+    def share(self) -> float:
+        """Of the peak; a row that asks for it has one, and counts its operations."""
+        return 1e3 * (self.flops or 0.0) / self.milliseconds / (self.peak or float("inf"))
 
     def rates(self, peak: float) -> str:
         """GF/s with their share of the peak (operations a second), and GB/s."""
@@ -53,6 +59,7 @@ def cells(row: Row, peak: float) -> tuple[str, ...]:
     """The row as text, in the order of COLUMNS."""
     bounds = ((row.at_least, "x"), (row.at_most, " ms"))
     wanted = [f"{bound:g}{unit}" for bound, unit in bounds if bound is not None]
+    wanted += [f"{row.at_share:.0%} of the peak"] if row.at_share is not None else []
     mark = "SHORT" if row.short else ""
     times = (
         f"{row.milliseconds:.2f}",
@@ -62,8 +69,11 @@ def cells(row: Row, peak: float) -> tuple[str, ...]:
     return row.op, row.case, row.against, *times, ", ".join(wanted), mark, row.rates(peak), row.note
 
 
-def report(head: str, rows: Iterable[Row], peak: float, *, json_file: Path | None, markdown_file: Path | None) -> None:
-    """Prints what was measured on and each row as it comes, and writes all of them where files are named."""
+def report(
+    head: str, rows: Iterable[Row], peak: float, *, json_file: Path | None, markdown_file: Path | None, place: str = ""
+) -> None:
+    """Prints what was measured on and each row as it comes, and writes all of them where files are named; in a document
+    at the place of that name."""
     print(head, "  ".join(COLUMNS), sep="\n", flush=True)
     kept = []
     for row in rows:
@@ -72,7 +82,7 @@ def report(head: str, rows: Iterable[Row], peak: float, *, json_file: Path | Non
     if json_file:
         json_file.write_text(json.dumps([row.record() for row in kept], indent=2) + "\n")
     if markdown_file:
-        put_into(markdown_file, markdown(kept, head, peak))
+        put_into(markdown_file, markdown(kept, head, peak), place)
 
 
 def markdown(rows: list[Row], head: str, peak: float) -> str:
@@ -81,11 +91,18 @@ def markdown(rows: list[Row], head: str, peak: float) -> str:
     return f"{head}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def put_into(file: Path, table: str) -> None:
+def marks(place: str) -> tuple[str, str]:
+    """The lines of a document between which a table stands."""
+    name = f"benchmark {place}".strip()
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"
+
+
+def put_into(file: Path, table: str, place: str = "") -> None:
     """Writes the table between the two marks of a document, or the whole of a file without them."""
+    start, end = marks(place)
     old = file.read_text() if file.exists() else ""
-    if START not in old or END not in old:
+    if start not in old or end not in old:
         file.write_text(table + "\n")
         return
-    before, after = old.split(START)[0], old.split(END)[1]
-    file.write_text(f"{before}{START}\n{table}\n{END}{after}")
+    before, after = old.split(start)[0], old.split(end)[1]
+    file.write_text(f"{before}{start}\n{table}\n{end}{after}")

@@ -16,18 +16,23 @@ except PackageNotFoundError:  # a copy of the code without its metadata, as a re
     __version__ = "unknown"
 
 
-def load(path, *, variant: str = "splats", device: str = "cpu"):
+def load(path, *, variant: str = "splats", device: str = "cpu", adapter=None):
     """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are
     first asked about.
 
     A foundation model's tower is looked for where params.yaml of CHORUS_ROOT (or the working directory) says.
-    variant: splats or points, where the folder holds both. Raises ChorusError when there is no such model or it is
+    variant: splats or points, where the folder holds both. adapter: folder of a low-rank adapter in PEFT's layout, of
+    one domain, folded into the model it was trained over. Raises ChorusError when there is no such model or it is
     damaged.
     """
+    from chorus.encoder.adapter import apply_adapter
     from chorus.encoder.checkpoint import open_model
     from chorus.encoder.encode import SceneEncoder, model_folder
 
-    model = open_model(model_folder(path, variant=variant)).to(device)
+    model = open_model(model_folder(path, variant=variant))
+    if adapter is not None:
+        apply_adapter(model, adapter)
+    model = model.to(device)
     return SceneEncoder(model, text=_text_encoder(model.config.text) if "lang" in model.heads else None)
 
 

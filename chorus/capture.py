@@ -99,7 +99,7 @@ class Capture:
                 continue
             (folder / layer).mkdir(parents=True, exist_ok=True)
             for name, array in zip(names, arrays, strict=True):
-                Image.fromarray(array).save(folder / layer / name, compress_level=3)
+                Image.fromarray(array).save(folder / layer / name, compress_level=1)
         write_json(folder / "cameras.json", self._cameras_json(names))
         if self.class_names:
             write_json(folder / "labels.json", {"class_names": list(self.class_names)})

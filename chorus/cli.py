@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from chorus.errors import ChorusError, InputError, MissingError, StoreError
+from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
 
 if TYPE_CHECKING:
     from chorus.scene import GaussianScene
@@ -30,6 +30,10 @@ Up = Annotated[
 ]
 Scale = Annotated[float | None, tyro.conf.arg(help="metres of one unit of the file")]
 Unit = Annotated[Literal["mm", "cm", "m", "ft"] | None, tyro.conf.arg(help="unit of the file, in place of --scale")]
+Ranks = Annotated[
+    int | None,
+    tyro.conf.arg(metavar="N", help="processes that share a step, a card each; ranks of params.yaml when absent"),
+]
 Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
 
 
@@ -104,21 +108,27 @@ def teach(
         raise StoreError("teach", expected="targets of every scene", got=f"none of {', '.join(sorted(failed))}")
 
 
-def distill() -> None:
-    """Distil the teachers' targets of the training rooms into an encoder, of splats and of points."""
+def distill(*, nproc: Ranks = None) -> None:
+    """Distil the teachers' targets of the training rooms into an encoder, of splats and of points. A run that was
+    stopped or killed goes on from its checkpoint."""
     from chorus.recipes import chain
 
-    _made("encoder", chain.distill(_workspace()))
+    _made("encoder", chain.distill(_workspace(), ranks=nproc))
 
 
-def adapt() -> None:
-    """Adapt the encoder to the second domain's training rooms by render-and-distill, without labels."""
+def adapt(*, nproc: Ranks = None) -> None:
+    """Adapt the encoder to the second domain's training rooms by render-and-distill, without labels. A run that was
+    stopped or killed goes on from its checkpoint."""
     from chorus.recipes import chain
 
-    _made("adapted encoder", chain.adapt(_workspace()))
+    _made("adapted encoder", chain.adapt(_workspace(), ranks=nproc))
 
 
 def _made(what: str, artifact: Artifact) -> None:
+    from chorus.train.world import started
+
+    if not started().writes:
+        return
     print(f"{what}: {'trained' if artifact.fresh else 'already there'}, {artifact.path}")
 
 
@@ -403,7 +413,8 @@ VERBS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a verb. Exits with 2 and one line on stderr for what the user can mend."""
+    """Run a verb. Exits with one line on stderr for what the user can mend, and 2 (75 for a training that was asked to
+    stop and kept its checkpoint, 130 after Ctrl-C)."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["--version"]:
         from chorus import __version__
@@ -419,7 +430,12 @@ def main(argv: list[str] | None = None) -> None:
         if debug:
             raise
         print(f"chorus: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("chorus: interrupted", file=sys.stderr)
+        sys.exit(Interrupted.exit_code)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@
 class ChorusError(Exception):
     """Base of every error Chorus raises on purpose.
 
-    The message is one line: ``where: expected X, got Y. Fix.`` The CLI prints it and exits with code 2;
+    The message is one line: ``where: expected X, got Y. Fix.`` The CLI prints it and exits with its code;
     Dagster shows it as the failure of the asset.
     """
+
+    exit_code = 2  # of a command that ends with it
 
     def __init__(self, where: object, *, expected: str, got: object, fix: str = ""):
         self.where, self.expected, self.got, self.fix = str(where), expected, str(got), fix
@@ -35,3 +37,19 @@ class StoreError(ChorusError):
 
 class MissingError(ChorusError):
     """Something to be installed or fetched first is absent."""
+
+
+class Preempted(ChorusError):
+    """A training was asked to stop and kept its checkpoint: the same command goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
+class Interrupted(Preempted):
+    """The same, by Ctrl-C."""
+
+    exit_code = 130  # what a shell shows of a command that Ctrl-C ended
+
+
+class LostProcess(ChorusError):
+    """A process that shared the work is gone."""

@@ -30,6 +30,7 @@ Whole = Annotated[int, Range("a number of 0 or more", lambda x: x >= 0)]
 Positive = Annotated[float, Range("a number above 0", lambda x: x > 0)]
 Amount = Annotated[float, Range("a number of 0 or more", lambda x: x >= 0)]
 Share = Annotated[float, Range("a share from 0 to 1", lambda x: 0 <= x <= 1)]
+ShareAboveZero = Annotated[float, Range("a share above 0, to 1", lambda x: 0 < x <= 1)]
 ShareBelowOne = Annotated[float, Range("a share from 0 to below 1", lambda x: 0 <= x < 1)]
 
 
@@ -108,6 +109,7 @@ class TargetParams:
     """Lifting (scenes/targets)."""
 
     min_weight: Amount  # total rendering weight (pixels) above which a Gaussian has a valid target
+    rows_error: ShareAboveZero  # of the stored rows: mean squared, as a share of the lifted features' variance
     # rendering weights are stored up to this share of the per-Gaussian half arrays; beyond, every use makes them again
     weights_budget: Amount
 
@@ -126,28 +128,34 @@ class EncoderParams:
 class DistillParams:
     """Multi-teacher distillation (models/encoder)."""
 
-    steps: Count  # one room each
+    steps: Count  # of ranks x accumulate rooms
     lr: Positive
     weight_decay: Amount
     warmup: Share  # share of the steps
     clip: Positive  # gradient norm
+    crop: Whole  # Gaussians of a room that are encoded, those nearest to a drawn one; 0: all
     points: Count  # Gaussians a step that the loss sees, balanced by target clusters
     head_width: Count  # hidden width of a teacher's head
     log_every: Count  # steps a line of curves.csv
     checkpoint_every: Count  # steps
+    ranks: Count  # processes that share a step, on a card each where there are cards
+    accumulate: Count  # rooms a step of each rank
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptParams:
     """Render-and-distill (models/adapted_encoder)."""
 
-    steps: Count  # one room each
+    steps: Count  # of ranks x accumulate rooms
     lr: Positive
-    views: Count  # a step
+    views: Count  # a room
     min_coverage: Share  # of the fullest patch, below which a patch is not compared
     tune: Literal["heads", "last", "all", "lora"]  # what learns
     rank: Count  # of LoRA
-    log_every: Count
+    log_every: Count  # steps a line of curves.csv
+    checkpoint_every: Count  # steps
+    ranks: Count  # processes that share a step, on a card each where there are cards
+    accumulate: Count  # rooms a step of each rank
 
 
 @dataclass(frozen=True, kw_only=True)

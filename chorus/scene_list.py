@@ -7,13 +7,16 @@ import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
 from chorus.errors import InputError
+from chorus.names import one_of
 
 LIGHTS = ("day", "bright", "dusk", "evening")
 DOMAINS = ("main", "second")
+MOST_GENERATED = 9999
 SPLITS = ("train", "validation", "held_out")  # by home; see data/README.md
 
 
@@ -32,8 +35,26 @@ class SweetHomeRoom:
     seed: int = 0
 
 
-def read_scenes(path: Path) -> list[SweetHomeRoom]:
-    """Every scene of a scenes.yaml. Raises InputError naming the scene and the key."""
+ROOM_KINDS = ("bedroom", "living", "kitchen", "bathroom", "dining", "office", "hall")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedRoom:
+    """One scene: a room of a home drawn from (seed, number). Always trained on, never a test."""
+
+    id: str  # gen-0001
+    number: int  # from 1
+    seed: int
+    kind: str  # one of ROOM_KINDS
+    domain: Literal["main"] = "main"
+    split: Literal["train"] = "train"
+
+
+ListedRoom = SweetHomeRoom | GeneratedRoom
+
+
+def read_scenes(path: Path) -> list[ListedRoom]:
+    """Every scene of a scenes.yaml, generated rooms last. Raises InputError naming the scene and the key."""
     path = Path(path)
     try:
         state = path.stat()
@@ -43,7 +64,7 @@ def read_scenes(path: Path) -> list[SweetHomeRoom]:
 
 
 @functools.lru_cache(maxsize=4)
-def _read(path: Path, *_: int) -> tuple[SweetHomeRoom, ...]:
+def _read(path: Path, *_: int) -> tuple[ListedRoom, ...]:
     """Once for each state of the file: a chain asks for its scenes hundreds of times."""
     try:
         content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -52,11 +73,33 @@ def _read(path: Path, *_: int) -> tuple[SweetHomeRoom, ...]:
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):
         raise InputError(path, expected="a list under 'scenes'", got=type(content).__name__)
     groups = content.get("furniture", {})
-    scenes = [_scene(entry, groups, path) for entry in content["scenes"]]
+    scenes = [*(_scene(entry, groups, path) for entry in content["scenes"]), *_generated(content, path)]
     twice = sorted({s.id for s in scenes if sum(t.id == s.id for t in scenes) > 1})
     if twice:
         raise InputError(path, expected="every scene id once", got=", ".join(twice))
     return tuple(scenes)
+
+
+def _generated(content: dict, path: Path) -> list[GeneratedRoom]:
+    """The rooms of the block `generated: {count, seed, kinds}`; none without it. The kinds take turns, so that a room
+    does not depend on how many there are."""
+    if "generated" not in content:
+        return []
+    block, where = content["generated"], f"{path}: generated"
+    if not isinstance(block, dict) or set(block) - {"count", "seed", "kinds"} or "count" not in block:
+        raise InputError(where, expected="count, and if you like seed and kinds", got=block)
+    count, seed, kinds = block["count"], block.get("seed", 0), block.get("kinds", list(ROOM_KINDS))
+    for key, value, most in (("count", count, MOST_GENERATED), ("seed", seed, 2**63 - 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise InputError(where, expected=f"{key}: a whole number from 0 to {most}", got=repr(value))
+    if not isinstance(kinds, list) or not kinds or len({str(kind) for kind in kinds}) < len(kinds):
+        raise InputError(where, expected="kinds: a list of different kinds of rooms, at least one", got=kinds)
+    for kind in kinds:
+        one_of(kind, ROOM_KINDS, where)
+    return [
+        GeneratedRoom(id=f"gen-{n:04d}", number=n, seed=seed, kind=kinds[(n - 1) % len(kinds)])
+        for n in range(1, count + 1)
+    ]
 
 
 def _scene(entry, groups: dict, path: Path) -> SweetHomeRoom:

@@ -9,7 +9,7 @@ from pathlib import Path
 from chorus.errors import InputError
 from chorus.names import one_of
 from chorus.params import Params, load_params
-from chorus.scene_list import SweetHomeRoom, read_scenes
+from chorus.scene_list import ListedRoom, read_scenes
 from chorus.store import Store, check_scene_id, root_folder
 
 
@@ -26,7 +26,7 @@ class Workspace:
         root = Path(root).resolve() if root else root_folder()
         return cls(Store(root), load_params(root / "params.yaml"))
 
-    def listed(self) -> dict[str, SweetHomeRoom]:
+    def listed(self) -> dict[str, ListedRoom]:
         """Scene id -> its entry in data/scenes.yaml; empty where there is no such file."""
         path = self.store.data / "scenes.yaml"
         return {room.id: room for room in read_scenes(path)} if path.exists() else {}

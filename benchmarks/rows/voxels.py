@@ -6,10 +6,11 @@ import torch
 
 import chorus_kernels as ck
 from benchmarks.peers import hilbert_numpy
+from benchmarks.rows.goals import goal
 from benchmarks.scenes import surface_voxels
 from benchmarks.table import Row
 from benchmarks.timing import leaves, milliseconds, size
-from chorus_kernels import reference
+from chorus_kernels import dispatch, reference
 
 
 def voxels(n: int = 50000) -> Iterator[Row]:
@@ -34,7 +35,9 @@ def voxels(n: int = 50000) -> Iterator[Row]:
             "torch gather-GEMM-scatter",
             ours,
             peer,
-            4,
+            goal(4, None),
+            at_share=goal(None, 0.85),
+            peak=dispatch.native().fma_peak(),
             note=note,
             flops=6 * pairs * c * c,
             moved=moved,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from chorus.encoder.adapter import save_adapter
 from chorus.encoder.attention import WindowAttention
+from chorus.encoder.checkpoint import SceneModel
 
 
 class LowRank(nn.Module):
@@ -38,3 +42,28 @@ def fold_low_rank(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, WindowAttention) and isinstance(module.qkv, LowRank):
             module.qkv = module.qkv.folded()
+
+
+def low_rank_parts(model: nn.Module) -> dict[str, LowRank]:
+    """Name -> the Linear with its low-rank part."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, LowRank)}
+
+
+def save_low_rank(model: SceneModel, folder: Path, *, base: str) -> None:
+    """The low-rank parts, and the heads trained with them, as an adapter over the model of content ``base``."""
+    parts = low_rank_parts(model)
+    heads = {f"heads.{role}": head for role, head in model.heads.items()}
+    whole = {
+        f"{name}.{index}": layer
+        for name, head in heads.items()
+        for index, layer in head.named_children()
+        if next(layer.parameters(), None) is not None
+    }
+    alphas = {part.factor * len(part.down) for part in parts.values()}
+    save_adapter(
+        folder,
+        low_rank={name: (part.down, part.up) for name, part in parts.items()},
+        alpha=alphas.pop(),
+        whole=whole,
+        base=base,
+    )

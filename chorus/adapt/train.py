@@ -10,32 +10,37 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from chorus.adapt.lora import add_low_rank, fold_low_rank
+from chorus.adapt.lora import add_low_rank, fold_low_rank, save_low_rank
 from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.losses import match_loss
+from chorus.distill.scenes import summary
 from chorus.distill.train import TrainResult, write_result
-from chorus.encoder.checkpoint import ModelConfig, SceneModel
+from chorus.encoder.adapter import content_of
+from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.heads import Head
 from chorus.encoder.inputs import Voxels, voxelize
 from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus.scene import GaussianScene
-from chorus.train.curves import LossCurve
-from chorus.train.schedule import generator_of, scene_of_step, schedule, set_rate
-from chorus.train.step import adam, learn
+from chorus.store import plain
+from chorus.train.loop import Course, Task, Watch, train
+from chorus.train.ranks import device_of_rank
+from chorus.train.schedule import generator_of, scene_of_step
+from chorus.train.step import adam
 from chorus_kernels import PatchWeights, spmm
 
 WARMUP = 0.1  # share of the steps
 CLIP = 1.0  # norm of the gradient
+ADAPTER = "adapter"  # folder of the low-rank parts beside the adapted model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,8 @@ def covered_patches(
 def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches, voxels: Voxels) -> Tensor:
     """The head's predictions rendered to patches: [P, C].
 
-    encode: voxel rows [R] -> up-cast [R, sum of channels]. The last Linear commutes with rendering (each patch's
+    encode: voxel rows [R] -> up-cast [R, sum of channels]. What is rendered is found out on the host, where patches
+    and voxels are, and computed where the head is. The last Linear commutes with rendering (each patch's
     weights sum to 1), so the hidden width is rendered where that is the smaller one.
     """
     needed = torch.zeros(len(voxels), dtype=torch.bool)
@@ -118,11 +124,14 @@ def render_head(head: Head, encode: Callable[[Tensor], Tensor], patches: Patches
     needed[cells] = True
     rows = torch.nonzero(needed)[:, 0]
     local = (needed.cumsum(0) - 1)[cells].int()
+    last = cast(nn.Linear, head[3])
+    rows, indptr, local, values = (
+        x.to(last.weight.device, non_blocking=True) for x in (rows, patches.indptr, local, patches.values)
+    )
     hidden = head.hidden(encode(rows))
-    last = head[3]
     if head.width <= head.channels:
-        return last(spmm(patches.indptr, local, patches.values, hidden))
-    return spmm(patches.indptr, local, patches.values, last(hidden))
+        return last(spmm(indptr, local, values, hidden.float())).float()
+    return spmm(indptr, local, values, last(hidden).float())
 
 
 def adapt_encoder(
@@ -132,24 +141,51 @@ def adapt_encoder(
     params: AdaptParams,
     out: Path,
     seed: int = 0,
-    progress: Callable[[int, int, dict], None] | None = None,
+    device: torch.device | str = "cpu",
+    state: Path | None = None,
+    resume: bool = True,
+    watch: Watch | None = None,
 ) -> TrainResult:
-    """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does. Reads no labels.
+    """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does, with tune: lora also the
+    adapter alone, over the model given, into ``out``/adapter (chorus.encoder.adapter). Reads no labels.
 
-    Raises InputError for scenes without a role the model has a head for, or with shapes that disagree.
+    state: folder of the running checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train`
+    keeps them. Under torchrun every rank calls this and rank 0 writes. Raises InputError for scenes without a role the
+    model has a head for, or with shapes that disagree, and what train raises.
     """
-    run = _Run(model, scenes, params, seed)
-    for step in range(params.steps):
-        losses = run.advance(step)
-        if progress is not None:
-            progress(step + 1, params.steps, losses)
-    result = run.finish()
-    write_result(result, out)
+    device = device_of_rank(torch.device(device))
+    task = Adaptation(model, scenes, params=params, seed=seed, device=device)
+    curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    if ranks.writes and params.tune == "lora":
+        save_low_rank(task.module, Path(out) / ADAPTER, base=task.base)
+    result = task.finish(curves)
+    if ranks.writes:
+        write_result(result, out)
     return result
 
 
-class _Run:
-    def __init__(self, model: SceneModel, scenes: list[AdaptScene], params: AdaptParams, seed: int):
+def course_of(params: AdaptParams) -> Course:
+    return Course(
+        steps=params.steps,
+        lr=params.lr,
+        warmup=WARMUP,
+        clip=CLIP,
+        log_every=params.log_every,
+        checkpoint_every=params.checkpoint_every,
+        accumulate=params.accumulate,
+        ranks=params.ranks,
+    )
+
+
+class Adaptation(Task):
+    """Scenes of the new domain, and a copy of the model that learns from them."""
+
+    name, fix = "adaptation", "Lower adapt.lr."
+    module: SceneModel
+
+    def __init__(
+        self, model: SceneModel, scenes: list[AdaptScene], *, params: AdaptParams, seed: int, device: torch.device
+    ):
         self.roles = [role for role in model.heads if scenes and all(role in scene.teacher_maps for scene in scenes)]
         if not self.roles:
             raise InputError(
@@ -159,40 +195,43 @@ class _Run:
             )
         for scene in scenes:
             scene.check()
-        self.model, self.scenes, self.params, self.seed = copy.deepcopy(model).train(), scenes, params, seed
-        choose_parameters(self.model, params.tune, rank=params.rank, seed=seed)
-        self.optimizer = adam(self.model.parameters(), lr=params.lr, weight_decay=0.0)
-        self.curve = LossCurve(params.log_every, params.steps)
+        self.scenes, self.params, self.seed, self.device = scenes, params, seed, device
+        self.module = copy.deepcopy(model).train()
+        self.base = content_of(model)
+        choose_parameters(self.module, params.tune, rank=params.rank, seed=seed)
+        self.module.to(device)
+        self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=0.0)
         self._augmentation = Augmentation()
 
-    def advance(self, step: int) -> dict[str, float]:
-        """One step on some overlapping views of one scene; returns its losses. All that is random comes from (seed,
-        step)."""
-        torch.manual_seed(generator_of(self.seed, 5, step).initial_seed())
-        generator = generator_of(self.seed, 6, step)
-        scene = self.scenes[scene_of_step(step, len(self.scenes), self.seed)]
+    def identity(self) -> Any:
+        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        scenes = [
+            [scene.name, summary(scene.scene.means), *(summary(scene.teacher_maps[role]) for role in self.roles)]
+            for scene in self.scenes
+        ]
+        return [self.module.config.to_json(), params, self.seed, self.base, scenes]
+
+    def sample_name(self, sample: int) -> str:
+        return self._scene(sample).name
+
+    def losses(self, step: int, sample: int) -> dict[str, Tensor]:
+        """role -> L_match between rendered predictions and teacher maps of some overlapping views of one scene. The
+        student sees an augmented scene; the weights stay those of the real one."""
+        torch.manual_seed(generator_of(self.seed, 5, sample).initial_seed())
+        generator = generator_of(self.seed, 6, sample)
+        scene = self._scene(sample)
         groups = scene.groups(self.params.views)
         views = groups[int(torch.randint(len(groups), (), generator=generator))]
-        set_rate(self.optimizer, self.params.lr * schedule(step, self.params.steps, WARMUP))
-        losses = self.losses(scene, views, generator)
-        where = f"adaptation, step {step}, {scene.name}"
-        shown = learn(self.optimizer, losses, clip=CLIP, where=where, fix="Lower adapt.lr.")
-        self.curve.add(step + 1, self.optimizer.param_groups[0]["lr"], shown)
-        return shown
-
-    def losses(self, scene: AdaptScene, views: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """role -> L_match between rendered predictions and teacher maps. The student sees an augmented scene; the
-        weights stay those of the real one."""
-        encoded = _Encoded(
-            self.model, voxelize(augment(scene.scene, self._augmentation, generator), self.model.config.inputs)
-        )
+        voxels = voxelize(augment(scene.scene, self._augmentation, generator), self.module.config.inputs)
+        encoded = _Encoded(self.module, voxels)
         found = {}
         for role in self.roles:
             places = {"starts": scene.starts[role], "pixels": scene.pixels.get(role)}
             patches = covered_patches(scene.weights[role], views, min_coverage=self.params.min_coverage, **places)
             if len(patches.rows):
-                predicted = render_head(self.model.head(role), encoded.rows, patches, encoded.voxels)
-                found[role] = match_loss(predicted, scene.teacher_maps[role][patches.rows].float())
+                predicted = render_head(self.module.head(role), encoded.rows, patches, encoded.voxels)
+                target = scene.teacher_maps[role][patches.rows].to(self.device, non_blocking=True)
+                found[role] = match_loss(predicted, target.float())
         if not found:
             raise InputError(
                 f"adaptation scene {scene.name}",
@@ -202,27 +241,28 @@ class _Run:
             )
         return found
 
-    def finish(self) -> TrainResult:
+    def finish(self, curves: list[dict]) -> TrainResult:
         """The adapted model, low-rank parts folded in, ready for use; its config names the scenes."""
-        fold_low_rank(self.model)
-        self.model.requires_grad_(True)
-        config = self.model.config
+        fold_low_rank(self.module)
+        self.module.requires_grad_(True)
+        config = self.module.config
         notes = {**config.notes, "adapted_on": [scene.name for scene in self.scenes]}
-        self.model.config = ModelConfig(
-            encoder=config.encoder, inputs=config.inputs, heads=config.heads, text=config.text, notes=notes
-        )
+        self.module.config = replace(config, notes=notes)
         metrics = {
             "scenes": len(self.scenes),
             "steps": self.params.steps,
             "tune": self.params.tune,
-            "first": self.curve.rows[0],
-            "final": self.curve.rows[-1],
+            "first": curves[0],
+            "final": curves[-1],
         }
-        return TrainResult(self.model.eval(), metrics, self.curve.rows)
+        return TrainResult(self.module.eval(), metrics, curves)
+
+    def _scene(self, sample: int) -> AdaptScene:
+        return self.scenes[scene_of_step(sample, len(self.scenes), self.seed)]
 
 
 class _Encoded:
-    """Levels of a scene encoded once a step, rows gathered as asked."""
+    """Levels of a scene encoded once a step, where the model is; rows gathered as asked."""
 
     def __init__(self, model: SceneModel, voxels: Voxels):
         self._encoder, self.voxels = model.encoder, voxels
@@ -230,7 +270,8 @@ class _Encoded:
 
     @cached_property
     def _levels(self) -> list[Tensor]:
-        return self._encoder.level_features(self._pyramid, self.voxels.feat)
+        feat = self.voxels.feat.to(next(self._encoder.parameters()).device, non_blocking=True)
+        return self._encoder.level_features(self._pyramid, feat)
 
     def rows(self, rows: Tensor) -> Tensor:
         """[R] voxels -> [R, sum of channels]."""

@@ -1,7 +1,8 @@
-"""What a training step sees: the Gaussians of a room, those the loss looks at, and their targets."""
+"""What a training step sees: the Gaussians of a room or of a part of it, those the loss looks at, and their targets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -15,63 +16,98 @@ CLUSTERS = 48  # of targets, for balance
 CHOSEN = "lang"  # the role whose targets balance the sample, where there is one
 
 
+@dataclass(frozen=True)
+class CompactTargets:
+    """Targets [n, C] as offset + z @ matrix: rows are worked out when they are asked for, where they are needed."""
+
+    z: Tensor  # [n, k] half
+    matrix: Tensor  # [k, C] float32
+    offset: Tensor  # [C] float32
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.z), len(self.offset)
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+
+Targets = Tensor | CompactTargets
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingScene:
-    """A scene with its lifted targets by role, in the standardised space."""
+    """A scene, or a crop of one, with its lifted targets by role, in the standardised space."""
 
     name: str
     scene: GaussianScene  # floor-aligned, metres
-    targets: dict[str, Tensor]  # role -> [N, C], half or float
-    valid: dict[str, Tensor]  # role -> [N] bool
-    labels: dict[str, Tensor] = field(
+    targets: Mapping[str, Targets]  # role -> [N, C]
+    valid: Mapping[str, Tensor]  # role -> [N] bool
+    labels: Mapping[str, Tensor] = field(
         default_factory=dict, repr=False
     )  # role -> [N] int, negative where none; empty: no label is read
 
+    @property
+    def channels(self) -> dict[str, int]:
+        """Role -> C."""
+        return {role: target.shape[1] for role, target in sorted(self.targets.items())}
+
+    def target(self, role: str, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """[R, C] float32 on the device: the role's targets of these rows [R]."""
+        found = self.targets[role]
+        if isinstance(found, Tensor):
+            return found[rows].to(device, non_blocking=True).float()
+        z, matrix, offset = (x.to(device, non_blocking=True) for x in (found.z[rows], found.matrix, found.offset))
+        return torch.addmm(offset, z.float(), matrix)
+
     def check(self) -> None:
         """Raise InputError when targets and Gaussians do not agree, or nothing is valid."""
+        where = f"training scene {self.name}"
         for role, target in self.targets.items():
-            if target.ndim != 2 or len(target) != len(self.scene) or self.valid[role].shape != (len(self.scene),):
-                raise InputError(
-                    f"training scene {self.name}",
-                    expected=f"{role} targets for {len(self.scene)} Gaussians",
-                    got=list(target.shape),
-                )
+            if len(target.shape) != 2 or len(target) != len(self.scene) or self.valid[role].shape != (len(self.scene),):
+                expected = f"{role} targets for {len(self.scene)} Gaussians"
+                raise InputError(where, expected=expected, got=list(target.shape))
             rows = self.valid[role]
             if not bool(rows.any()):
-                raise InputError(
-                    f"training scene {self.name}",
-                    expected=f"Gaussians with a valid {role} target",
-                    got="none",
-                    fix="Leave the scene out.",
-                )
-            if not bool(torch.isfinite(target[rows]).all()):
-                raise InputError(
-                    f"training scene {self.name}",
-                    expected=f"finite {role} targets",
-                    got="NaN or infinity",
-                    fix="Make the targets again.",
-                )
+                expected = f"Gaussians with a valid {role} target"
+                raise InputError(where, expected=expected, got="none", fix="Leave the scene out.")
+            if isinstance(target, Tensor) and not bool(torch.isfinite(target[rows]).all()):
+                expected = f"finite {role} targets"
+                raise InputError(where, expected=expected, got="NaN or infinity", fix="Make the targets again.")
 
 
-def cluster_targets(
-    scenes: list[TrainingScene], *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10
-) -> list[Tensor]:
-    """[N] int64 per scene: the nearest of k centres of the targets (k-means on a sample of all scenes), -1 where not
-    valid.
+@dataclass(frozen=True)
+class Balance:
+    """Centres of the targets of all scenes: what teachers see alike makes a cluster. Balance never reads labels."""
 
-    Balance comes from what teachers see, never from labels.
-    """
-    role = CHOSEN if CHOSEN in scenes[0].targets else sorted(scenes[0].targets)[0]
-    generator = generator_of(seed, 2)
-    sample = torch.cat([_some(scene.targets[role][scene.valid[role]].float(), 1000, generator) for scene in scenes])
-    centers = sample[torch.randperm(len(sample), generator=generator)[:clusters]]
-    for _ in range(rounds):
-        nearest = _nearest(sample, centers)
-        sums = torch.zeros_like(centers).index_add_(0, nearest, sample)
-        counts = torch.bincount(nearest, minlength=len(centers)).clamp_min(1)
-        centers = sums / counts[:, None]
-    found = [_nearest(scene.targets[role].float(), centers) for scene in scenes]
-    return [torch.where(scene.valid[role], ids, -1) for scene, ids in zip(scenes, found, strict=True)]
+    role: str
+    centers: Tensor  # [K, C] float32
+
+    @classmethod
+    def fit(cls, role: str, sample: Tensor, *, clusters: int = CLUSTERS, seed: int = 0, rounds: int = 10) -> Balance:
+        """k-means over a sample [n, C] of all scenes' valid targets."""
+        centers = sample[torch.randperm(len(sample), generator=generator_of(seed, 2))[:clusters]]
+        for _ in range(rounds):
+            nearest = _nearest(sample, centers)
+            sums = torch.zeros_like(centers).index_add_(0, nearest, sample)
+            centers = sums / torch.bincount(nearest, minlength=len(centers)).clamp_min(1)[:, None]
+        return cls(role, centers)
+
+    def clusters(self, scene: TrainingScene) -> Tensor:
+        """[N] int64: the nearest centre of each Gaussian's target, -1 where it has none."""
+        target = scene.targets[self.role]
+        if isinstance(target, Tensor):
+            nearest = _nearest(target.float(), self.centers)
+        else:  # in the coefficients: |offset + z M - c|^2 without what is alike for all c
+            fixed = (self.centers - target.offset).square().sum(dim=1)
+            nearest = torch.addmm(fixed, target.z.float(), target.matrix @ (target.offset - self.centers).T, alpha=2.0)
+            nearest = nearest.argmin(dim=1)
+        return torch.where(scene.valid[self.role], nearest, -1)
+
+
+def balancing_role(roles: Mapping[str, object]) -> str:
+    """The role whose targets balance the sample."""
+    return CHOSEN if CHOSEN in roles else sorted(roles)[0]
 
 
 def draw_rows(clusters: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -89,7 +125,3 @@ def draw_rows(clusters: Tensor, count: int, generator: torch.Generator) -> Tenso
 
 def _nearest(x: Tensor, centers: Tensor) -> Tensor:
     return ((centers * centers).sum(dim=1) - 2 * x @ centers.T).argmin(dim=1)
-
-
-def _some(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    return x[torch.randperm(len(x), generator=generator)[:count]]

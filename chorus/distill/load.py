@@ -1,35 +1,115 @@
-"""From the store to what a distillation reads."""
+"""From the store to what a distillation reads: scenes opened when a sample asks for them, a crop's chunks at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from chorus.distill.batches import TrainingScene
-from chorus.store import Store
+import torch
+from torch import Tensor
+
+from chorus.distill.batches import Balance, CompactTargets, TrainingScene, balancing_role
+from chorus.distill.scenes import SAMPLE, TrainingScenes, check_roles, crop_rows
+from chorus.errors import InputError
+from chorus.io import read_scene
+from chorus.store import MANIFEST, Store, manifest_of
 from chorus.teachers.base import Role
-from chorus.teachers.lift import fit_phi_s, targets_of
-from chorus.teachers.phi_s import PhiS
-from chorus.teachers.views import teacher_names
+from chorus.teachers.row_codec import CHUNK
+from chorus.teachers.rows import RowFile, fit_phi_s
+from chorus.train.schedule import generator_of
+
+_CHUNKS = 8  # of a scene, that rows are sampled from
 
 
 @dataclass(frozen=True)
-class TrainingRooms:
-    """scenes with standardised targets; role -> the PHI-S fitted on them; role -> the teacher's name."""
+class StoredScene:
+    """Where a scene's Gaussians (a folder or a file of them) and its targets lie."""
 
-    scenes: list[TrainingScene]
-    phi_s: dict[Role, PhiS]
-    teachers: dict[str, str]
+    name: str
+    gaussians: Path
+    targets: Path
 
 
-def training_scenes(store: Store, names: Sequence[str]) -> TrainingRooms:
-    """The rooms of these names, in their order. Raises ChorusError for one whose targets are absent or damaged."""
-    phi_s = fit_phi_s([targets_of(store, name) for name in names])
-    scenes = []
-    for name in names:
-        found = targets_of(store, name).with_phi_s(phi_s)  # for this room alone: the weights it reads go with it
-        targets = {role: found.standardized(role).half() for role in found.roles}
-        valid = {role: found.valid(role) for role in found.roles}
-        scenes.append(TrainingScene(name=name, scene=found.gaussians, targets=targets, valid=valid))
-    names_of = teacher_names(store.scene(names[0], "teacher_views"))
-    return TrainingRooms(scenes, phi_s, {str(role): name for role, name in names_of.items()})
+class StoredScenes(TrainingScenes):
+    """Scenes on disk. phi_s: role -> the PHI-S fitted on all of them; teachers: role -> the teacher's name.
+
+    What is held in memory does not grow with their number. Raises InputError for none, for one whose rows are absent or
+    damaged, and for one made with other teachers than the first.
+    """
+
+    def __init__(self, scenes: Sequence[StoredScene]):
+        if not scenes:
+            raise InputError("distillation", expected="at least one training scene", got="none")
+        self.scenes, self.names, self.labels_read = list(scenes), [scene.name for scene in scenes], []
+        first = RowFile.open(scenes[0].targets)
+        self.channels, self.teachers = dict(sorted(first.channels.items())), first.teachers
+        self.phi_s = {role: fit_phi_s(map(self._file, self.scenes), role) for role in first.roles}
+        self._hashes = [_identity(scene) for scene in self.scenes]
+
+    @classmethod
+    def of(cls, store: Store, names: Sequence[str]) -> StoredScenes:
+        """The rooms of these names, in their order."""
+        return cls([StoredScene(name, store.scene(name, "gaussians"), store.scene(name, "targets")) for name in names])
+
+    def identity(self) -> Any:
+        return [[name, found] for name, found in zip(self.names, self._hashes, strict=True)]
+
+    def balance(self, *, seed: int) -> Balance:
+        role, generator = balancing_role(self.channels), generator_of(seed, 8)
+        each = max(1, SAMPLE // len(self))
+        sample = [self._some(scene, role, each, generator) for scene in self.scenes]
+        return Balance.fit(role, torch.cat(sample), seed=seed)
+
+    def open(self, which: int, *, crop: int = 0, generator: torch.Generator | None = None) -> TrainingScene:
+        stored = self.scenes[which]
+        file, scene = self._file(stored), read_scene(stored.gaussians)
+        order = file.order(scene)
+        valid = {role: file.valid(role) for role in file.roles}
+        rows = None
+        if crop and crop < len(scene) and generator is not None:
+            along = scene.select(order)
+            rows = crop_rows(along, crop, among=valid[balancing_role(self.channels)], generator=generator)
+            order, valid = order[rows], {role: found[rows] for role, found in valid.items()}
+        targets = {role: self._targets(file, role, rows) for role in file.roles}
+        return TrainingScene(name=stored.name, scene=scene.select(order), targets=targets, valid=valid)
+
+    def _file(self, scene: StoredScene) -> RowFile:
+        file = RowFile.open(scene.targets)
+        check_roles(scene.name, dict(sorted(file.channels.items())), like=self.channels, of=self.names[0])
+        if file.teachers != self.teachers:
+            raise InputError(
+                f"training scene {scene.name}",
+                expected=f"targets of the teachers of {self.names[0]}, {', '.join(self.teachers.values())}",
+                got=", ".join(file.teachers.values()),
+                fix="Make the teacher views and targets of both with the same teachers.",
+            )
+        return file
+
+    def _targets(self, file: RowFile, role: Role, rows: Tensor | None) -> CompactTargets:
+        matrix, offset = file.reading(role, self.phi_s[role])
+        if rows is None:
+            return CompactTargets(file.coefficients(role).half(), matrix, offset)
+        chunks, place = torch.unique(rows // CHUNK, return_inverse=True)
+        z = file.coefficients(role, chunks.tolist())
+        return CompactTargets(z[place * CHUNK + rows % CHUNK].half(), matrix, offset)
+
+    def _some(self, scene: StoredScene, role: str, count: int, generator: torch.Generator) -> Tensor:
+        """[n, C] float32: at most ``count`` valid rows of a few chunks."""
+        file = self._file(scene)
+        known: Role = next(name for name in file.roles if name == role)
+        matrix, offset = file.reading(known, self.phi_s[known])
+        chunks = torch.randperm(-(-len(file) // CHUNK), generator=generator)[:_CHUNKS].sort().values
+        inside = torch.cat([torch.arange(c * CHUNK, min((c + 1) * CHUNK, len(file))) for c in chunks.tolist()])
+        rows = torch.nonzero(file.valid(known)[inside])[:, 0]
+        rows = rows[torch.randperm(len(rows), generator=generator)[:count]]
+        return offset + file.coefficients(known, chunks.tolist())[rows] @ matrix
+
+
+def _identity(scene: StoredScene) -> str:
+    """What tells a scene from another: its manifests' hashes; without manifests, the checksums of its rows."""
+    folders = (scene.gaussians, scene.targets)
+    if all((folder / MANIFEST).exists() for folder in folders):
+        return " ".join(manifest_of(folder)["hash"] for folder in folders)
+    return RowFile.open(scene.targets).identity()

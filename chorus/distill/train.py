@@ -1,40 +1,39 @@
-"""Pretraining: several teachers' lifted features distilled into one encoder, a room a step; labels are read only where
-scenes bring them.
+"""Pretraining: several teachers' lifted features distilled into one encoder, a room a sample. Labels are read only
+where scenes bring them.
 
-A run is a function of its inputs and seed alone: everything random in step k comes from (seed, k), so a run killed and
-resumed writes the bytes an undisturbed one writes.
+A run is a function of its inputs, seed and number of ranks alone: everything random in sample k comes from (seed, k).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
+from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.losses import contrastive_loss, match_loss
+from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
+from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
-from chorus.errors import InputError
-from chorus.io.pth import read_pth
 from chorus.json_files import write_json
 from chorus.params import DistillParams
-from chorus.store import atomic_file, plain
-from chorus.train.curves import CURVES, LossCurve, write_curves
-from chorus.train.schedule import generator_of, scene_of_step, schedule, set_rate
-from chorus.train.step import adam, learn
+from chorus.store import plain
+from chorus.train.ahead import Ahead
+from chorus.train.curves import CURVES, write_curves
+from chorus.train.loop import Course, Task, Watch, train
+from chorus.train.ranks import device_of_rank
+from chorus.train.schedule import generator_of, scene_of_step
+from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
-CHECKPOINT = "training.pt"
-Progress = Callable[[int, int, dict], None]  # step, steps, losses
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class TrainResult:
 
 
 def train_encoder(
-    scenes: list[TrainingScene],
+    scenes: TrainingScenes | Sequence[TrainingScene],
     *,
     encoder_config: EncoderConfig,
     inputs: InputConfig,
@@ -57,45 +56,51 @@ def train_encoder(
     spaces: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     teachers: Mapping[str, str] | None = None,
     text: str = "embedded",
+    device: torch.device | str = "cpu",
     state: Path | None = None,
     resume: bool = True,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> TrainResult:
     """Train an encoder and its heads; write model.safetensors, config.json, metrics.json and curves.csv into ``out``.
 
     scenes: at least one, all with the same roles. spaces: role -> (matrix [C, C], mean [C]) with x = x~ @ matrix +
     mean, stored with the model; teachers: role -> name; text: what embeds words. state: folder of the running
-    checkpoint (``out`` when None), removed at the end; a checkpoint of another run is ignored. Raises InputError for
-    scenes that do not fit together or a loss that is not finite.
+    checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train` keeps them. Under torchrun every
+    rank calls this and rank 0 writes. Raises InputError for scenes that do not fit together, and what train raises.
     """
-    _check(scenes)
-    run = _Run(
-        scenes,
-        encoder_config=encoder_config,
-        inputs=inputs,
-        params=params,
-        seed=seed,
-        text=text,
-        teachers=teachers or {},
-    )
-    for role, (matrix, mean) in (spaces or {}).items():
-        run.model.space(role).set(matrix, mean)
-    checkpoint = Path(state or out) / CHECKPOINT
-    if resume:
-        run.restore(checkpoint)
-    while run.step < params.steps:
-        losses = run.advance()
-        if progress is not None:
-            progress(run.step, params.steps, losses)
-        if run.step % params.checkpoint_every == 0 and run.step < params.steps:
-            run.keep(checkpoint)
-    result = TrainResult(run.model.eval(), run.metrics(), run.curve.rows)
-    write_result(result, out)
-    checkpoint.unlink(missing_ok=True)
+    scenes = scenes if isinstance(scenes, TrainingScenes) else HeldScenes(scenes)
+    heads = {
+        role: HeadConfig(channels=channels, width=params.head_width, teacher=(teachers or {}).get(role, ""))
+        for role, channels in scenes.channels.items()
+    }
+    notes = {"scenes": scenes.names, "labels_read": scenes.labels_read, "params": plain(params), "seed": seed}
+    config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
+    device = device_of_rank(torch.device(device))
+    task = Distillation(scenes, config, params=params, seed=seed, spaces=spaces or {}, device=device)
+    try:
+        curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    finally:
+        task.close()
+    result = TrainResult(task.module.eval(), task.metrics(curves), curves)
+    if ranks.writes:
+        write_result(result, out)
     return result
 
 
-def write_result(result, out: Path) -> None:
+def course_of(params: DistillParams) -> Course:
+    return Course(
+        steps=params.steps,
+        lr=params.lr,
+        warmup=params.warmup,
+        clip=params.clip,
+        log_every=params.log_every,
+        checkpoint_every=params.checkpoint_every,
+        accumulate=params.accumulate,
+        ranks=params.ranks,
+    )
+
+
+def write_result(result: TrainResult, out: Path) -> None:
     """model.safetensors, config.json, metrics.json and curves.csv."""
     out = Path(out)
     save_model(result.model, out)
@@ -103,140 +108,105 @@ def write_result(result, out: Path) -> None:
     write_curves(out / CURVES, result.curves)
 
 
-class _Run:
-    """The state of a training: model, optimizer, step and curves so far."""
+class Sample(NamedTuple):
+    """An augmented room as a step reads it, and the Gaussians the loss looks at."""
+
+    scene: TrainingScene
+    pyramid: Pyramid
+    feat: Tensor  # [M, C] of its voxels
+    rows: Tensor  # [R] Gaussians, ascending
+    cells: Tensor  # [D] the voxels they lie in: Gaussians of one voxel share one prediction
+    place: Tensor  # [R] of each Gaussian in cells
+    generator: torch.Generator  # for what the losses draw
+
+
+class Distillation(Task):
+    """Scenes, and the model that learns from them."""
+
+    name, fix = "distillation", "Lower distill.lr."
+    module: SceneModel
 
     def __init__(
         self,
-        scenes: list[TrainingScene],
+        scenes: TrainingScenes,
+        config: ModelConfig,
         *,
-        encoder_config,
-        inputs,
         params: DistillParams,
         seed: int,
-        text: str,
-        teachers,
+        spaces: Mapping[str, tuple[Tensor, Tensor]],
+        device: torch.device,
     ):
-        self.scenes, self.params, self.seed, self.step, self.curve = (
-            scenes,
-            params,
-            seed,
-            0,
-            LossCurve(params.log_every, params.steps),
-        )
-        heads = {
-            role: HeadConfig(channels=t.shape[1], width=params.head_width, teacher=teachers.get(role, ""))
-            for role, t in sorted(scenes[0].targets.items())
-        }
-        notes = {
-            "scenes": [scene.name for scene in scenes],
-            "labels_read": sorted({role for scene in scenes for role in scene.labels}),
-            "params": plain(params),
-            "seed": seed,
-        }
-        self.config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
+        self.scenes, self.config, self.params, self.seed, self.device = scenes, config, params, seed, device
         torch.manual_seed(seed)
-        self.model = SceneModel(self.config).train()
-        self.optimizer = adam(self.model.parameters(), lr=params.lr, weight_decay=params.weight_decay)
-        self.clusters = cluster_targets(scenes, seed=seed)
+        self.module = SceneModel(config).train()
+        for role, (matrix, mean) in spaces.items():
+            self.module.space(role).set(matrix, mean)
+        self.module.to(device)
+        self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
+        self.balance = scenes.balance(seed=seed)
         self.augmentation = Augmentation()
+        together, last = params.ranks, params.steps * params.accumulate * params.ranks
+        self.samples = Ahead(self.sample, stride=together, end=last)
 
-    def active(self) -> list[str]:
+    def close(self) -> None:
+        """End the threads that open scenes ahead of their step."""
+        self.samples.close()
+
+    def identity(self) -> Any:
+        config = replace(self.config, notes={})
+        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        return [config.to_json(), params, self.seed, self.scenes.identity()]
+
+    def sample_name(self, sample: int) -> str:
+        return self.scenes.names[self._which(sample)]
+
+    def active(self, step: int) -> list[str]:
         """Roles that teach at this step."""
-        joined = self.step >= self.params.steps // 2 or set(self.config.heads) == {LATE}
+        joined = step >= self.params.steps // 2 or set(self.config.heads) == {LATE}
         return [role for role in self.config.heads if role != LATE or joined]
 
-    def advance(self) -> dict[str, float]:
-        """One step; returns its losses."""
-        step, params = self.step, self.params
-        torch.manual_seed(generator_of(self.seed, 3, step).initial_seed())  # dropped paths
-        generator = generator_of(self.seed, 4, step)
-        which = scene_of_step(step, len(self.scenes), self.seed)
-        set_rate(self.optimizer, params.lr * schedule(step, params.steps, params.warmup))
-        losses = self.losses(self.scenes[which], self.clusters[which], generator)
-        where = f"distillation, step {step}, {self.scenes[which].name}"
-        shown = learn(self.optimizer, losses, clip=params.clip, where=where, fix="Lower distill.lr.")
-        self.step += 1
-        self.curve.add(self.step, self.optimizer.param_groups[0]["lr"], shown)
-        return shown
-
-    def losses(self, scene: TrainingScene, clusters: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
+    def sample(self, number: int) -> Sample:
+        """The room of this sample, or a crop of it, augmented, on the host."""
+        drawn = generator_of(self.seed, 7, number)
+        scene = self.scenes.open(self._which(number), crop=self.params.crop, generator=drawn)
+        clusters = self.balance.clusters(scene)
+        generator = generator_of(self.seed, 4, number)
         voxels = voxelize(augment(scene.scene, self.augmentation, generator), self.config.inputs)
-        pyramid = self.model.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
+        pyramid = self.module.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
-        cells, place = torch.unique(
-            voxels.index[rows], return_inverse=True
-        )  # Gaussians of one voxel share one prediction
-        upcast = self.model.encoder.run(pyramid, voxels.feat, rows=cells).upcast
+        cells, place = torch.unique(voxels.index[rows], return_inverse=True)
+        return Sample(scene, pyramid, voxels.feat, rows, cells, place, generator)
+
+    def losses(self, step: int, sample: int) -> dict[str, Tensor]:
+        """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
+        torch.manual_seed(generator_of(self.seed, 3, sample).initial_seed())  # dropped paths
+        drawn = self.samples[sample]
+        scene = drawn.scene
+        upcast = self.module.encoder.run(drawn.pyramid, self._moved(drawn.feat), rows=self._moved(drawn.cells)).upcast
         found = {}
-        for role in self.active():
-            valid = scene.valid[role][rows]
-            seen = rows[valid]
+        for role in self.active(step):
+            valid = scene.valid[role][drawn.rows]
+            seen = drawn.rows[valid]
             if len(seen):
-                predicted = self.model.heads[role](upcast).index_select(0, place[valid])
-                found[role] = match_loss(predicted, scene.targets[role][seen].float())
+                predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
+                found[role] = match_loss(predicted, scene.target(role, seen, self.device))
                 if role in scene.labels:
-                    found[role] = found[role] + CONTRAST * contrastive_loss(
-                        predicted, scene.labels[role][seen], generator
-                    )
+                    labels = self._moved(scene.labels[role][seen])
+                    found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
-    def metrics(self) -> dict:
-        parameters = sum(p.numel() for p in self.model.encoder.parameters())
+    def metrics(self, curves: list[dict]) -> dict:
+        parameters = sum(p.numel() for p in self.module.encoder.parameters())
         return {
             "parameters": parameters,
             "scenes": len(self.scenes),
-            "steps": self.step,
+            "steps": self.params.steps,
             "variant": self.config.inputs.variant,
-            "final": self.curve.rows[-1],
+            "final": curves[-1],
         }
 
-    def fingerprint(self) -> str:
-        """What this run is made from; a checkpoint of anything else does not fit."""
-        digest = hashlib.sha256(
-            json.dumps([self.config.to_json(), asdict(self.params), self.seed], sort_keys=True).encode()
-        )
-        for scene in self.scenes:
-            for tensor in (scene.scene.means, *(scene.targets[role] for role in sorted(scene.targets))):
-                digest.update(f"{tuple(tensor.shape)} {float(tensor.double().sum())!r}".encode())
-        return digest.hexdigest()
+    def _which(self, sample: int) -> int:
+        return scene_of_step(sample, len(self.scenes), self.seed)
 
-    def keep(self, path: Path) -> None:
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
-        with atomic_file(path) as temporary:
-            torch.save(
-                {**state, "curves": json.dumps([self.curve.rows, self.curve.sums]), "fingerprint": self.fingerprint()},
-                temporary,
-            )
-
-    def restore(self, path: Path) -> None:
-        """Go on from the checkpoint of this very run; one of another run is ignored. Raises InputError for a damaged
-        one."""
-        if not path.exists():
-            return
-        kept = read_pth(path, expected="a training checkpoint", fix="Delete it to start again.")
-        if kept.get("fingerprint") != self.fingerprint():
-            return
-        self.model.load_state_dict(kept["model"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.step = kept["step"]
-        self.curve.rows, self.curve.sums = json.loads(kept["curves"])
-
-
-def _check(scenes: list[TrainingScene]) -> None:
-    if not scenes:
-        raise InputError(
-            "distillation",
-            expected="at least one training scene",
-            got="none",
-            fix="Make targets of the training scenes first.",
-        )
-    for scene in scenes:
-        scene.check()
-        if {r: t.shape[1] for r, t in scene.targets.items()} != {r: t.shape[1] for r, t in scenes[0].targets.items()}:
-            raise InputError(
-                f"training scene {scene.name}",
-                expected=f"the roles and widths of {scenes[0].name}",
-                got={r: t.shape[1] for r, t in scene.targets.items()},
-            )
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Attention inside windows of a space-filling curve, through torch's scaled_dot_product_attention.
+"""Attention inside windows of a space-filling curve: the native op on the CPU, torch's own elsewhere.
 
 Point Transformer V3 (Wu et al. 2024) pads a sample to whole windows by repeating the rows before the gap. The padded
 last window therefore holds exactly the sample's last K rows, so here it *is* the last K rows: nothing is padded, and
@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chorus.encoder.linear import linear
+from chorus_kernels import window_attention
+
+NATIVE_HEAD = 16  # channels of a head that the native op takes
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Windows:
     slot: Tensor  # [M] int64 into W * K
     mask: Tensor | None  # [W, 1, 1, K] bool, False where a short sample left its window empty; None when all are full
     again: Tensor  # [W * K] bool: slots nobody reads
+
+    @property
+    def keys(self) -> Tensor | None:
+        """[W] rows of each window; None when all are full."""
+        return None if self.mask is None else self.mask.sum(dim=-1).flatten()
 
     def to(self, device: torch.device | str) -> Windows:
         """Copied to a device."""
@@ -101,8 +109,21 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, windows: Windows) -> Tensor:  # [M, C] -> [M, C]
+        return linear(self.answers(linear(x, self.qkv), windows), self.proj)
+
+    def answers(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
+        """What every row gets from its window, before the projection."""
+        fits = qkv.shape[1] == 3 * self.heads * NATIVE_HEAD
+        native = fits and qkv.device.type == "cpu" and qkv.dtype == torch.float32
+        return self._native(qkv, windows) if native else self._torch(qkv, windows)
+
+    def _native(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
+        unread = windows.again.view_as(windows.rows)
+        heads = qkv.view(len(qkv), 3, self.heads, NATIVE_HEAD)
+        return window_attention(heads, windows.rows, unread=unread, keys=windows.keys).flatten(1)
+
+    def _torch(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
         count, size = windows.rows.shape
-        qkv = _ToWindows.apply(linear(x, self.qkv), windows)
-        q, k, v = qkv.view(count, size, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # 3 x [W, H, K, D]
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=windows.mask)
-        return linear(_FromWindows.apply(y.transpose(1, 2).reshape(count * size, -1), windows), self.proj)
+        q, k, v = _ToWindows.apply(qkv, windows).view(count, size, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=windows.mask)  # [W, H, K, D]
+        return _FromWindows.apply(y.transpose(1, 2).reshape(count * size, -1), windows)

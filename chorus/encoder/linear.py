@@ -37,13 +37,34 @@ def _fused() -> bool:
 
 def in_row_blocks(f: Callable[[Tensor], Tensor], x: Tensor, *, width: int) -> Tensor:
     """f over x [M, C] in blocks of rows where no gradient is kept. width: channels of the widest tensor inside f."""
-    rows = max(1, BLOCK_BYTES // (4 * width))
-    if len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu":
+    blocks = _blocks(x, width)
+    if len(blocks) == 1:
         return f(x)
-    blocks = x.split(rows)
+    rows = len(blocks[0])
     first = f(blocks[0])
     out = first.new_empty(len(x), first.shape[1])
     out[: len(first)] = first
     for i, block in enumerate(blocks[1:], start=1):
         out[i * rows : i * rows + len(block)] = f(block)
     return out
+
+
+def plus(x: Tensor, f: Callable[[Tensor], Tensor], inputs: Tensor, *, width: int) -> Tensor:
+    """x + f(inputs) of tensors [M, C]; f works row by row, inputs may be x.
+
+    Where no gradient is kept on the CPU, the sum takes the place of x, in blocks of rows: pages that were touched
+    before cost nothing, new ones do. width: channels of the widest tensor inside f.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return x + f(inputs)
+    blocks = _blocks(inputs, width)
+    for into, block in zip(x.split(len(blocks[0])), blocks, strict=True):
+        into += f(block)
+    return x
+
+
+def _blocks(x: Tensor, width: int) -> tuple[Tensor, ...]:
+    """x itself, or blocks of its rows where no gradient is kept on the CPU."""
+    rows = max(1, BLOCK_BYTES // (4 * width))
+    whole = len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu"
+    return (x,) if whole else x.split(rows)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from chorus.encoder.attention import WindowAttention
 from chorus.encoder.curves import ORDERS, Level, Pyramid, build_pyramid
-from chorus.encoder.linear import in_row_blocks, linear
+from chorus.encoder.linear import in_row_blocks, linear, plus
 from chorus.encoder.sparse_conv import SubmanifoldConv
 from chorus.errors import InputError
 from chorus_kernels import segment_reduce
@@ -128,10 +128,15 @@ class Block(nn.Module):
         self.widest = int(channels * mlp_ratio)
 
     def forward(self, x: Tensor, level: Level, curve: int) -> Tensor:  # [M, C]
+        """The sum is in x's own memory where no gradient is kept on the CPU."""
         conv, dense, norm = self.cpe
-        x = x + norm(linear(conv(x, level.table), dense))
-        x = x + self.drop(self.attn(self.norm1(x), level.windows[curve]))
-        return x + self.drop(in_row_blocks(lambda rows: self.mlp(self.norm2(rows)), x, width=self.widest))
+        channels, attn = x.shape[1], self.attn
+        x = plus(x, lambda rows: norm(linear(rows, dense)), conv(x, level.table), width=channels)
+        qkv = in_row_blocks(lambda rows: linear(self.norm1(rows), attn.qkv), x, width=3 * channels)
+        answers = attn.answers(qkv, level.windows[curve])
+        del qkv  # the widest tensor of all rows
+        x = plus(x, lambda rows: self.drop(linear(rows, attn.proj)), answers, width=channels)
+        return plus(x, lambda rows: self.drop(self.mlp(self.norm2(rows))), x, width=self.widest)
 
 
 class GridPooling(nn.Module):

@@ -23,6 +23,7 @@ from chorus.scene import GaussianScene
 from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
+from chorus.teachers.rows import RowFile
 
 AGAIN = "Make that scene again."
 SETTINGS = (  # parameters the figures depend on most
@@ -218,13 +219,15 @@ def _sheets(store: Store, rooms: Rooms, teachers: bytes | None) -> dict[str, Pat
     return found
 
 
-def _storage(store: Store, scenes: Iterable[str]) -> dict[str, int]:
-    """Bytes of these scenes' targets, factorised and naive."""
-    total = {"factorized_bytes": 0, "naive_bytes": 0}
+def _storage(store: Store, scenes: Iterable[str]) -> dict[str, float]:
+    """Bytes of these scenes' targets and of N x C halves, and the least mean cosine between a scene's stored rows and
+    what was lifted: the lifted teacher is scored on the stored rows."""
+    total, cosines = {"targets_bytes": 0, "naive_bytes": 0}, []
     for scene in scenes:
-        sizes = storage(store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
-        total = {key: total[key] + int(sizes[key]) for key in total}
-    return total
+        rows, sizes = RowFile.open(store.scene(scene, "targets")), storage(store.scene(scene, "targets"))
+        total = {key: total[key] + sizes[key] for key in total}
+        cosines += [rows.figures(role).get("cosine_mean", 1.0) for role in rows.roles]
+    return {**total, "rows_cosine": min(cosines, default=1.0)}
 
 
 def _provenance(store: Store, rooms: Rooms, models: Mapping[str, Path], family: str) -> dict[str, str]:

@@ -92,7 +92,7 @@ def _field(encoder: SceneEncoder, scene: GaussianScene, *, words: bool = True) -
 
 
 def lifted_field(scene: GaussianScene, targets: Path, views: Path) -> Field:
-    """The language teacher's own features, lifted to the Gaussians."""
+    """The language teacher's own features, lifted to the Gaussians, as the stored rows say them."""
     lifted = load_targets(targets, views, scene=scene)
     features = lifted.features("lang").numpy()
     return Field(positions=scene.means.numpy(), lang=features, valid=lifted.valid("lang").numpy(), probe=features)

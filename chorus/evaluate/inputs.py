@@ -85,7 +85,7 @@ class ReportInputs:
     fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
     sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
-    storage: Mapping[str, int] = field(default_factory=dict)  # factorized_bytes, naive_bytes
+    storage: Mapping[str, float] = field(default_factory=dict)  # targets_bytes, naive_bytes, rows_cosine
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
     started: float | None = (
         None  # time.perf_counter() when this evaluation began; its own seconds count from there to the last chart

@@ -11,7 +11,7 @@ from chorus.stages import PARTS
 from chorus.store import Store, manifest_of
 
 if TYPE_CHECKING:
-    from chorus.scene_list import SweetHomeRoom
+    from chorus.scene_list import ListedRoom
 
 Split = Literal["validation", "held_out"]  # which homes are the test; those trained on never are
 
@@ -29,7 +29,7 @@ class Rooms:
     validation_adaptation: Sequence[str] = ()  # and second domain
 
     @classmethod
-    def listed(cls, scenes: Iterable[SweetHomeRoom], *, split: Split = "held_out") -> Rooms:
+    def listed(cls, scenes: Iterable[ListedRoom], *, split: Split = "held_out") -> Rooms:
         """The rooms of a scene list with one split as the test. A held-out test has the validation rooms beside it."""
         scenes = list(scenes)
 

@@ -109,10 +109,10 @@ def _fit(fit: dict) -> str:
 
 
 def _storage(storage: dict) -> str:
-    if not storage.get("factorized_bytes"):
+    if not storage.get("targets_bytes"):
         return ""
-    stored, plain = (storage[key] / 1e6 for key in ("factorized_bytes", "naive_bytes"))
-    return f"{stored:.1f} MB factorised, {plain:.1f} MB as plain features"
+    stored, plain = (storage[key] / 1e6 for key in ("targets_bytes", "naive_bytes"))
+    return f"{stored:.1f} MB, {plain:.1f} MB as plain features"
 
 
 def _seconds(stages: dict) -> str:

@@ -6,22 +6,25 @@ No check stands between two stages here; the workflow has them.
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from chorus.errors import ChorusError
+from chorus.errors import ChorusError, InputError
 from chorus.recipes import models, reports, scenes, teachers
 from chorus.recipes.recipe import Recipe
 from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
 from chorus.train.processes import KILLED, begin_worker
 from chorus.train.progress import shown
+from chorus.train.world import started
 from chorus.workspace import Workspace
 
 FITTED, TAUGHT = PARTS[:2], PARTS[2:]  # before and after the teachers are there
@@ -46,13 +49,21 @@ def teach(
         return failed | _scenes(workspace, left, TAUGHT, jobs, bars)
 
 
-def distill(workspace: Workspace, *, console: Console | None = None) -> Artifact:
-    """The encoder of the training rooms whose targets are there. Raises StoreError when none is."""
+def distill(workspace: Workspace, *, ranks: int | None = None, console: Console | None = None) -> Artifact:
+    """The encoder of the training rooms whose targets are there. ranks: instead of distill.ranks. Raises StoreError
+    when no room is ready."""
+    ranks = _ranks(ranks, workspace.params.distill.ranks)
+    params = replace(workspace.params, distill=replace(workspace.params.distill, ranks=ranks))
+    workspace = replace(workspace, params=params)
     return _train(workspace, models.encoder(workspace), models.VARIANTS, console)
 
 
-def adapt(workspace: Workspace, *, console: Console | None = None) -> Artifact:
-    """The encoder, adapted to the second domain's training rooms. Raises StoreError when it or they are absent."""
+def adapt(workspace: Workspace, *, ranks: int | None = None, console: Console | None = None) -> Artifact:
+    """The encoder, adapted to the second domain's training rooms. ranks: instead of adapt.ranks. Raises StoreError when
+    it or they are absent."""
+    ranks = _ranks(ranks, workspace.params.adapt.ranks)
+    params = replace(workspace.params, adapt=replace(workspace.params.adapt, ranks=ranks))
+    workspace = replace(workspace, params=params)
     return _train(workspace, models.adapted_encoder(workspace), ("adapted",), console)
 
 
@@ -67,10 +78,32 @@ def evaluate(workspace: Workspace, split: Literal["held_out", "validation"]) -> 
     return workspace.store.report(split)
 
 
+def _ranks(asked: int | None, usual: int) -> int:
+    """How many ranks share a step. Raises InputError for none, and for another number than torchrun has started."""
+    there = started().size
+    ranks = asked or (there if there > 1 else usual)
+    if ranks < 1 or there not in (1, ranks):
+        got = f"{there} that torchrun started" if there > 1 else asked
+        raise InputError("--nproc", expected=f"{asked} ranks" if there > 1 else "1 or more", got=got)
+    return ranks
+
+
 def _train(workspace: Workspace, recipe: Recipe, names: Sequence[str], console: Console | None) -> Artifact:
-    folders = {name: workspace.store.training(name) for name in names}
-    with _bars(console) as bars, shown(bars, folders):
-        return recipe.run()
+    """Under torchrun rank 0 makes the artifact and the others lend a hand."""
+    try:
+        if started().writes:
+            folders = {name: workspace.store.training(name) for name in names}
+            with _bars(console) as bars, shown(bars, folders):
+                return recipe.run()
+        if not recipe.is_current:
+            with tempfile.TemporaryDirectory(prefix="chorus-") as nothing:
+                recipe.make(Path(nothing))
+        return Artifact(recipe.path, "", fresh=False)
+    finally:
+        if started().size > 1:
+            from chorus.train.ranks import leave
+
+            leave()
 
 
 def _scenes(

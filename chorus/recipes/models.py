@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
 
 from chorus.errors import ChorusError, StoreError
 from chorus.recipes import scenes
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
+from chorus.store import plain
 from chorus.workspace import Workspace
+
+if TYPE_CHECKING:
+    from chorus.train.launch import Job
 
 VARIANTS = ("splats", "points")
 READ = (GAUSSIANS, TEACHER_VIEWS, TARGETS)  # what a training reads of a room
@@ -77,33 +86,40 @@ def _words(workspace: Workspace) -> str:
 
 
 def _train(workspace: Workspace, names: Sequence[str], out: Path) -> None:
-    from chorus.train.processes import in_parallel
+    """Both variants: at the same time in a process each, or one after another where several ranks share a step."""
+    from chorus.train.launch import launch
 
     for variant in VARIANTS:
         (out / variant).mkdir()
-    in_parallel(distill_variant, [(workspace, variant, names, out / variant) for variant in VARIANTS])
+    if _in_ranks():
+        for variant in VARIANTS:
+            distill_variant(workspace, variant, names, out / variant)
+        return
+    ranks = workspace.params.distill.ranks
+    jobs = [_job(variant, ranks, variant, str(out / variant), *names) for variant in VARIANTS]
+    with _environment(workspace) as env:
+        for together in [jobs] if ranks == 1 else [[job] for job in jobs]:
+            launch(together, env)
 
 
 def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], out: Path) -> None:
     """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
     checkpoint."""
-    from chorus.distill.load import training_scenes
+    from chorus.device import device_of
+    from chorus.distill.load import StoredScenes
     from chorus.distill.train import train_encoder
     from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
-    from chorus.train.progress import Reporter
 
     store, params = workspace.store, workspace.params
-    rooms = training_scenes(store, names)
+    rooms = StoredScenes.of(store, names)
     upright = params.encoder.upright and variant == "splats"
     inputs = InputConfig(
         variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
     )
-    folder = store.training(variant)
-    reporter = Reporter(folder)
     train_encoder(
-        rooms.scenes,
+        rooms,
         encoder_config=preset(params.encoder.preset, in_channels=inputs.channels),
         inputs=inputs,
         params=params.distill,
@@ -112,20 +128,59 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
         spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in rooms.phi_s.items()},
         teachers=rooms.teachers,
         text=words_source(params.teachers, store),
-        state=folder,
-        progress=reporter,
+        device=device_of(params.device),
+        state=store.training(variant),
     )
-    reporter.close()
 
 
 def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+    from chorus.train.launch import launch
+
+    ranks = workspace.params.adapt.ranks
+    if ranks == 1 or _in_ranks():
+        adapt_splats(workspace, names, out)
+        return
+    with _environment(workspace) as env:
+        launch([_job("adapted", ranks, "adapted", str(out), *names)], env)
+
+
+def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+    """Adapt the splats variant to these rooms. A killed run goes on from its checkpoint."""
     from chorus.adapt.load import adaptation_scenes
     from chorus.adapt.train import adapt_encoder
+    from chorus.device import device_of
     from chorus.encoder.checkpoint import load_model
-    from chorus.train.progress import Reporter
 
-    model = load_model(workspace.store.artifact(ENCODER) / "splats")
-    rooms = adaptation_scenes(workspace.store, names, model)
-    reporter = Reporter(workspace.store.training("adapted"))
-    adapt_encoder(model, rooms, params=workspace.params.adapt, out=out, seed=workspace.params.seed, progress=reporter)
-    reporter.close()
+    store, params = workspace.store, workspace.params
+    model = load_model(store.artifact(ENCODER) / "splats")
+    adapt_encoder(
+        model,
+        adaptation_scenes(store, names, model),
+        params=params.adapt,
+        out=out,
+        seed=params.seed,
+        device=device_of(params.device),
+        state=store.training("adapted"),
+    )
+
+
+def _in_ranks() -> bool:
+    """Whether torchrun started this process: then the work is done here."""
+    from chorus.train.world import started
+
+    return started().size > 1
+
+
+def _job(name: str, ranks: int, *arguments: str) -> Job:
+    from chorus.train.launch import Job
+
+    return Job(f"training of {name}", "chorus.recipes.rank", arguments, ranks)
+
+
+@contextmanager
+def _environment(workspace: Workspace) -> Iterator[dict[str, str]]:
+    """What makes a process see this very workspace, its parameters included."""
+    with tempfile.TemporaryDirectory(prefix="chorus-") as folder:
+        params = Path(folder) / "params.yaml"
+        params.write_text(yaml.safe_dump(plain(workspace.params)))
+        yield {"CHORUS_ROOT": str(workspace.store.root), "CHORUS_PARAMS": str(params)}

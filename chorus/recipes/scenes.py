@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chorus.names import one_of
 from chorus.recipes.recipe import Recipe, hash_of
+from chorus.scene_list import GeneratedRoom, ListedRoom
 from chorus.stages import CAPTURE, EMBEDDED, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
 from chorus.store import hash_folder
 from chorus.workspace import Workspace
@@ -95,11 +96,16 @@ def _ingest(folder: Path, params, out: Path) -> None:
     ingest_folder(folder, params).save(out)
 
 
-def _render_room(workspace: Workspace, room, out: Path) -> None:
+def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
+    from chorus.sources.rooms import make_generated
     from chorus.sources.sweethome3d import fetch_homes, make_capture
 
     fetch_homes(workspace.store.homes)
-    make_capture(room, workspace.params.capture, homes_dir=workspace.store.homes).save(out)
+    params, homes = workspace.params.capture, workspace.store.homes
+    if isinstance(room, GeneratedRoom):
+        make_generated(room, params, homes_dir=homes).save(out)
+    else:
+        make_capture(room, params, homes_dir=homes).save(out)
 
 
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:

@@ -43,14 +43,14 @@ def _trained(workspace: Workspace) -> Recipe:
 
 def _train(workspace: Workspace, names: list[str], out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.device import device_of
     from chorus.teachers.embedded.train import train_embedded
-    from chorus.train.progress import Reporter
 
     store, params = workspace.store, workspace.params
     captures = [Capture.load(store.artifact(CAPTURE, name)) for name in names]
-    reporter = Reporter(store.training("embedded"))
-    train_embedded(captures, params.teachers, out=out, seed=params.seed, progress=reporter)
-    reporter.close()
+    device = device_of(params.device)
+    folder = store.training("embedded")
+    train_embedded(captures, params.teachers, out=out, seed=params.seed, device=device, state=folder)
 
 
 def _shipped(workspace: Workspace) -> Recipe:

@@ -8,23 +8,25 @@ Teachers emit patch maps P and upsampling is linear, F = B P, hence f = D^-1 (W^
 geometry and the patch grid only and is shared by all teachers of that grid. Of a teacher that answers by mask, G has a
 column a mask (``mask_lift.py``). The same G renders features back (``chorus_kernels.render_features``).
 
-G is stored beside the maps where it is small (``targets.weights_budget``). At hundreds of views it outgrows the arrays
-it replaces, and one pass of the rasteriser makes it again: then every use makes it, a run of views at a time.
+Lifting happens once: what is stored are the lifted rows, compact (``rows.py``). G makes them, and lies beside them only
+where ``targets.weights_budget`` asks for it; one pass of the rasteriser makes it again, a run of views at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.io import read_scene
+from chorus.json_files import write_json
 from chorus.params import TargetParams
+from chorus.room import require_disk, require_memory
 from chorus.scene import GaussianScene
 from chorus.splat.weights import (
     join_views,
@@ -38,12 +40,13 @@ from chorus.splat.weights import (
 from chorus.store import Store
 from chorus.teachers.base import Role
 from chorus.teachers.mask_lift import scene_mask_weights
-from chorus.teachers.phi_s import PhiS
-from chorus.teachers.views import TeacherViews, load_teacher_views, read_tensor
+from chorus.teachers.row_codec import CodedRows, code_rows
+from chorus.teachers.rows import ROWS, RowFile, curve_order, save_rows
+from chorus.teachers.views import TeacherViews, load_teacher_views, teacher_names
 from chorus_kernels import PatchWeights, lift
 
-WEIGHTS, COVERAGE, VALIDITY = "weights.safetensors", "coverage.safetensors", "validity.safetensors"
-_AGAIN = "Make the targets again."
+WEIGHTS, METRICS = "weights.safetensors", "metrics.json"
+ROWS_AT_MOST = 0.25  # of N x C halves: more than rows have taken at any error asked for
 Part = tuple[slice, PatchWeights]  # columns of the role, G of these columns
 
 
@@ -53,13 +56,17 @@ class SceneTargets:
 
     folder: Path
     views: TeacherViews
-    scene: GaussianScene | None = None  # needed where G is not stored
-    phi_s: dict[Role, PhiS] = field(default_factory=dict)  # from the training scenes; empty until fitted
+    scene: GaussianScene | None = None  # whose rows these are
     _kept: dict[str, PatchWeights] = field(default_factory=dict, repr=False)
 
     @property
     def roles(self) -> tuple[Role, ...]:
         return self.views.roles
+
+    @cached_property
+    def rows(self) -> RowFile:
+        """The lifted rows, compact, along the curve."""
+        return RowFile.open(self.folder)
 
     @property
     def gaussians(self) -> GaussianScene:
@@ -81,13 +88,9 @@ class SceneTargets:
         if key in self._kept:
             yield slice(0, self._kept[key].shape[1]), self._kept[key]
             return
-        gaussians, width = len(self.valid(role)), len(self.coverage(role))
-        if self.scene is None or len(self.scene) != gaussians:
-            got = "none" if self.scene is None else f"one of {len(self.scene)}"
-            raise InputError(
-                self.folder, expected=f"the scene of {gaussians} Gaussians", got=got, fix="Pass scene to load_targets."
-            )
-        for columns, part in weight_parts(self.scene, self.views, role):
+        self.rows.order(self.gaussians)  # refuses another scene
+        width = int(self.views.starts(role)[-1])
+        for columns, part in weight_parts(self.gaussians, self.views, role):
             if part.shape[1] == width:
                 self._kept[key] = part
             yield columns, part
@@ -96,40 +99,29 @@ class SceneTargets:
         """[V, h, w, C] half: the teacher's patch features; [1, 1, R, C] of masks."""
         return self.views.maps(role)
 
-    def coverage(self, role: Role) -> Tensor:
-        """[columns] float32: the rendering weight that lands on each patch or mask."""
-        return read_tensor(self.folder / COVERAGE, matrix_key(self.views, role), fix=_AGAIN)
-
     def features(self, role: Role) -> Tensor:
-        """[N, C] float32 in the teacher's own space: the weighted mean; zero where not valid."""
-        return lifted(self.parts(role), self.maps(role), self.valid(role))
+        """[N, C] float32 in the teacher's own space, as the rows say it; zero where not valid."""
+        found = self.rows.features(role)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
 
-    def standardized(self, role: Role) -> Tensor:
-        """[N, C] float32 after PHI-S; zero where not valid. Raises InputError when none was given to
-        :func:`load_targets`."""
-        if role not in self.phi_s:
-            raise InputError(
-                self.folder, expected=f"a fitted PHI-S for '{role}'", got="none", fix="Pass phi_s to load_targets."
-            )
-        return self.phi_s[role].apply(self.features(role)) * self.valid(role)[:, None]
+    def lifted(self, role: Role) -> Tensor:
+        """[N, C] float32: the same lifted anew, exact; zero where not valid."""
+        return lifted(self.parts(role), self.maps(role), self.valid(role))
 
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
-        return read_tensor(self.folder / VALIDITY, role, fix=_AGAIN)
-
-    def with_phi_s(self, phi_s: dict[Role, PhiS]) -> SceneTargets:
-        return replace(self, phi_s=phi_s)
+        found = self.rows.valid(role)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
 
 
 def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path) -> dict:
-    """Write validity.safetensors ([N] bool a role), coverage.safetensors ([columns] a matrix) and, within the budget,
-    weights.safetensors into ``out``.
+    """Lift every role and write rows.safetensors, metrics.json and, within the budget, weights.safetensors into
+    ``out``; returns the metrics: counts, bytes, and how far the rows are from what was lifted.
 
-    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Returns counts
-    and :func:`storage`.
+    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Raises
+    InputError before the work starts where disk or memory will not do.
     """
     views, out = load_teacher_views(views_folder), Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     if not views.roles:
         raise InputError(
             views_folder,
@@ -137,34 +129,39 @@ def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams,
             got="none",
             fix="Make the teacher views again.",
         )
-    roles: dict[str, Role] = {matrix_key(views, role): role for role in views.roles}
-    room = params.weights_budget * _naive_bytes(views, len(scene))
-    kept, totals, coverage, entries = {}, {}, {}, {}
-    for key in sorted(roles):
-        parts, totals[key], cover, entries[key], size = [], torch.zeros(len(scene)), [], 0, 0
-        for _, part in weight_parts(scene, views, roles[key]):
-            totals[key] += part.total
-            cover.append(part.coverage)
-            entries[key], size = entries[key] + len(part.values), size + stored_bytes(part)
-            parts = [*parts, part] if size <= room else []
-        coverage[key] = torch.cat(cover)
-        if parts:
-            kept[key], room = join_views(parts), room - size
+    _require_room(views, len(scene), params, out)
+    out.mkdir(parents=True, exist_ok=True)
+    sharing: dict[str, list[Role]] = {}
+    for role in views.roles:
+        sharing.setdefault(matrix_key(views, role), []).append(role)
+    order, room = curve_order(scene.means), params.weights_budget * naive_bytes(views, len(scene))
+    rows: dict[Role, CodedRows] = {}
+    valid, kept, entries = {}, {}, {}
+    for key in sorted(sharing):
+        made = _Lifting(scene, views, sharing[key], room=room)
+        entries[key] = made.entries
+        if made.weights is not None:
+            kept[key], room = made.weights, room - stored_bytes(made.weights)
+        for role in sharing[key]:
+            valid[role], features = (made.total > params.min_weight)[order], made.features(role)[order]
+            if not bool(torch.isfinite(features[valid[role]]).all()):
+                expected, fix = f"finite features of {role}", "Make the teacher views again."
+                raise InputError(views_folder, expected=expected, got="NaN or infinity", fix=fix)
+            rows[role] = code_rows(features, valid[role], error=params.rows_error)
     if kept:
         save_weights(out / WEIGHTS, kept)
-    save_file(coverage, out / COVERAGE)
-    valid = {role: totals[matrix_key(views, role)] > params.min_weight for role in views.roles}
-    save_file(valid, out / VALIDITY)
-    shares = {role: round(float(mask.float().mean()), 5) for role, mask in valid.items()}
-    return {"gaussians": len(scene), "valid_share": shares, "entries": entries, "storage": storage(out, views_folder)}
+    names = teacher_names(views.folder)
+    save_rows(out / ROWS, {role: rows[role] for role in views.roles}, valid=valid, order=order, teachers=names)
+    metrics = {"gaussians": len(scene), "entries": entries, "roles": RowFile.open(out).notes["roles"]}
+    metrics |= storage(out)
+    write_json(out / METRICS, metrics)
+    return metrics
 
 
-def load_targets(
-    folder: Path, views_folder: Path, *, scene: GaussianScene | None = None, phi_s: dict[Role, PhiS] | None = None
-) -> SceneTargets:
-    """Targets as :func:`make_targets` wrote them, over the teacher views they were made from. scene: the Gaussians, to
-    make G again where it is not stored."""
-    return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene, phi_s=phi_s or {})
+def load_targets(folder: Path, views_folder: Path, *, scene: GaussianScene | None = None) -> SceneTargets:
+    """Targets as :func:`make_targets` wrote them, beside the teacher views they were made from. scene: the Gaussians,
+    whose order the rows follow."""
+    return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene)
 
 
 def targets_of(store: Store, scene: str) -> SceneTargets:
@@ -208,26 +205,44 @@ def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
     return sums.mul_((valid / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
 
 
-def fit_phi_s(scenes: list[SceneTargets], roles: tuple[Role, ...] | None = None) -> dict[Role, PhiS]:
-    """PHI-S of every role over the training scenes' patch or mask features, each weighted by its coverage: what sees
-    nothing does not count."""
-
-    def batches(role: Role):
-        for targets in scenes:
-            yield targets.maps(role).flatten(0, 2).float(), targets.coverage(role)
-
-    return {role: PhiS.fit(batches(role)) for role in roles or scenes[0].roles}
-
-
-def storage(folder: Path, views_folder: Path) -> dict:
-    """Bytes on disk of the factors (all here and the teachers' features), of what lies here alone, and of the naive N x
-    C halves of the same teachers."""
-    views, folder = load_teacher_views(views_folder), Path(folder)
-    features = sum((views.folder / f"{role}.safetensors").stat().st_size for role in views.roles)
+def storage(folder: Path) -> dict[str, int]:
+    """Bytes of a targets folder (rows, and G where it is kept), and of N x C halves of the same teachers."""
+    folder, rows = Path(folder), RowFile.open(folder)
     here = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    gaussians = len(read_tensor(folder / VALIDITY, views.roles[0], fix=_AGAIN))
-    return {"factorized_bytes": here + features, "weights_bytes": here, "naive_bytes": _naive_bytes(views, gaussians)}
+    return {"targets_bytes": here, "naive_bytes": 2 * len(rows) * sum(rows.channels.values())}
 
 
-def _naive_bytes(views: TeacherViews, gaussians: int) -> int:
+def naive_bytes(views: TeacherViews, gaussians: int) -> int:
+    """Of N x C halves of all roles."""
     return gaussians * sum(views.channels(role) for role in views.roles) * 2
+
+
+class _Lifting:
+    """One pass over a matrix G: sums of the roles that share it, its totals, and G itself where there is room."""
+
+    def __init__(self, scene: GaussianScene, views: TeacherViews, roles: list[Role], *, room: float):
+        maps = {role: views.maps(role).flatten(0, 2).contiguous() for role in roles}
+        self.sums = {role: torch.zeros(len(scene), maps[role].shape[1]) for role in roles}
+        self.total, self.entries, size = torch.zeros(len(scene)), 0, 0
+        parts: list[PatchWeights] = []
+        for columns, part in weight_parts(scene, views, roles[0]):
+            self.total += part.total
+            for role in roles:
+                self.sums[role] += lift(part, maps[role][columns])
+            self.entries, size = self.entries + len(part.values), size + stored_bytes(part)
+            parts = [*parts, part] if size <= room else []
+        self.weights = join_views(parts) if parts else None
+
+    def features(self, role: Role) -> Tensor:
+        """[N, C] the weighted means; the sums go with the call."""
+        return self.sums.pop(role).div_(self.total.clamp_min(torch.finfo(torch.float32).tiny)[:, None])
+
+
+def _require_room(views: TeacherViews, gaussians: int, params: TargetParams, out: Path) -> None:
+    naive = naive_bytes(views, gaussians)
+    widest = max(views.channels(role) for role in views.roles)
+    require_disk(out, (ROWS_AT_MOST + params.weights_budget) * naive, what="the targets of a scene")
+    needed = 2.0 * naive + 8.0 * gaussians * widest  # the sums in float32; one role once more while it is coded
+    require_memory(
+        needed, what=f"lifting to {gaussians} Gaussians", fix="Fit fewer Gaussians, or use a larger machine."
+    )

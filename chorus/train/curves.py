@@ -1,37 +1,14 @@
-"""The course of a training: losses averaged over every few steps, and the curves.csv they are kept in."""
+"""curves.csv: the losses of a training, averaged over every few steps."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from chorus.errors import InputError
 
 CURVES = "curves.csv"
-
-
-@dataclass
-class LossCurve:
-    """One row, {step, lr, loss, ...}, for every ``every`` of ``steps`` steps, and for the last. A loss that a step
-    lacks does not count in it."""
-
-    every: int
-    steps: int
-    rows: list[dict] = field(default_factory=list)
-    sums: dict[str, list[float]] = field(default_factory=dict)  # name -> [sum, count] since the last row
-
-    def add(self, done: int, lr: float, losses: dict[str, float]) -> None:
-        """The losses of the step after which ``done`` steps are done."""
-        for name, value in losses.items():
-            total, count = self.sums.get(name, (0.0, 0))
-            self.sums[name] = [total + value, count + 1]
-        if done % self.every == 0 or done == self.steps:
-            self.rows.append(
-                {"step": done, "lr": lr, **{name: total / count for name, (total, count) in self.sums.items()}}
-            )
-            self.sums = {}
 
 
 def write_curves(path: Path, rows: Sequence[dict]) -> None:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 KILLED = "a worker process was killed, most often for want of memory; try --jobs 1"
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-def in_parallel(work: Callable, jobs: Sequence[tuple]) -> None:
-    """Call ``work(*job)`` for every job, each in a new process. The first error is raised here."""
-    with ProcessPoolExecutor(len(jobs), multiprocessing.get_context("spawn"), begin_worker) as pool:
-        for future in [pool.submit(work, *job) for job in jobs]:
-            future.result()
 
 
 def begin_worker() -> None:

@@ -1,9 +1,8 @@
-"""How far a training is, for those who wait: one small file beside its checkpoint, read by any process."""
+"""How far trainings are, for those who wait: bars at a terminal, lines elsewhere, fed from their live figures."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,22 +12,21 @@ from pathlib import Path
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
-from chorus.store import atomic_file
+from chorus.train.live import Follower
 
-FILE = "progress.json"
-EVERY = 1.0  # seconds between two writes, and between two looks
+EVERY = 1.0  # seconds between two looks
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
 
 
 @dataclass(frozen=True)
 class Progress:
-    """step of steps done, the last losses, and the seconds this process has trained for."""
+    """step of steps done, the losses of the last row, and the seconds the process has trained for."""
 
     step: int
     steps: int
     losses: Mapping[str, float]
     seconds: float
-    first: int = 0  # the step this process began at: a resumed run did not do the ones before
+    first: int = 0  # the step the process began at: a resumed run did not do the ones before
 
     @property
     def left(self) -> float:
@@ -42,35 +40,17 @@ class Progress:
         return f"step {self.step} of {self.steps}{loss}, {left}"
 
 
-class Reporter:
-    """The ``progress`` of a training: writes the file at most once a second; ``close`` removes it."""
-
-    def __init__(self, folder: Path):
-        self.path = Path(folder) / FILE
-        self._began, self._written, self._first = time.monotonic(), 0.0, None
-
-    def __call__(self, step: int, steps: int, losses: Mapping[str, float]) -> None:
-        if self._first is None:
-            self._first = step - 1
-        now = time.monotonic()
-        if now - self._written >= EVERY or step == steps:
-            self._written = now
-            state = [step, steps, dict(losses), now - self._began, self._first]
-            with atomic_file(self.path) as temporary:
-                temporary.write_text(json.dumps(state))
-
-    def close(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-
-def read_progress(folder: Path, *, since: float = 0.0) -> Progress | None:
-    """How far the training that keeps its checkpoint in this folder is; None when none has run there ``since`` a time
-    (time.time()): a killed one leaves its last word behind."""
-    path = Path(folder) / FILE
-    try:
-        return Progress(*json.loads(path.read_text())) if path.stat().st_mtime >= since else None
-    except (OSError, ValueError, TypeError):
-        return None
+def progress_of(follower: Follower, before: Progress | None) -> Progress | None:
+    """How far the training is that a follower reads, known to be at ``before``; None where none runs."""
+    rows = follower.new()
+    if follower.head is None:
+        return before
+    first, steps = follower.head["first"], follower.head["steps"]
+    if not rows:
+        return before or Progress(first, steps, {}, 0.0, first)
+    last = rows[-1]
+    losses = {name: value for name, value in last.items() if name not in ("step", "lr", "seconds")}
+    return Progress(last["step"], steps, losses, last.get("seconds", 0.0), first)
 
 
 @contextlib.contextmanager
@@ -89,10 +69,15 @@ def shown(bars: Bars, folders: Mapping[str, Path]) -> Iterator[None]:
 
 def _watch(bars: Bars, folders: Mapping[str, Path], over: threading.Event) -> None:
     tasks: dict[str, TaskID] = {}
-    said, began = time.monotonic(), time.time()
+    found: dict[str, Progress] = {}
+    said = time.monotonic()
+    followers = {name: Follower(folder, since=time.time()) for name, folder in folders.items()}
     while not over.wait(EVERY):
-        found = {name: progress for name, folder in folders.items() if (progress := read_progress(folder, since=began))}
-        for name, progress in found.items():
+        for name, follower in followers.items():
+            progress = progress_of(follower, found.get(name))
+            if progress is None:
+                continue
+            found[name] = progress
             if name not in tasks:
                 tasks[name] = bars.add_task("", total=progress.steps)
             bars.update(tasks[name], completed=progress.step, description=f"  {name}: {progress}")

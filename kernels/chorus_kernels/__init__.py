@@ -4,6 +4,7 @@ Tensors in, tensors out, differentiable where it makes sense. `CHORUS_KERNELS=re
 native build; nothing falls back silently.
 """
 
+from chorus_kernels.attention import window_attention
 from chorus_kernels.conv import submanifold_conv
 from chorus_kernels.patches import lift, patch_weights, render_features
 from chorus_kernels.raster import rasterize
@@ -29,4 +30,5 @@ __all__ = [
     "spmm_t",
     "ssim",
     "submanifold_conv",
+    "window_attention",
 ]

@@ -238,6 +238,19 @@ def submanifold_conv(feat: Tensor, weight: Tensor, table: Tensor, bias: Tensor |
     return out if bias is None else out + bias
 
 
+def window_attention(qkv: Tensor, rows: Tensor, *, unread: Tensor | None = None, keys: Tensor | None = None) -> Tensor:
+    """Twin of `chorus_kernels.window_attention`, window by window."""
+    answers, places = [qkv[:0, 0]], [rows.new_empty(0)]
+    for w, window in enumerate(rows):
+        count = len(window) if keys is None else int(keys[w])
+        q, k, v = qkv[window[:count]].permute(1, 2, 0, 3)  # [H, K, 16]
+        y = ((q @ k.mT) / qkv.shape[-1] ** 0.5).softmax(-1) @ v
+        read = torch.ones_like(window[:count], dtype=torch.bool) if unread is None else ~unread[w, :count]
+        answers.append(y.transpose(0, 1)[read])
+        places.append(window[:count][read])
+    return torch.zeros_like(qkv[:, 0]).index_copy(0, torch.cat(places), torch.cat(answers))
+
+
 def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int) -> Tensor:
     """Twin of `chorus_kernels.curve_codes`, bit by bit."""
     x = grid.long()

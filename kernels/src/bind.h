@@ -35,6 +35,7 @@ inline void require_finite(const char* op, const std::vector<Numbers>& arrays, i
                                 " has a NaN or an infinity; expected finite numbers only");
 }
 
+void bind_attention(nb::module_&);
 void bind_raster(nb::module_&);
 void bind_sparse(nb::module_&);
 void bind_voxels(nb::module_&);

@@ -1,5 +1,6 @@
 // Submanifold 3x3x3 convolution: for every offset, the rows that have that neighbor times the offset's matrix. Only
 // pairs that exist are multiplied; a band of output rows stays in cache while the 27 offsets pass over it.
+#include "memory.h"
 #include "ops.h"
 #include "vec.h"
 
@@ -129,11 +130,13 @@ int64_t padded_channels(int64_t channels) { return (channels + L - 1) / L * L; }
 void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* packed, const int32_t* table,
                   const float* bias, float* out, int threads) {
   const int64_t stride = padded_channels(cout), bands = (n + BAND - 1) / BAND;
+  const size_t bytes = (size_t)(BAND + 1) * stride * sizeof(float);
+  reserve_scratch(0, bytes, threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
   for (int64_t b = 0; b < bands; ++b) {
     const int64_t first = b * BAND;
     const int rows = (int)(n - first < BAND ? n - first : BAND);
-    float* band = (float*)thread_scratch(0, (size_t)(BAND + 1) * stride * sizeof(float));
+    float* band = (float*)thread_scratch(0, bytes);
     memset(band, 0, (size_t)rows * stride * sizeof(float));
     if (bias)
       for (int i = 0; i < rows; ++i) memcpy(band + i * stride, bias, (size_t)cout * sizeof(float));

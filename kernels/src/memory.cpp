@@ -24,4 +24,15 @@ void* thread_scratch(int slot, size_t bytes) {
   return blocks[slot].data;
 }
 
+void reserve_scratch(int slot, size_t bytes, int threads) {
+  bool failed = false;
+#pragma omp parallel num_threads(threads) if (threads > 1) reduction(|| : failed)
+  try {
+    thread_scratch(slot, bytes);
+  } catch (const std::bad_alloc&) {
+    failed = true;
+  }
+  if (failed) throw std::bad_alloc();
+}
+
 }  // namespace chorus

@@ -14,6 +14,10 @@ struct Block {
   void reserve(size_t bytes);  // contents are lost when it grows
 };
 
+// Makes thread_scratch(slot, bytes) ready on each of the threads of the next parallel region of so many, so that nothing
+// is thrown inside it, which would end the process. Throws std::bad_alloc itself.
+void reserve_scratch(int slot, size_t bytes, int threads);
+
 // An array in a Block.
 template <class T>
 T* array_in(Block& block, size_t count) {

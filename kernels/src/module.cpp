@@ -18,6 +18,7 @@ NB_MODULE(_native, m) {
   nanobind::set_leak_warnings(false);  // a graph alive at exit keeps its frames, which is no leak
   m.attr("isa") = chorus::ops().name;  // throws when no build fits, and with it the import
   m.def("fma_peak", &fma_peak);
+  chorus::bind_attention(m);
   chorus::bind_raster(m);
   chorus::bind_sparse(m);
   chorus::bind_voxels(m);

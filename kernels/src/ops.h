@@ -34,6 +34,20 @@ struct CurveOrder { bool hilbert, swap_xy; int depth; };  // depth: bits per axi
 
 struct Segments { const int64_t* indptr; int64_t count; int64_t channels; };
 
+struct AttentionInput {          // rows of qkv that attend together, window by window
+  const float* qkv;              // [rows][3][heads][16]
+  const int64_t* rows;           // [windows][size]
+  const uint8_t* unread;         // [windows][size], not zero where a row is answered elsewhere; or null
+  const int64_t* keys;           // [windows] rows of a window that are there, the first so many; or null, all
+  int64_t windows, size, heads;
+};
+
+struct AttentionGradient {
+  const float *out, *logsum, *grad;  // what forward gave, and the loss's gradient of out
+  const int64_t* beside;         // [windows][size] place in extra of the keys and values of a row read elsewhere
+  float *qkv, *extra;            // [rows][3][heads][16], and [places][2][heads][16]
+};
+
 struct SsimShape { int64_t batch, height, width, channels; int window; const float* kernel; };
 
 #define CHORUS_OPS(X)                                                                                               \
@@ -65,6 +79,8 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
   X(void, segment_max, (const float* x, const Segments&, float* out, int64_t* argmax, int threads))                 \
   X(void, segment_sum, (const float* x, const Segments&, bool mean, float* out, int threads))                       \
   X(void, segment_spread, (const float* grad, const Segments&, bool mean, float* out, int threads))                 \
+  X(void, attention, (const AttentionInput&, float* out, float* logsum, int threads))                               \
+  X(void, attention_backward, (const AttentionInput&, const AttentionGradient&, int threads))                       \
   X(double, ssim_forward,                                                                                           \
     (const float* a, const float* b, const SsimShape&, float* partials, double* row_sums, int threads))             \
   X(void, ssim_backward,                                                                                            \

@@ -89,12 +89,18 @@ def _features(path: Path, _: str) -> list[dict]:
 
 def targets(artifact: Artifact, teacher_views: Artifact) -> list[dict]:
     """A row a teacher: Gaussians and the share of them with a valid target; bytes stored beside the naive count."""
-    from chorus.teachers.lift import load_targets, storage
+    from chorus.teachers.lift import storage
+    from chorus.teachers.rows import RowFile
 
-    lifted = load_targets(artifact.path, teacher_views.path)
-    stored = storage(artifact.path, teacher_views.path)
-    masks = {role: lifted.valid(role) for role in lifted.roles}
+    rows, stored = RowFile.open(artifact.path), storage(artifact.path)
     return [
-        {"teacher": role, "gaussians": len(mask), "valid": float(mask.float().mean()), **stored}
-        for role, mask in masks.items()
+        {
+            "teacher": role,
+            "gaussians": len(rows),
+            "valid": figures["valid"] / max(1, len(rows)),
+            "cosine": figures.get("cosine_mean", 0.0),
+            "cosine_p01": figures.get("cosine_p01", 0.0),
+            **stored,
+        }
+        for role, figures in ((role, rows.figures(role)) for role in rows.roles)
     ]

@@ -5,8 +5,7 @@ import functools
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chorus.params import Params
@@ -44,56 +43,79 @@ def client(store: Store):
 
 def find_run(store: Store, *, name: str, content: str) -> str | None:
     """Id of the run that logged this model with this content hash."""
-    found = client(store).search_runs(
-        [client(store).get_experiment_by_name(EXPERIMENT).experiment_id],
-        filter_string=f"tags.`chorus.model` = '{name}' and tags.`chorus.hash` = '{content}'",
-        max_results=1,
-    )
+    found = _search(store, f"tags.`chorus.model` = '{name}' and tags.`chorus.hash` = '{content}'")
     return found[0].info.run_id if found else None
 
 
-def log_training(store: Store, params: Params, *, name: str, folder: Path, content: str) -> str:
-    """The id of the run of a training: the one there already, or a new one with params, curves, final metrics and
-    tags."""
+def _search(store: Store, words: str) -> list:
+    """Runs of the experiment, the latest first."""
+    experiment = client(store).get_experiment_by_name(EXPERIMENT).experiment_id
+    return list(client(store).search_runs([experiment], filter_string=words))
+
+
+def begin(store: Store, params: Params, *, name: str, training: str) -> tuple[str, int]:
+    """The id of the run of a training that runs now, and the last step it has figures of: the run it was stopped or
+    killed in, or a new one with its params. training: what it is made from, as its live figures say."""
+    found = _search(store, f"tags.`chorus.model` = '{name}' and tags.`chorus.training` = '{training}'")
+    for run in found:
+        if run.info.status != "FINISHED":
+            client(store).update_run(run.info.run_id, status="RUNNING")
+            return run.info.run_id, last_step(store, run.info.run_id)
+    return _new_run(store, params, name, {"chorus.training": training}), 0
+
+
+def log_training(store: Store, params: Params, *, name: str, folder: Path, content: str, run: str | None = None) -> str:
+    """The id of the run of a finished training: the one there already; or ``run``, in which it was followed, or a new
+    one, completed with curves, files and tags."""
     known = find_run(store, name=name, content=content)
     if known:
         return known
-    with _run(store, name, {"chorus.model": name, "chorus.hash": content, **_versions(store)}) as run:
-        for key, value in flat(plain(params)).items():
-            client(store).log_param(run, key, value)
-        _log_curves(store, run, read_curves(folder / CURVES))
+    run = run or _new_run(store, params, name, {})
+    api = client(store)
+    try:
+        for key, value in {"chorus.hash": content, **_versions(store)}.items():
+            api.set_tag(run, key, value)
+        logged = last_step(store, run)
+        log_rows(store, run, [row for row in read_curves(folder / CURVES) if (row["step"] or 0) > logged])
         for path in (folder / "metrics.json", folder / "config.json", folder / CURVES):
             if path.exists():
-                client(store).log_artifact(run, str(path))
+                api.log_artifact(run, str(path))
+    except BaseException:
+        api.set_terminated(run, "FAILED")
+        raise
+    api.set_terminated(run)
     return run
 
 
-@contextmanager
-def _run(store: Store, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    experiment = client(store).get_experiment_by_name(EXPERIMENT).experiment_id
-    run = client(store).create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
-    try:
-        yield run
-    except BaseException:
-        client(store).set_terminated(run, "FAILED")
-        raise
-    client(store).set_terminated(run)
+def last_step(store: Store, run: str) -> int:
+    """The last step MLflow has a loss of; 0 where it has none."""
+    return max((metric.step for metric in client(store).get_metric_history(run, "loss")), default=0)
 
 
-def _log_curves(store: Store, run: str, steps: list[dict]) -> None:
+def log_rows(store: Store, run: str, rows: Sequence[Mapping]) -> None:
+    """Rows of a loss curve, each at its step."""
     import time
 
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     metrics = [
-        Metric(key, value, now, int(row.get("step", i)))
-        for i, row in enumerate(steps)
+        Metric(key, value, now, int(row["step"]))
+        for row in rows
         for key, value in row.items()
-        if key != "step" and value is not None
+        if key not in ("step", "seconds") and value is not None
     ]
     for start in range(0, len(metrics), BATCH):
         client(store).log_batch(run, metrics=metrics[start : start + BATCH])
+
+
+def _new_run(store: Store, params: Params, name: str, tags: Mapping[str, str]) -> str:
+    api = client(store)
+    experiment = api.get_experiment_by_name(EXPERIMENT).experiment_id
+    run = api.create_run(experiment, run_name=name, tags={"chorus.model": name, **tags}).info.run_id
+    for key, value in flat(plain(params)).items():
+        api.log_param(run, key, value)
+    return run
 
 
 def log_check(store: Store, *, name: str, content: str, result) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.table import COLUMNS, END, START, Row, cells, markdown, put_into, report
+from benchmarks.table import COLUMNS, Row, cells, markdown, marks, put_into, report
 
 
 def row(**changes) -> Row:
@@ -28,6 +28,8 @@ def row(**changes) -> Row:
         ({"at_least": 26}, True),
         ({"at_most": 4.0}, False),
         ({"at_most": 3.9}, True),
+        ({"at_share": 0.5, "flops": 2e8, "peak": 1e11}, False),
+        ({"at_share": 0.51, "flops": 2e8, "peak": 1e11}, True),
     ],
 )
 def test_a_row_that_misses_what_was_asked_is_marked(bounds, short):
@@ -41,13 +43,16 @@ def test_rates_are_operations_and_bytes_over_time():
     assert row().rates(1e11) == ""
 
 
-def test_a_table_takes_the_place_of_the_old_one(tmp_path):
-    document = tmp_path / "README.md"
-    document.write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    put_into(document, markdown([row()], "a machine", 1e9))
-    lines = document.read_text().splitlines()
-    assert lines[:4] == ["before", START, "a machine", ""] and lines[-2:] == [END, "after"]
-    header, rule, only = lines[4:-2]
+@pytest.mark.parametrize("place", ["", "avx2"])
+def test_a_table_takes_the_place_of_the_old_one(tmp_path, place):
+    document, (start, end) = tmp_path / "README.md", marks(place)
+    other = "\n".join(marks("sse42"))
+    document.write_text(f"before\n{start}\nold\n{end}\n{other}\n")
+    put_into(document, markdown([row()], "a machine", 1e9), place)
+    assert document.read_text().endswith(f"{end}\n{other}\n")
+    lines = document.read_text().splitlines()[:-2]
+    assert lines[:4] == ["before", start, "a machine", ""] and lines[-1] == end
+    header, rule, only = lines[4:-1]
     assert header.count("|") == rule.count("|") == only.count("|") == len(COLUMNS) + 1
     assert only.startswith("| rasterize | 20k | torch | 4.00 | 100.0 | 25x |")
 

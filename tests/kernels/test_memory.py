@@ -59,6 +59,11 @@ measured("submanifold_conv", lambda: ck.submanifold_conv(splats, weight, table))
 measured("curve_codes", lambda: ck.curve_codes(grid, batch, "hilbert"))
 ends = torch.arange(0, N + 1, 4)
 measured("segment_reduce", lambda: ck.segment_reduce(splats, ends, "max"))
+qkv, rows = torch.randn(N, 3, 1, 16), torch.arange(N).view(-1, 1000)
+measured("window_attention", lambda: ck.window_attention(qkv, rows))
+qkv.requires_grad_()
+answers = ck.window_attention(qkv, rows)
+measured("window_attention backward", lambda: answers.backward(answers.detach()))
 print(json.dumps({"peaks": peaks, "facts": facts}))
 """
 
@@ -90,6 +95,8 @@ BOUNDS = {
     "neighbors": lambda f: 32 * N + 108 * N,
     "submanifold_conv": lambda f: 64 * N,
     "curve_codes": lambda f: 8 * N,
+    "window_attention": lambda f: N + 64 * N,
+    "window_attention backward": lambda f: 3 * 64 * N,
     "segment_reduce": lambda f: (4 + 8) * 16 * N // 4,
 }
 
@@ -98,3 +105,34 @@ BOUNDS = {
 @pytest.mark.parametrize("op", BOUNDS)
 def test_peak_at_a_million(run, op):
     assert run["peaks"][op] <= SLACK * BOUNDS[op](run["facts"]) + FIXED
+
+
+TOO_LITTLE = """
+import resource, torch
+import chorus_kernels as ck
+
+torch.set_num_threads(2)
+M = 400_000
+qkv, rows, ends = torch.zeros(M, 3, 1, 16), torch.arange(M)[None], torch.zeros(27, 1, dtype=torch.int32) - 1
+weight = torch.zeros(65536, 3, 3, 3, 1)
+torch.mm(torch.zeros(64, 64), torch.zeros(64, 64))
+ck.window_attention(qkv[:8].contiguous(), rows[:, :8].contiguous())  # threads and their stacks are there
+with open("/proc/self/status") as lines:
+    now = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmSize"))
+for run, room in (
+    (lambda: ck.window_attention(qkv, rows), 80),
+    (lambda: ck.submanifold_conv(torch.ones(1, 1), weight, ends), 80),
+):
+    resource.setrlimit(resource.RLIMIT_AS, (now + room * 2**20, -1))
+    try:
+        run()
+    except MemoryError:
+        print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_too_little_memory_is_an_error_not_the_end_of_the_process():
+    """Scratch of 51 (attention) and 67 MB a thread does not fit into 80 MiB beside what torch takes for the results."""
+    done = subprocess.run([sys.executable, "-c", TOO_LITTLE], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["refused", "refused"]), done.stderr

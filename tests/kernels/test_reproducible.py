@@ -20,6 +20,7 @@ from chorus_kernels import (
     segment_reduce,
     ssim,
     submanifold_conv,
+    window_attention,
 )
 from tests.kernels.scenes import random_scene, relative
 from tests.kernels.test_voxels import random_voxels
@@ -50,6 +51,12 @@ def everything() -> dict[str, torch.Tensor]:
     conv = submanifold_conv(feat, weight, table)
     conv.square().sum().backward()
     out |= {"table": table, "conv": conv, "conv feat": feat.grad, "conv weight": weight.grad}
+    qkv = torch.linspace(-4, 4, 900 * 3 * 2 * 16).sin().view(900, 3, 2, 16).contiguous().requires_grad_()
+    rows = torch.stack([torch.arange(600), torch.arange(300, 900)])
+    unread = torch.stack([torch.zeros(600, dtype=torch.bool), torch.arange(600) < 300])
+    attention = window_attention(qkv, rows, unread=unread)
+    attention.square().sum().backward()
+    out |= {"attention": attention, "attention gradient": qkv.grad}
     out["segments"] = segment_reduce(feat, torch.arange(0, len(grid) + 1, 1), "max")
     image = torch.linspace(0, 1, 40 * 30 * 3).view(1, 40, 30, 3).contiguous().requires_grad_()
     similarity = ssim(image, image.detach().flip(1).contiguous())

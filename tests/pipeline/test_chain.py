@@ -85,7 +85,7 @@ def the_report_holds_every_fixed_key_and_the_seconds(workspace):
         ("adaptation", ("before", "after"), ("f_miou",)),
     ):
         assert all(key in report[block][method] for method in methods for key in keys), block
-    assert report["storage"]["factorized_bytes"] > 0 and report["fit"]["psnr_blind_median"] > 18
+    assert report["storage"]["targets_bytes"] > 0 and report["fit"]["psnr_blind_median"] > 18
     assert {stage for stage, seconds in report["seconds"]["work"].items() if seconds > 0} >= {"capture", "gaussians"}
     assert {stage for stage, seconds in report["seconds"]["wall"].items() if seconds > 0} >= {"embedded", "encoder"}
 

@@ -110,7 +110,7 @@ def the_targets_are_there(workspace):
 def the_report_and_the_version_are_there(workspace):
     report = json.loads((workspace.report("held_out") / "metrics.json").read_text())
     assert all("f_miou" in report["zero_shot"][method] for method in ("student", "points", "lifted", "chance"))
-    assert report["storage"]["factorized_bytes"] > 0 and report["adaptation"]["after"]["f_miou"] is not None
+    assert report["storage"]["targets_bytes"] > 0 and report["adaptation"]["after"]["f_miou"] is not None
     assert (workspace.state / "registry" / "chorus_encoder" / "version.json").exists()
 
 

@@ -14,7 +14,7 @@ from chorus.sources.sweethome3d.catalog import DEFAULTS, RESERVE
 from chorus.sources.sweethome3d.classes import CLASS_NAMES, class_of, is_primitive
 from chorus.sources.sweethome3d.dressing import laptops
 from chorus.sources.sweethome3d.fetch import HomesFolder
-from chorus.sources.sweethome3d.finishes import draw_finish, plain_finish, room_use
+from chorus.sources.sweethome3d.finishes import Finish, draw_finish, plain_finish, room_use
 from chorus.sources.sweethome3d.furnish import Furnisher
 from chorus.sources.sweethome3d.geometry import distance_to_edges, inside
 from chorus.sources.sweethome3d.home_xml import Home, Item, Room, read_home
@@ -45,20 +45,56 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
     """Build the scene. Raises InputError for a room that is absent or empty, or a library that is not there."""
     home = read_home(homes.jar, spec.home)
     room = _room(home, spec)
-    archives = _archives(spec, homes)
-    origin = np.array([*_middle(room.points), home.levels[room.level].elevation])
-    shell = SoupBuilder()
-    pieces, finishes = _add_shell(shell, home, spec)
-    visible = _visible_items(home, room, shell.build())
+    furnisher = Furnisher(
+        store=store,
+        archives=_archives(spec, homes),
+        libraries=spec.furniture,
+        seed=spec.seed,
+        lamps_on=spec.light in ("dusk", "evening"),
+    )
+    finishes = _finishes(home, spec)
     if spec.furniture:
-        visible += laptops(
-            [i for i in visible if _in_room(i, room)], _middle(room.points), np.random.default_rng([spec.seed, 5])
-        )
-    lamps_on = spec.light in ("dusk", "evening")
-    furnisher = Furnisher(store=store, archives=archives, libraries=spec.furniture, seed=spec.seed, lamps_on=lamps_on)
+        own = [i for i in home.items if _in_room(i, room)]
+        left = laptops(own, _middle(room.points), np.random.default_rng([spec.seed, 5]))
+        home = replace(home, items=(*home.items, *left))
+    info = {
+        "source": "sweethome3d",
+        "home": spec.home,
+        "room": room.index,
+        "room_name": room.name,
+        "area_m2": round(room.area, 2),
+        "domain": spec.domain,
+        "split": spec.split,
+        "light": spec.light,
+        "seed": spec.seed,
+        "furniture": list(spec.furniture),
+    }
+    return assemble_room(
+        home, room, SoupBuilder(), furnisher=furnisher, finishes=finishes, glow=_GLOW[spec.light], info=info
+    )
+
+
+def assemble_room(
+    home: Home,
+    room: Room,
+    builder: SoupBuilder,
+    *,
+    furnisher: Furnisher,
+    finishes: dict[int, Finish],
+    glow: float,
+    info: dict,
+) -> RoomScene:
+    """The scene of one room of a home: its shell, added to what ``builder`` already holds, and every item seen from it.
+
+    finishes: surfaces by room index; glow: how bright the view outside shows in a pane; info: what the capture says
+    about the scene, to which the counts are added. Raises InputError for a room in which nothing stands.
+    """
+    origin = np.array([*_middle(room.points), home.levels[room.level].elevation])
+    pieces = _add_shell(builder, home, finishes)
+    visible = _visible_items(home, room, builder.build())
     numbers = _instances(visible)
     view = Material(
-        color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([spec.seed, 3])), glow=_GLOW[spec.light]
+        color=(1.0, 1.0, 1.0), texture=textures.outside(np.random.default_rng([furnisher.seed, 3])), glow=glow
     )
     baths = [i for i in visible if CLASS_NAMES[class_of(i)] == "bathtub"]
     for number, item in zip(numbers, visible, strict=True):
@@ -67,15 +103,15 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
         )
         base = home.levels[item.level].elevation
         furnisher.add(
-            shell, item, base=base, instance=number, view=view if _faces_outside(home, item) else None, alone=alone
+            builder, item, base=base, instance=number, view=view if _faces_outside(home, item) else None, alone=alone
         )
     names = {number: CLASS_NAMES[class_of(item)] for number, item in zip(numbers, visible, strict=True)}
     own = [i for i in visible if _in_room(i, room)]
     if not own:
         raise InputError(
-            f"{spec.home}: room {room.index}", expected="a room with doors, windows or furniture", got="an empty one"
+            f"{home.name}: room {room.index}", expected="a room with doors, windows or furniture", got="an empty one"
         )
-    soup = shell.build()
+    soup = builder.build()
     return RoomScene(
         soup=replace(soup, corners=soup.corners - origin.astype(np.float32)),
         outline=room.points - origin[:2],
@@ -87,16 +123,7 @@ def assemble(spec: SweetHomeRoom, homes: HomesFolder, store: ModelStore) -> Room
         ).reshape(-1, 4, 3),
         use=room_use(room, {i.catalog_id for i in own}),
         info={
-            "source": "sweethome3d",
-            "home": spec.home,
-            "room": room.index,
-            "room_name": room.name,
-            "area_m2": round(room.area, 2),
-            "domain": spec.domain,
-            "split": spec.split,
-            "light": spec.light,
-            "seed": spec.seed,
-            "furniture": list(spec.furniture),
+            **info,
             "items": len(visible),
             "triangles": len(soup),
             "models": dict(sorted(furnisher.counts.items())),
@@ -154,15 +181,18 @@ def _middle(points: np.ndarray) -> np.ndarray:
     return (points.min(0) + points.max(0)) / 2
 
 
-def _add_shell(builder: SoupBuilder, home: Home, spec: SweetHomeRoom) -> tuple[dict[str, list[WallPiece]], dict]:
-    """Walls, floors and ceilings of every level; the pieces by level and the finishes by room."""
-    by_room = {r.index: _ids_in(home, r) for r in home.rooms}
-    finishes = {
-        r.index: draw_finish(np.random.default_rng([spec.seed, r.index, 11]), room_use(r, by_room[r.index]))
-        if spec.furniture
-        else plain_finish(r, _wall_color(home, r))
+def _finishes(home: Home, spec: SweetHomeRoom) -> dict[int, Finish]:
+    """The surfaces of every room, drawn by the scene's seed, or the designer's where no library may stand in."""
+    if not spec.furniture:
+        return {r.index: plain_finish(r, _wall_color(home, r)) for r in home.rooms}
+    return {
+        r.index: draw_finish(np.random.default_rng([spec.seed, r.index, 11]), room_use(r, _ids_in(home, r)))
         for r in home.rooms
     }
+
+
+def _add_shell(builder: SoupBuilder, home: Home, finishes: dict[int, Finish]) -> dict[str, list[WallPiece]]:
+    """Walls, floors and ceilings of every level; the pieces by level."""
     outer = plain_finish(None, (0.86, 0.84, 0.78))
     lowest = min(level.elevation for level in home.levels.values())
     pieces = {}
@@ -183,7 +213,7 @@ def _add_shell(builder: SoupBuilder, home: Home, spec: SweetHomeRoom) -> tuple[d
             )
     ground = Material(color=(0.50, 0.58, 0.40), texture=None)
     add_ground(builder, home, z=lowest, floor=outer.floor, ground=ground)
-    return pieces, finishes
+    return pieces
 
 
 def _openings(home: Home, elevation: float):

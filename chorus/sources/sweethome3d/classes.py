@@ -119,6 +119,11 @@ def class_of(item: Item) -> int:
     return _CLASS.get(item.catalog_id, 0)
 
 
+def id_of(name: str) -> str:
+    """A catalogue id whose items are of the class; none for the class "unlabelled"."""
+    return f"eTeks#{_OF_CATALOGUE[name].split()[0]}" if name in _OF_CATALOGUE else ""
+
+
 def is_primitive(item: Item) -> bool:
     """Whether the item is a plain box, cylinder or prism: never swapped."""
     return item.catalog_id in _PRIMITIVES

@@ -16,6 +16,7 @@ from chorus.sources.sweethome3d.home_xml import Item
 from chorus.sources.sweethome3d.mesh import Material, SoupBuilder
 from chorus.sources.sweethome3d.models import Model, ModelStore
 from chorus.sources.sweethome3d.own_models import own_model
+from chorus.sources.sweethome3d.rows import length
 from chorus.sources.sweethome3d.textures import paint
 from chorus.sources.sweethome3d.walls import wall_part
 
@@ -47,8 +48,8 @@ class Furnisher:
         kind = (
             "showerOverBath" if semantic == CLASS_ID["shower"] and not alone else item.catalog_id.removeprefix("eTeks#")
         )
-        stand_in = self._choose(item, kind)
-        name, model = self._load(item, stand_in)
+        stand_in = self.choose(item, kind)
+        name, model = self.load(item, stand_in)
         if model is None:
             self.missing.append(item.catalog_id or item.name)
             return
@@ -72,7 +73,7 @@ class Furnisher:
             normals=normals,
         )
 
-    def _load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
+    def load(self, item: Item, stand_in: CatalogueModel | None) -> tuple[str, Model | None]:
         """The model to draw, with the name it is counted under; None when the item's own is absent."""
         if stand_in is None:
             return f"{DEFAULTS}/{Path(item.model).stem}", self.store.load(
@@ -82,7 +83,7 @@ class Furnisher:
             return stand_in.name, own_model(stand_in.name.removeprefix(f"{OWN}/"))
         return stand_in.name, self.store.load(stand_in.archive, stand_in.path, stand_in.rotation)
 
-    def _choose(self, item: Item, kind: str) -> CatalogueModel | None:
+    def choose(self, item: Item, kind: str) -> CatalogueModel | None:
         """A stand-in drawn by kind and shape, so that a set of equal chairs stays a set; None keeps the default
         model."""
         if not self.libraries or is_primitive(item) or abs(item.pitch) + abs(item.roll) > 1e-3:
@@ -102,10 +103,14 @@ class Furnisher:
         rng = np.random.default_rng([self.seed, zlib.crc32(shape.encode())])
         return found[int(rng.integers(len(found)))]
 
+    def colors_of(self, item: Item) -> np.random.Generator:
+        """What the item's colours are drawn from: the same for all items of one kind."""
+        return np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
+
     def _materials(self, item: Item, model: Model, *, swapped: bool) -> tuple[Material, ...]:
         """The model's materials in the designer's colours, or varied by the seed when libraries may stand in."""
         glow = self.lamps_on and item.tag == "light"
-        rng = np.random.default_rng([self.seed, zlib.crc32(item.catalog_id.encode()), 7])
+        rng = self.colors_of(item)
         style = draw_style(rng, class_of(item))
         made = []
         for m in model.materials:
@@ -166,10 +171,10 @@ def place(model: Model, item: Item, *, base: float) -> tuple[np.ndarray, np.ndar
     flip = np.array([-1.0 if item.mirrored else 1.0, 1.0, 1.0])
     turn = _turn(item)
     center = np.array([*item.center, base + item.elevation + item.plan_height / 2])
-    corners = (model.corners * (item.size * flip)) @ turn.T + center
-    normals = (model.normals * (flip * model.proportions / np.maximum(item.size, 1e-4))) @ turn.T
-    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
-    return corners.astype(np.float32), normals.astype(np.float32)
+    corners = model.corners.reshape(-1, 3) @ (turn * (item.size * flip)).T + center
+    normals = (turn * (flip * model.proportions / np.maximum(item.size, 1e-4))) @ model.normals.reshape(-1, 3).T
+    normals /= np.maximum(length(normals), 1e-9)
+    return corners.astype(np.float32).reshape(-1, 3, 3), normals.T.astype(np.float32).reshape(-1, 3, 3)
 
 
 def _turn(item: Item) -> np.ndarray:

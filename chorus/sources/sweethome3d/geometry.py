@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -32,6 +34,12 @@ def signed_area(polygon: np.ndarray) -> float:
 
 def triangulate(polygon: np.ndarray) -> np.ndarray:
     """[T, 3] vertex indices of a simple polygon [P, 2], counter-clockwise, by cutting ears."""
+    return _triangulate(np.ascontiguousarray(polygon, np.float64).tobytes()).copy()
+
+
+@lru_cache(maxsize=4096)  # every room of a home has the same floors and ceilings around it
+def _triangulate(outline: bytes) -> np.ndarray:
+    polygon = np.frombuffer(outline).reshape(-1, 2)
     left = list(range(len(polygon)))
     if signed_area(polygon) < 0:
         left.reverse()
@@ -46,22 +54,17 @@ def triangulate(polygon: np.ndarray) -> np.ndarray:
 
 def _find_ear(polygon: np.ndarray, left: list[int]) -> int:
     """Position in ``left`` of the fattest ear; the first vertex when rounding leaves none."""
-    best, best_height = 0, -1.0
-    for i in range(len(left)):
-        a, b, c = (polygon[left[k]] for k in (i - 1, i, (i + 1) % len(left)))
-        twice = _cross(b - a, c - a)
-        if twice < 0:
-            continue
-        others = polygon[[left[k] for k in range(len(left)) if k not in (i, (i - 1) % len(left), (i + 1) % len(left))]]
-        within = (
-            (_cross(b - a, others - a) > 1e-12)
-            & (_cross(c - b, others - b) > 1e-12)
-            & (_cross(a - c, others - c) > 1e-12)
-        )
-        height = twice / max(np.linalg.norm(c - a), np.linalg.norm(b - a), np.linalg.norm(c - b), 1e-12)
-        if not within.any() and height > best_height:
-            best, best_height = i, height
-    return best
+    b = polygon[left]  # [P, 2]
+    a, c = np.roll(b, 1, axis=0), np.roll(b, -1, axis=0)
+    twice = _cross(b - a, c - a)
+    others = np.ones((len(left), len(left)), bool)  # [ear, vertex]
+    for step in (-1, 0, 1):
+        others[np.arange(len(left)), (np.arange(len(left)) + step) % len(left)] = False
+    for start, end in ((a, b), (b, c), (c, a)):
+        others &= _cross((end - start)[:, None], b - start[:, None]) > 1e-12
+    sides = [np.hypot(*side.T) for side in (c - a, b - a, c - b)]
+    height = np.where((twice < 0) | others.any(1), -1.0, twice / np.maximum(np.max(sides, axis=0), 1e-12))
+    return int(height.argmax())
 
 
 def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:

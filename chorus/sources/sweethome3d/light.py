@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from chorus.sources.sweethome3d.assemble import RoomScene
 from chorus.sources.sweethome3d.geometry import inside
 from chorus.sources.sweethome3d.raycast import FAR, Tracer
+from chorus.sources.sweethome3d.rows import dot, length, rows_of
 
 CELL = 0.07  # m
 _FACING = 0.22  # m that turning a normal by one radian counts for when neighbours are looked up
@@ -56,7 +57,8 @@ class LightCache:
         distance, index = (np.reshape(found, (len(points), -1)) for found in (distance, index))
         weight = np.exp(-((distance / CELL) ** 2)) + 1e-6
         weight /= weight.sum(1, keepdims=True)
-        return np.einsum("rk,rkc->rc", weight, self.light[index]).astype(np.float32)
+        parts = [np.einsum("rk,rk->r", weight, channel.take(index)) for channel in rows_of(self.light)]
+        return np.stack(parts, axis=1).astype(np.float32)
 
 
 def light_cache(
@@ -71,7 +73,7 @@ def light_cache(
 ) -> LightCache:
     """Light the cells that surface points [R, 3] with normals [R, 3] fall into.
 
-    albedo [T, 3] and glow [T, 3]: mean linear colour and self-lighting of the triangles.
+    albedo [3, T] and glow [3, T]: mean linear colour and self-lighting of the triangles.
     """
     cells = _cells(points, normals)
     p, n = points[cells], normals[cells]
@@ -79,7 +81,7 @@ def light_cache(
     total = _all_around(tracer, albedo, glow, lifted, n, preset)
     for source, color, short in _sources(room, preset):
         total += _from_source(tracer, lifted, n, source, short)[:, None] * np.asarray(color)
-    tree = cKDTree(np.concatenate([p, _FACING * n], axis=1))
+    tree = cKDTree(np.concatenate([p, _FACING * n], axis=1), leafsize=32)
     _, near = tree.query(tree.data, k=min(5, len(p)))
     smooth = 0.5 * total + 0.5 * total[near.reshape(len(p), -1)].mean(1)
     return LightCache(tree=tree, light=smooth.astype(np.float32))
@@ -112,15 +114,18 @@ def _frames(normals: np.ndarray) -> np.ndarray:
 def _all_around(tracer: Tracer, albedo, glow, points, normals, preset: LightPreset) -> np.ndarray:
     """[N, 3] light gathered over the hemisphere: sky where nothing is hit, a bounce (darker when near) where something
     is."""
-    local = _hemisphere(_DIRECTIONS)
-    directions = np.einsum("nij,dj->ndi", _frames(normals), local).astype(np.float32)
+    around = _frames(normals).reshape(-1, 3) @ _hemisphere(_DIRECTIONS).T  # [3 N, D]
+    directions = np.ascontiguousarray(around.reshape(-1, 3, _DIRECTIONS).transpose(0, 2, 1), np.float32)
     hits = tracer.first(np.repeat(points, _DIRECTIONS, axis=0), directions.reshape(-1, 3))
     open_sky = hits.distance >= FAR
     triangle = np.maximum(hits.triangle, 0)
     near = np.clip(hits.distance / 1.1, 0.0, 1.0)
-    bounce = albedo[triangle] * (preset.ambient * (0.30 + 0.70 * np.sqrt(near)))[:, None] * 1.25 + glow[triangle]
-    incoming = np.where(open_sky[:, None], 0.6 * np.asarray(preset.sky, np.float32), bounce)
-    return incoming.reshape(len(points), _DIRECTIONS, 3).mean(1)
+    share = preset.ambient * (0.30 + 0.70 * np.sqrt(near)) * 1.25
+    total = np.empty((len(points), 3))
+    for c, (color, shine) in enumerate(zip(albedo, glow, strict=True)):
+        bounce = color.take(triangle) * share + shine.take(triangle)
+        total[:, c] = np.where(open_sky, 0.6 * preset.sky[c], bounce).reshape(-1, _DIRECTIONS).mean(1)
+    return total
 
 
 def _sources(room: RoomScene, preset: LightPreset):
@@ -154,13 +159,14 @@ def _ceiling_spots(room: RoomScene) -> np.ndarray:
 def _from_source(tracer: Tracer, points, normals, source: np.ndarray, short: float) -> np.ndarray:
     """[N] mean over the source's points of visibility x cosine / (softened) squared distance."""
     total = np.zeros(len(points))
+    points, normals = rows_of(points), rows_of(normals)
     for spot in source:
-        away = spot - points
-        distance = np.linalg.norm(away, axis=1)
-        cosine = np.einsum("nc,nc->n", away, normals) / np.maximum(distance, 1e-6)
+        away = spot[:, None] - points
+        distance = length(away)
+        cosine = dot(away, normals) / np.maximum(distance, 1e-6)
         facing = np.flatnonzero((cosine > 0.01) & (distance < 12.0))
         reach = np.maximum(distance[facing] - short, 0.01) / np.maximum(distance[facing], 1e-6)
-        dark = tracer.blocked(points[facing], away[facing], reach=reach)
+        dark = tracer.blocked(points[:, facing].T, away[:, facing].T, reach=reach)
         lit = facing[~dark]
         total[lit] += cosine[lit] / (distance[lit] ** 2 + 0.35)
     return total / len(source)

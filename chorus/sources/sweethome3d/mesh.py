@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chorus.sources.sweethome3d.rows import cross, length, rows_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
@@ -41,8 +43,9 @@ def quads(corners: np.ndarray) -> np.ndarray:
 
 def face_normals(corners: np.ndarray) -> np.ndarray:
     """[T, 3] unit normals (zero for degenerate triangles) of [T, 3, 3] corners."""
-    n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-20)
+    rows = rows_of(corners.reshape(-1, 9))
+    n = cross(rows[3:6] - rows[:3], rows[6:] - rows[:3])
+    return (n / np.maximum(length(n), 1e-20)).T
 
 
 @dataclass

@@ -147,8 +147,9 @@ def thin(corners: np.ndarray, *, size: np.ndarray, limit: int) -> np.ndarray:
 
 
 def _duplicates(rows: np.ndarray) -> np.ndarray:
-    """[T] bool: rows that occurred before."""
-    _, first = np.unique(rows, axis=0, return_index=True)
+    """[T] bool: rows [T, 3] of small integers (as many kinds as fit a cubic key) that occurred before."""
+    kinds = int(rows.max(initial=0)) + 1
+    _, first = np.unique((rows[:, 0] * kinds + rows[:, 1]) * kinds + rows[:, 2], return_index=True)
     again = np.ones(len(rows), bool)
     again[first] = False
     return again

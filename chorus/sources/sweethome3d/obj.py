@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 import re
@@ -31,11 +32,11 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
     for line in text.splitlines():
         head, _, rest = line.strip().partition(" ")
         if head == "v":
-            v.append(rest.split()[:3])
+            v.append(rest)
         elif head == "vt":
-            vt.append(rest.split()[:2])
+            vt.append(rest)
         elif head == "vn":
-            vn.append(rest.split()[:3])
+            vn.append(rest)
         elif head == "f":
             faces.append((rest, current, pane, len(v), len(vt), len(vn)))
         elif head == "usemtl":
@@ -46,11 +47,11 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
             libraries.append(rest.strip())
     if not names:
         names["default"] = 0
-    v = np.array(v, np.float64).reshape(-1, 3)
+    v, vt, vn = _numbers(v, 3), _numbers(vt, 2), _numbers(vn, 3)
     iv, it, inn, material, is_pane = _triangles(faces, v)
     corners = v[iv]
-    uv = np.array(vt, np.float64).reshape(-1, 2)[it] if len(vt) and (it >= 0).all() else _uv(vt, it)
-    normals = _normals(corners, iv, np.array(vn, np.float64).reshape(-1, 3), inn, len(v))
+    uv = np.vstack([vt, [[0.5, 0.5]]])[np.where(it >= 0, it, len(vt))]
+    normals = _normals(corners, iv, vn, inn, len(v))
     defined: dict[str, Material] = {}
     clear: set[str] = set()
     for library in libraries:
@@ -60,19 +61,25 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
     return corners, normals, uv, material, materials, is_pane | is_clear[material]
 
 
+def _numbers(lines: list[str], count: int) -> np.ndarray:
+    """[L, count] the first ``count`` numbers of every line."""
+    with contextlib.suppress(ValueError):
+        found = np.fromstring(" ".join(lines), np.float64, sep=" ")
+        if len(found) == len(lines) * count:
+            return found.reshape(-1, count)
+    return np.array([line.split()[:count] for line in lines], np.float64).reshape(-1, count)
+
+
 def _triangles(faces, vertices: np.ndarray):
     """Index arrays [T,3] (vertex, texture, normal; -1: none), material [T] and pane [T] of the faces cut into
     triangles."""
-    by_size: dict[int, tuple[list, list]] = {}
-    for rest, current, pane, nv, nt, nn in faces:
-        corners = [_corner(word, nv, nt, nn) for word in rest.split()]
-        if len(corners) >= 3:
-            rows, about = by_size.setdefault(len(corners), ([], []))
-            rows.append(corners)
-            about.append((current, pane))
+    by_size: dict[int, list] = {}
+    for face in faces:
+        by_size.setdefault(len(face[0].split()), []).append(face)
     index, about = [np.zeros((0, 3, 3), np.int64)], [np.zeros((0, 2), np.int64)]
-    for size in sorted(by_size):
-        rows, flags = np.array(by_size[size][0], np.int64), np.array(by_size[size][1], np.int64)  # [F, size, 3], [F, 2]
+    for size in sorted(size for size in by_size if size >= 3):
+        rows = _rows(by_size[size], size)  # [F, size, 3]
+        flags = np.array([face[1:3] for face in by_size[size]], np.int64)  # [F, 2]
         convex = _convex(vertices[rows[..., 0]])
         for i in range(1, size - 1):
             index.append(rows[convex][:, [0, i, i + 1]])
@@ -83,6 +90,31 @@ def _triangles(faces, vertices: np.ndarray):
             about.append(np.repeat(flag[None], len(cut), axis=0))
     index, about = np.concatenate(index), np.concatenate(about)
     return index[..., 0], index[..., 1], index[..., 2], about[:, 0].astype(np.int32), about[:, 1].astype(bool)
+
+
+def _rows(faces: list, size: int) -> np.ndarray:
+    """[F, size, 3] vertex, texture and normal indices of faces with ``size`` corners."""
+    rows = np.full((len(faces), size, 3), -1, np.int64)
+    slashes = np.array([face[0].count("/") for face in faces])
+    for count in np.unique(slashes):
+        at = np.flatnonzero(slashes == count)
+        _fill(rows, at, [faces[i] for i in at], int(count))
+    return rows
+
+
+def _fill(rows: np.ndarray, at: np.ndarray, faces: list, slashes: int) -> None:
+    """Read faces with equally many slashes into ``rows[at]``: all at once when each corner is written the same way."""
+    size = rows.shape[1]
+    parts = slashes // size + 1
+    text = " ".join(face[0] for face in faces).replace("//", "/0/").replace("/", " ")
+    with contextlib.suppress(ValueError):
+        found = np.fromstring(text, np.int64, sep=" ")
+        if slashes % size == 0 and parts <= 3 and len(found) == len(faces) * size * parts:
+            found = found.reshape(-1, size, parts)
+            read = np.array([face[3 : 3 + parts] for face in faces])[:, None]  # [F, 1, parts] lines so far
+            rows[at, :, :parts] = np.where(found < 0, found + read, found - 1)
+            return
+    rows[at] = [[_corner(word, *face[3:]) for word in face[0].split()] for face in faces]
 
 
 def _corner(word: str, nv: int, nt: int, nn: int) -> tuple[int, int, int]:
@@ -117,11 +149,6 @@ def _ears(polygon: np.ndarray) -> np.ndarray:
     flat = (flat - flat.min(0)) / max(float(np.ptp(flat, axis=0).max()), 1e-20)
     cut = triangulate(flat)
     return cut[:, ::-1] if (normal[axis] > 0) == (axis == 1) else cut  # keep the face's own side
-
-
-def _uv(vt, index) -> np.ndarray:
-    table = np.vstack([np.array(vt, np.float64).reshape(-1, 2), [[0.5, 0.5]]])
-    return table[np.where(index >= 0, index, len(table) - 1)]
 
 
 def _normals(corners, iv, vn, inn, vertices: int) -> np.ndarray:

@@ -26,7 +26,11 @@ _BLACK_KEYS = (0, 1, 3, 4, 5)  # after which of an octave's seven white keys a b
 def own_model(name: str) -> Model:
     """The model of that name of SIZES, in the unit cube like every model. Its front is -y."""
     parts, materials = {"dishwasher": _dishwasher, "doorFrame": _door_frame, "uprightPiano": _upright_piano}[name]()
-    size = np.array(SIZES[name])
+    return boxes_model(parts, materials, np.array(SIZES[name]))
+
+
+def boxes_model(parts, materials: tuple[Material, ...], size: np.ndarray) -> Model:
+    """A model of boxes (low corner, high corner, material) on z = 0 around x = y = 0, ``size`` [3] m in all."""
     corners = np.concatenate([_box(low, high) for low, high, _ in parts])
     material = np.repeat([m for _, _, m in parts], 12).astype(np.int32)
     return Model(

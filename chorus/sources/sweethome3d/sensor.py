@@ -10,16 +10,18 @@ EXPOSURE_SPREAD = 0.03  # from view to view, relative
 NOISE = 0.006  # standard deviation in sRGB units at mid grey
 
 
-def develop(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def develop(
+    radiance: np.ndarray, rng: np.random.Generator, *, exposure: float = 1.0, noise: float = NOISE
+) -> np.ndarray:
     """[V, H, W, 3] uint8 sRGB from linear radiance [V, H, W, 3]; one exposure for the scene, a little variation a
-    view."""
-    gain = (MIDDLE / max(float(np.minimum(radiance, 1.5).mean()), 1e-4)) ** ADAPTATION
+    view. exposure: a factor on the metered one; noise: standard deviation in sRGB units at mid grey."""
+    gain = (MIDDLE / max(float(np.minimum(radiance, 1.5).mean()), 1e-4)) ** ADAPTATION * exposure
     images = np.empty(radiance.shape, np.uint8)
     for i, frame in enumerate(radiance):
         exposed = frame * np.float32(gain * (1.0 + EXPOSURE_SPREAD * rng.uniform(-1, 1)))
         srgb = _encode(_shoulder(exposed))
-        noise = rng.standard_normal(srgb.shape, dtype=np.float32) * (NOISE * np.sqrt(0.25 + srgb))
-        images[i] = np.clip(np.rint((srgb + noise) * 255), 0, 255).astype(np.uint8)
+        grain = rng.standard_normal(srgb.shape, dtype=np.float32) * (noise * np.sqrt(0.25 + srgb))
+        images[i] = np.clip(np.rint((srgb + grain) * 255), 0, 255).astype(np.uint8)
     return images
 
 

@@ -9,7 +9,7 @@ import numpy as np
 SIZE = 256  # pixels a side; every texture repeats
 
 
-def _cloud(rng: np.random.Generator, *, sigma, size: int = SIZE) -> np.ndarray:
+def cloud(rng: np.random.Generator, *, sigma, size: int = SIZE) -> np.ndarray:
     """[size, size] repeating smooth noise, zero mean, unit deviation."""
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
     sy, sx = np.broadcast_to(sigma, 2)
@@ -18,7 +18,7 @@ def _cloud(rng: np.random.Generator, *, sigma, size: int = SIZE) -> np.ndarray:
     return (noise - noise.mean()) / max(float(noise.std()), 1e-9)
 
 
-def _shade(color, amount: np.ndarray) -> np.ndarray:
+def shade(color, amount: np.ndarray) -> np.ndarray:
     """[h, w, 3] uint8: a colour (0..1) made lighter and darker by ``amount`` (relative)."""
     return np.clip(np.rint(np.asarray(color) * (1.0 + amount[..., None]) * 255), 0, 255).astype(np.uint8)
 
@@ -30,10 +30,10 @@ def planks(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     shift = rng.integers(0, SIZE, rows)
     boards = (np.arange(SIZE)[None] + shift[row][:, None]) * 2 // SIZE % 2
     tone = rng.normal(0, 0.1, (rows, 2))[row[:, None], boards]
-    grain = 0.05 * _cloud(rng, sigma=(0.8, 14)) + 0.04 * _cloud(rng, sigma=(3, 40))
+    grain = 0.05 * cloud(rng, sigma=(0.8, 14)) + 0.04 * cloud(rng, sigma=(3, 40))
     seam = np.where(np.arange(SIZE) * rows % SIZE < rows, -0.3, 0.0)[:, None]
     ends = np.where(np.diff(boards, axis=1, prepend=boards[:, -1:]) != 0, -0.25, 0.0)
-    return _shade(color, tone + grain + np.minimum(seam, ends)), float(rng.uniform(1.2, 2.0))
+    return shade(color, tone + grain + np.minimum(seam, ends)), float(rng.uniform(1.2, 2.0))
 
 
 def tiles(
@@ -48,36 +48,36 @@ def tiles(
         tone = tone + 0.35 * ((np.arange(count)[:, None] + np.arange(count)) % 2 - 0.5) * (count % 2 == 0)
     phase = np.arange(SIZE) * count % SIZE
     grout = (phase < 3 * count)[:, None] | (phase < 3 * count)[None]
-    amount = tone[cell[:, None], cell[None]] + 0.012 * _cloud(rng, sigma=10)
-    texture = _shade(color, amount)
-    texture[grout] = _shade(np.full(3, np.mean(color) * 0.45 + 0.3), np.zeros(1))[0]
+    amount = tone[cell[:, None], cell[None]] + 0.012 * cloud(rng, sigma=10)
+    texture = shade(color, amount)
+    texture[grout] = shade(np.full(3, np.mean(color) * 0.45 + 0.3), np.zeros(1))[0]
     return texture, float(count * rng.uniform(*side))
 
 
 def carpet(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     """Soft pile; (texture, metres a repeat)."""
-    return _shade(color, 0.04 * _cloud(rng, sigma=2) + 0.03 * _cloud(rng, sigma=12)), 1.5
+    return shade(color, 0.04 * cloud(rng, sigma=2) + 0.03 * cloud(rng, sigma=12)), 1.5
 
 
 def plaster(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     """Painted wall; (texture, metres a repeat)."""
-    return _shade(color, 0.006 * _cloud(rng, sigma=3) + 0.010 * _cloud(rng, sigma=30)), 2.5
+    return shade(color, 0.006 * cloud(rng, sigma=3) + 0.010 * cloud(rng, sigma=30)), 2.5
 
 
 def stripes(rng: np.random.Generator, color) -> tuple[np.ndarray, float]:
     """Striped wallpaper; (texture, metres a repeat)."""
     count = int(rng.integers(3, 7))
     wave = np.tanh(4 * np.sin(2 * np.pi * count * np.arange(SIZE) / SIZE)) * rng.uniform(0.04, 0.1)
-    return _shade(color, wave[None] + 0.012 * _cloud(rng, sigma=6)), 1.2
+    return shade(color, wave[None] + 0.012 * cloud(rng, sigma=6)), 1.2
 
 
 def outside(rng: np.random.Generator) -> np.ndarray:
     """What a window shows: [SIZE, SIZE, 3] lawn, hazy trees and sky; v = 0 at the floor, v = 1 at 2.8 m."""
     height = 1.0 - np.arange(SIZE)[:, None] / SIZE
-    line = 0.36 + 0.035 * _cloud(rng, sigma=9)[:1] + 0.02 * _cloud(rng, sigma=3)[:1]
+    line = 0.36 + 0.035 * cloud(rng, sigma=9)[:1] + 0.02 * cloud(rng, sigma=3)[:1]
     sky = np.array([0.93, 0.96, 1.0]) - (height - 0.35)[..., None] * np.array([0.25, 0.13, 0.02])
-    tree = np.array([0.50, 0.62, 0.46]) * (1 + 0.10 * _cloud(rng, sigma=5)[..., None])
-    lawn = np.array([0.62, 0.72, 0.50]) * (1 + 0.04 * _cloud(rng, sigma=(3, 12))[..., None])
+    tree = np.array([0.50, 0.62, 0.46]) * (1 + 0.10 * cloud(rng, sigma=5)[..., None])
+    lawn = np.array([0.62, 0.72, 0.50]) * (1 + 0.04 * cloud(rng, sigma=(3, 12))[..., None])
     blend = 1 / (1 + np.exp(-(height - line) / 0.012))[..., None]
     ground = 1 / (1 + np.exp(-(height - 0.24) / 0.015))[..., None]
     picture = blend * sky + (1 - blend) * (ground * tree + (1 - ground) * lawn)

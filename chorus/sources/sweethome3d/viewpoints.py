@@ -125,9 +125,7 @@ def _spread(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 def _candidates(
     room: RoomScene, tracer: Tracer, positions: np.ndarray, K: np.ndarray, width: int, height: int
 ) -> _Candidates:
-    poses = np.stack(
-        [_pose(p, yaw, pitch) for p in positions for pitch in _PITCHES for yaw in np.arange(_YAWS) * 2 * np.pi / _YAWS]
-    )
+    poses = _poses(positions)
     rays = pixel_rays(K, _grid_pixels(width, height))
     rotation = poses[:, :3, :3]
     position = np.repeat(positions, _YAWS * len(_PITCHES), axis=0)
@@ -203,14 +201,20 @@ class _Mask:
         return within & self.mask[index[..., 0], index[..., 1]]
 
 
-def _pose(position: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
-    """[4, 4] cam_from_world, level horizon."""
+def _poses(positions: np.ndarray) -> np.ndarray:
+    """[P * pitches * yaws, 4, 4] cam_from_world at positions [P, 3], level horizon."""
+    turns = [_rotation(yaw, pitch) for pitch in _PITCHES for yaw in np.arange(_YAWS) * 2 * np.pi / _YAWS]
+    poses = np.zeros((len(positions), len(turns), 4, 4))
+    poses[..., :3, :3], poses[..., 3, 3] = turns, 1.0
+    poses[..., :3, 3] = -np.einsum("tij,pj->pti", turns, positions)
+    return poses.reshape(-1, 4, 4)
+
+
+def _rotation(yaw: float, pitch: float) -> np.ndarray:
+    """[3, 3] camera from world."""
     forward = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)])
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
-    rotation = np.stack([right, np.cross(forward, right), forward])
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, -rotation @ position
-    return pose
+    return np.stack([right, np.cross(forward, right), forward])
 
 
 def _grid_pixels(width: int, height: int) -> np.ndarray:
@@ -270,23 +274,23 @@ def _next(c: _Candidates, now: int, K: np.ndarray, order: list[int]) -> tuple[np
 
 def _overlap_from(c: _Candidates, now: int, others: np.ndarray, K: np.ndarray) -> np.ndarray:
     """[O] share of view ``now``'s samples that the other views see."""
-    local = np.einsum("oij,gj->ogi", c.pose[others, :3, :3], c.point[now]) + c.pose[others, None, :3, 3]
-    return _visible(local, c.depth[others], K, c.depth[now][None] < FAR)
+    local = c.pose[others, :3, :3].reshape(-1, 3) @ c.point[now].T + c.pose[others, :3, 3].reshape(-1, 1)  # [3 O, G]
+    return _visible(local.reshape(len(others), 3, -1), c.depth[others], K, c.depth[now][None] < FAR)
 
 
 def _overlap_to(c: _Candidates, now: int, others: np.ndarray, K: np.ndarray) -> np.ndarray:
     """[O] share of the other views' samples that view ``now`` sees."""
     local = c.point[others] @ c.pose[now, :3, :3].T + c.pose[now, :3, 3]
     depth = np.broadcast_to(c.depth[now], (len(others), c.depth.shape[1]))
-    return _visible(local, depth, K, c.depth[others] < FAR)
+    return _visible(local.transpose(0, 2, 1), depth, K, c.depth[others] < FAR)
 
 
 def _visible(local: np.ndarray, depth: np.ndarray, K: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """[O] share of camera-frame points [O, G, 3] inside the picture and not behind its coarse depth [O, G]."""
-    z, pixels = local[..., 2], image_points(K, local)
-    within = (z > 0.05) & (pixels >= 0).all(axis=-1) & (pixels < _GRID).all(axis=-1)
-    x, y = np.moveaxis(np.where(within[..., None], pixels, 0).astype(int), -1, 0)
-    index = y * _GRID[0] + x
-    front = np.take_along_axis(depth, index, axis=1)
+    """[O] share of camera-frame points [O, 3, G] inside the picture and not behind its coarse depth [O, G]."""
+    z, pixels = local[:, 2], image_points(K, local.transpose(0, 2, 1))
+    x, y = pixels[..., 0], pixels[..., 1]
+    within = (z > 0.05) & (x >= 0) & (y >= 0) & (x < _GRID[0]) & (y < _GRID[1])
+    index = np.where(within, y, 0).astype(int) * _GRID[0] + np.where(within, x, 0).astype(int)
+    front = depth.take(index + np.arange(len(index))[:, None] * depth.shape[1])
     shown = within & (z <= front * 1.15 + 0.15)
     return (shown | ~np.broadcast_to(valid, shown.shape) & within).mean(1)

@@ -15,6 +15,7 @@ from chorus.teachers.embedded.trunk import CHANNELS, Pyramid, Trunk, patch_grid
 
 NEIGHBORS = 3  # how far apart in the capture's order two neighbouring views may be
 _BATCH = 8
+_LABELS = ("shares", "classes", "instances", "purity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,12 @@ class Batch:
     classes: Tensor  # [B, h, w] the commonest class
     instances: Tensor  # [B, h, w] the commonest instance
     purity: Tensor  # [B, h, w] its share
+
+    def to(self, device: torch.device) -> Batch:
+        """Copied to a device."""
+        pyramid = {stride: x.to(device, non_blocking=True) for stride, x in self.pyramid.items()}
+        rest = {name: getattr(self, name).to(device, non_blocking=True) for name in _LABELS}
+        return Batch(pyramid=pyramid, **rest)
 
 
 @dataclass(frozen=True, kw_only=True)

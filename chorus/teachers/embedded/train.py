@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chorus.capture import Capture
 from chorus.errors import InputError
@@ -22,11 +22,14 @@ from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, channels_last
 from chorus.teachers.embedded.weights import save_heads
 from chorus.text import prompt
-from chorus.train.schedule import parameter_groups, schedule, set_rate
+from chorus.train.loop import Course, Task, Watch, train
+from chorus.train.step import adam
 
 LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
 OBJECT_SIZE = DecoderSize(dim=64, coarse_width=128, coarse_blocks=2, fine_width=96, fine_blocks=2)
-WEIGHT_DECAY, WARMUP = 0.05, 0.05  # the latter a share of the steps
+SIZES = {"lang": LANG_SIZE, "object": OBJECT_SIZE}
+WEIGHT_DECAY, WARMUP, CLIP = 0.05, 0.05, 1.0  # the second a share of the steps, the last a norm of the gradient
+LOG_EVERY, CHECKPOINT_EVERY = 25, 50  # steps
 ROOMS = 4  # a step sees two neighbouring views of each of four rooms
 PAIR_SAMPLES = 192  # patches a room in the contrast of instances
 AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
@@ -39,19 +42,22 @@ def train_embedded(
     *,
     out: Path,
     seed: int,
-    progress: Callable[[int, int, dict], None] | None = None,
+    device: torch.device | str = "cpu",
+    state: Path | None = None,
+    watch: Watch | None = None,
 ) -> dict:
     """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder
     ``out``.
 
-    progress: called every 25 steps with (step, steps, losses). Returns {"steps", "views", "rooms", "classes", "losses":
-    [...]}. One thread, one generator: the same captures, params and seed give the same bytes on the same kind of
-    machine. Raises InputError for rooms without labels.
+    state: folder of the running checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train`
+    keeps them. Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread and one process: the same
+    captures, params and seed give the same bytes on the same kind of machine. Raises InputError for rooms without
+    labels, and what train raises.
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         views = training_views(captures, withheld=params.withheld)
-        training = _Training(views, params, seed=seed)
-        curve = training.run(progress or (lambda step, steps, losses: None))
+        task = Decoders(views, params, seed=seed, device=torch.device(device))
+        curve, _ = train(task, course_of(params), state=Path(state or out), watch=watch)
         summary = {
             "steps": params.train_steps,
             "views": len(views),
@@ -66,23 +72,36 @@ def train_embedded(
             "withheld": sorted(params.withheld),
             "names": list(views.names[1:]),
         }
-        save_heads(
-            Path(out),
-            lang=training.average["lang"],
-            object=training.average["object"],
-            dino=training.dino_scales(),
-            notes=notes,
-        )
+        average = {role: decoder.cpu() for role, decoder in task.average.items()}
+        save_heads(Path(out), **average, dino=task.dino_scales(), notes=notes)
     return {**summary, "losses": curve}
 
 
-class _Training:
-    def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int):
-        self.views, self.steps = views, params.train_steps
+def course_of(params: TeacherParams) -> Course:
+    return Course(
+        steps=params.train_steps,
+        lr=params.lr,
+        warmup=WARMUP,
+        clip=CLIP,
+        log_every=LOG_EVERY,
+        checkpoint_every=CHECKPOINT_EVERY,
+    )
+
+
+class Decoders(Task):
+    """Labelled views, and the two decoders that learn from them with the running means of their weights.
+
+    One generator draws the pool and every step, and torch's own the dropped channels: both go into the checkpoint.
+    """
+
+    name, fix = "teacher training", "Lower teachers.lr."
+
+    def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int, device: torch.device):
+        self.views, self.params, self.seed, self.device = views, params, seed, device
         self.trunk, words = Trunk(), TextTower()
         self.generator = torch.Generator().manual_seed(seed)
-        self.words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
-        self.class_weights, self.view_weights = _balance(views)
+        words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
+        class_weights, self.view_weights = _balance(views)
         if float(self.view_weights.sum()) == 0:
             raise InputError(
                 "teacher training",
@@ -98,65 +117,80 @@ class _Training:
         torch.manual_seed(
             seed
         )  # for the first weights and the dropped channels; only now, for loading a network draws numbers too
-        self.decoders = {"lang": Decoder(LANG_SIZE), "object": Decoder(OBJECT_SIZE)}
+        self.words, self.class_weights = words.to(device), class_weights.to(device)
+        self.decoders = {role: Decoder(size) for role, size in SIZES.items()}
         self.average = {}
         for role, decoder in self.decoders.items():
             decoder.set_statistics(self.statistics)
-            self.decoders[role] = channels_last(decoder)
+            self.decoders[role] = channels_last(decoder).to(device)
             self.average[role] = Decoder(decoder.size).requires_grad_(False)
             self.average[role].load_state_dict(decoder.state_dict())
+            self.average[role].to(device)
+        self.module = nn.ModuleDict(
+            {**self.decoders, **{f"average_{role}": decoder for role, decoder in self.average.items()}}
+        )
         trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
-        self.optimizer = torch.optim.AdamW(parameter_groups(trained, WEIGHT_DECAY), lr=params.lr, betas=(0.9, 0.98))
-        self.lr = params.lr
+        fused = None if device.type == "cpu" else True
+        self.optimizer = adam(trained, lr=params.lr, weight_decay=WEIGHT_DECAY, fused=fused)
 
-    def run(self, progress: Callable[[int, int, dict], None]) -> list[dict]:
-        """All steps; the losses of every 25th and of the last, as ``progress`` was told them."""
-        curve = []
-        for step in range(1, self.steps + 1):
-            set_rate(self.optimizer, self.lr * schedule(step - 1, self.steps, WARMUP))
-            losses = self._step()
-            self._follow(step)
-            if step % 25 == 0 or step == self.steps:
-                curve.append({"step": step, **{name: round(loss.item(), 5) for name, loss in losses.items()}})
-                progress(step, self.steps, curve[-1])
-        return curve
+    def identity(self) -> Any:
+        own = [self.params.train_pairs, self.params.train_steps, self.params.lr, sorted(self.params.withheld)]
+        views = [float(x.double().sum()) for x in (self.views.images, self.views.labels, self.view_weights)]
+        return [own, self.seed, list(self.views.names), len(self.views), views]
+
+    def clipped(self) -> list[list[nn.Parameter]]:
+        return [list(decoder.parameters()) for decoder in self.decoders.values()]
+
+    def losses(self, step: int, sample: int) -> dict[str, Tensor]:
+        if not self.order:  # every pair once, then again in another order
+            parts = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
+            self.order = [part for part in parts if len(part) == min(ROOMS, len(self.pool))]
+        batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
+        chosen = self._chosen_patches(batch)
+        batch = batch.to(self.device)
+        return {"words": self._word_loss(batch), **self._object_losses(batch, chosen)}
+
+    def state(self) -> dict:
+        found = {"generator": self.generator.get_state(), "order": list(self.order), "torch": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            found["cuda"] = torch.cuda.get_rng_state(self.device)
+        return found
+
+    def restore(self, state: dict) -> None:
+        self.generator.set_state(state["generator"])
+        self.order = list(state["order"])
+        torch.set_rng_state(state["torch"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def dino_scales(self) -> dict[int, float]:
         """stride -> the root mean variance of the trunk's channels there: the dino teacher divides by it."""
         return {stride: float(self.statistics[stride][1].square().mean().sqrt()) for stride in (8, 16)}
 
-    def _step(self) -> dict[str, Tensor]:
-        if not self.order:  # every pair once, then again in another order
-            parts = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
-            self.order = [part for part in parts if len(part) == min(ROOMS, len(self.pool))]
-        batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
-        losses = {"words": self._word_loss(batch), **self._object_losses(batch)}
-        self.optimizer.zero_grad()
-        functools.reduce(torch.add, losses.values()).backward()
-        for decoder in self.decoders.values():
-            torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        self.optimizer.step()
-        return losses
-
     def _word_loss(self, batch: Batch) -> Tensor:
         features = self.decoders["lang"](batch.pyramid).permute(0, 2, 3, 1)
         return word_loss(features, batch.shares[..., 1:], self.words[1:], self.class_weights[1:])
 
-    def _object_losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _object_losses(self, batch: Batch, chosen: list[Tensor]) -> dict[str, Tensor]:
+        """chosen: for each room, patches of its two views."""
         features = self.decoders["object"](batch.pyramid)  # [B, D, h, w]
         pairs = []
-        for start in range(0, len(features), 2):  # the two views of a room
-            flat, instances, classes, purity = (
-                x[start : start + 2].flatten(0, 2)
-                for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes, batch.purity)
+        for room, patches in enumerate(chosen):
+            flat, instances, classes = (
+                x[2 * room : 2 * room + 2].flatten(0, 2)
+                for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes)
             )
-            chosen = self._patches(instances, purity)
-            view = torch.arange(2).repeat_interleave(len(flat) // 2)
-            pairs.append(pair_loss(flat[chosen], instances[chosen], classes[chosen], view[chosen]))
+            view = torch.arange(2, device=flat.device).repeat_interleave(len(flat) // 2)
+            pairs.append(pair_loss(flat[patches], instances[patches], classes[patches], view[patches]))
         return {
             "pairs": torch.stack(pairs).mean(),
             "boundaries": boundary_loss(features, batch.instances, batch.purity),
         }
+
+    def _chosen_patches(self, batch: Batch) -> list[Tensor]:
+        rooms = range(0, len(batch.instances), 2)  # two views each
+        flat = [[x[start : start + 2].flatten() for x in (batch.instances, batch.purity)] for start in rooms]
+        return [self._patches(*room).to(self.device, non_blocking=True) for room in flat]
 
     def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
         """Indices of patches one instance fills, large instances thinned by the square root of their size."""
@@ -178,8 +212,8 @@ class _Training:
         return statistics
 
     @torch.no_grad()
-    def _follow(self, step: int) -> None:
-        decay = min(AVERAGING, step / (step + 10))
+    def stepped(self, done: int) -> None:
+        decay = min(AVERAGING, done / (done + 10))
         for role, decoder in self.decoders.items():
             for mean, now in zip(self.average[role].parameters(), decoder.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)

@@ -7,6 +7,7 @@ import torch
 from chorus.adapt.train import AdaptScene, adapt_encoder, choose_parameters, covered_patches, render_head
 from chorus.cameras import look_at
 from chorus.distill.losses import match_loss
+from chorus.encoder.adapter import apply_adapter
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
 from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
@@ -14,7 +15,18 @@ from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus_kernels import Views, patch_weights
 
-PARAMS = AdaptParams(steps=30, lr=3e-3, views=2, min_coverage=0.2, tune="all", rank=2, log_every=5)
+PARAMS = AdaptParams(
+    steps=30,
+    lr=3e-3,
+    views=2,
+    min_coverage=0.2,
+    tune="all",
+    rank=2,
+    log_every=5,
+    checkpoint_every=4,
+    ranks=1,
+    accumulate=1,
+)
 VIEWS, ROWS, COLS = 4, 6, 8
 STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
 
@@ -139,7 +151,10 @@ def test_adaptation_lowers_the_loss_and_leaves_the_model_alone(model, scene, tmp
         "lora": ("heads.", "encoder.enc."),
     }
     assert changed and all(name.startswith(parts[tune]) for name in changed)
+    assert (tmp_path / "adapter").exists() == (tune == "lora")
     if tune == "lora":
+        apply_adapter(model, tmp_path / "adapter")
+        assert all(torch.equal(x, model.state_dict()[name]) for name, x in result.model.state_dict().items())
         assert {name for name in changed if name.startswith("encoder.")} == {
             name for name in before if name.endswith("qkv.weight")
         }
@@ -160,3 +175,33 @@ def test_scenes_that_do_not_fit(model, scene, tmp_path):
         adapt_encoder(model, [short], params=PARAMS, out=tmp_path)
     with pytest.raises(InputError, match="heads | last | all | lora"):
         choose_parameters(model, "some", rank=2, seed=0)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("tune", ["all", "lora"])
+def test_a_run_killed_and_resumed_writes_the_same_bytes(model, scene, tmp_path, tune):
+    params, scenes = replace(PARAMS, tune=tune, steps=12), [scene, replace(scene, name="again")]
+
+    def kill(row):
+        if row["step"] == 10:
+            raise Killed
+
+    adapt_encoder(model, scenes, params=params, out=tmp_path / "straight")
+    with pytest.raises(Killed):
+        adapt_encoder(model, scenes, params=params, out=tmp_path / "resumed", state=tmp_path / "state", watch=kill)
+    first = []
+    adapt_encoder(
+        model,
+        scenes,
+        params=params,
+        out=tmp_path / "resumed",
+        state=tmp_path / "state",
+        watch=lambda row: first.append(row["step"]),
+    )
+    assert first == [10, 12]  # after the checkpoint of step 8
+    for name in ("model.safetensors", "config.json", "curves.csv", "metrics.json"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
+    assert list((tmp_path / "state").iterdir()) == []

@@ -21,8 +21,9 @@ from chorus.sources.sweethome3d import SweetHomeRoom, make_capture
 from chorus.splat.labels import GaussianLabels, label_gaussians
 from chorus.splat.seeds import spacing, to_gaussians
 from chorus.splat.start import starting_seeds
-from chorus.teachers.lift import fit_phi_s, load_targets, make_targets
+from chorus.teachers.lift import load_targets, make_targets
 from chorus.teachers.load import load_teachers
+from chorus.teachers.rows import fit_phi_s
 from chorus.teachers.views import make_teacher_views
 from tests.unit.sources.tiny_home import build_packages, home_xml, item
 
@@ -75,12 +76,12 @@ def _room(number: int, folder: Path, teachers: dict) -> Room:
 def _distilled(rooms: list[Room], out: Path) -> SceneModel:
     """The tiny preset, a few steps a room; no label is read."""
     lifted = [load_targets(room.folder / "targets", room.folder / "views", scene=room.scene) for room in rooms]
-    phi_s = fit_phi_s(lifted)
+    phi_s = {role: fit_phi_s([found.rows for found in lifted], role) for role in lifted[0].roles}
     scenes = []
-    for number, found in enumerate(each.with_phi_s(phi_s) for each in lifted):
-        targets = {role: found.standardized(role) for role in found.roles}
+    for number, found in enumerate(lifted):
+        targets = {role: phi_s[role].apply(found.features(role)) for role in found.roles}
         valid = {role: found.valid(role) for role in found.roles}
-        scenes.append(TrainingScene(name=f"room{number}", scene=found.scene, targets=targets, valid=valid))
+        scenes.append(TrainingScene(name=f"room{number}", scene=found.gaussians, targets=targets, valid=valid))
     inputs = InputConfig(variant="splats", grid_size=0.1, upright=True)
     return train_encoder(
         scenes,

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.distill.batches import TrainingScene, cluster_targets, draw_rows
+from chorus.distill.batches import TrainingScene, draw_rows
+from chorus.distill.scenes import HeldScenes
 from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
@@ -17,10 +18,13 @@ PARAMS = DistillParams(
     weight_decay=0.05,
     warmup=0.1,
     clip=1.0,
+    crop=0,
     points=256,
     head_width=32,
     log_every=2,
     checkpoint_every=3,
+    ranks=1,
+    accumulate=1,
 )
 
 
@@ -58,13 +62,13 @@ class Killed(Exception):
 
 
 def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
-    def kill(step, steps, losses):
-        if step == 8:
+    def kill(row):
+        if row["step"] == 8:
             raise Killed
 
     train_encoder(scenes, **setup(), out=tmp_path / "straight")
     with pytest.raises(Killed):
-        train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", progress=kill)
+        train_encoder(scenes, **setup(), out=tmp_path / "resumed", state=tmp_path / "state", watch=kill)
     assert (tmp_path / "state" / "training.pt").exists()
     first = []
     train_encoder(
@@ -72,23 +76,24 @@ def test_a_run_killed_and_resumed_writes_the_same_bytes(scenes, tmp_path):
         **setup(),
         out=tmp_path / "resumed",
         state=tmp_path / "state",
-        progress=lambda step, *_: first.append(step),
+        watch=lambda row: first.append(row["step"]),
     )
-    assert first[0] == 7  # after the checkpoint of step 6
+    assert first[0] == 8  # the first row after the checkpoint of step 6
     assert files(tmp_path / "straight") == files(tmp_path / "resumed")
-    assert not (tmp_path / "state" / "training.pt").exists()
+    assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_a_checkpoint_of_another_run_is_ignored(scenes, tmp_path):
-    def kill(step, steps, losses):
-        if step == 4:
+def test_a_checkpoint_of_another_run_is_ignored_with_a_line(scenes, tmp_path, capsys):
+    def kill(row):
+        if row["step"] == 4:
             raise Killed
 
     with pytest.raises(Killed):
-        train_encoder(scenes, **setup(), out=tmp_path, progress=kill)
+        train_encoder(scenes, **setup(), out=tmp_path, watch=kill)
     first = []
-    train_encoder(scenes, **setup(lr=1e-3), out=tmp_path, progress=lambda step, *_: first.append(step))
-    assert first[0] == 1
+    train_encoder(scenes, **setup(lr=1e-3), out=tmp_path, watch=lambda row: first.append(row["step"]))
+    assert first[0] == 2
+    assert "training.pt: of other parameters, scenes or code; the training starts anew." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variant", ["splats", "points"])
@@ -119,8 +124,8 @@ def test_rare_clusters_are_drawn_more_often_than_they_occur(scenes):
     drawn = clusters[draw_rows(clusters, 20000, torch.Generator().manual_seed(0))]
     assert int(drawn.min()) == 0
     assert abs(float((drawn == 1).float().mean()) - 10 / (30 + 10)) < 0.02
-    ids = cluster_targets(scenes, clusters=8)
-    assert all(torch.equal(c < 0, ~s.valid["lang"]) for c, s in zip(ids, scenes, strict=True))
+    balance = HeldScenes(scenes).balance(seed=0)
+    assert all(torch.equal(balance.clusters(s) < 0, ~s.valid["lang"]) for s in scenes)
 
 
 def test_scenes_that_do_not_fit(scenes, tmp_path):

@@ -31,10 +31,14 @@ def literal_attention(
     return module.proj(out)
 
 
-@given(counts=st.lists(st.integers(1, 70), min_size=1, max_size=4), window=st.sampled_from([8, 16, 33]))
-def test_windows_are_those_of_the_literal_padding(counts, window):
+@given(
+    counts=st.lists(st.integers(1, 70), min_size=1, max_size=4),
+    window=st.sampled_from([8, 16, 33]),
+    heads=st.sampled_from([2, 4]),  # of 32 channels: the native op's head size, and another
+)
+def test_windows_are_those_of_the_literal_padding(counts, window, heads):
     torch.manual_seed(0)
-    module, x = WindowAttention(16, 2), torch.randn(sum(counts), 16, requires_grad=True)
+    module, x = WindowAttention(32, heads), torch.randn(sum(counts), 32, requires_grad=True)
     orders, start = [], 0
     for count in counts:
         orders.append(torch.randperm(count) + start)
@@ -46,3 +50,12 @@ def test_windows_are_those_of_the_literal_padding(counts, window):
     weight = torch.randn_like(found)
     grads = [torch.autograd.grad((y * weight).sum(), x, retain_graph=True)[0] for y in (found, expected)]
     torch.testing.assert_close(*grads, rtol=1e-3, atol=1e-5)
+
+
+def test_the_native_op_and_torch_agree():
+    torch.manual_seed(1)
+    module = WindowAttention(48, 3)
+    windows = make_windows(torch.randperm(300), torch.tensor([200, 30, 70]), 64)
+    qkv = torch.randn(300, 144)
+    found, expected = module._native(qkv, windows), module._torch(qkv, windows)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)

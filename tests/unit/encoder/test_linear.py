@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from chorus.encoder import linear as module
-from chorus.encoder.linear import in_row_blocks, linear
+from chorus.encoder.linear import in_row_blocks, linear, plus
 
 
 @pytest.mark.parametrize("gelu", [False, True])
@@ -40,3 +40,16 @@ def test_blocks_of_rows_change_nothing(monkeypatch, rows):
         out = in_row_blocks(lambda block: (seen.append(len(block)), block * 2)[1], x, width=8)
     assert torch.equal(out, x * 2)
     assert seen == [16] * (rows // 16) + ([rows % 16] if rows % 16 else [])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 16, 33])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_sum_in_blocks_of_rows_is_the_sum_in_its_own_place(monkeypatch, rows, own):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 4 * 8 * 16)  # 16 rows
+    x, other = torch.randn(rows, 3), torch.randn(rows, 3)
+    expected = x + (x if own else other) * 2
+    kept = plus(x, lambda block: block * 2, x if own else other, width=8)
+    assert torch.equal(kept, expected) and kept is not x
+    with torch.no_grad():
+        assert plus(x, lambda block: block * 2, x if own else other, width=8) is x
+    assert torch.equal(x, expected)

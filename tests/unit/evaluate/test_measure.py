@@ -31,8 +31,9 @@ FIXED = [
     "adaptation.after.f_miou",
     "fit.psnr_blind_median",
     "fit.psnr_raw_median",
-    "storage.factorized_bytes",
+    "storage.targets_bytes",
     "storage.naive_bytes",
+    "storage.rows_cosine",
     "seconds.work.capture",
     "seconds.wall.encoder",
 ]

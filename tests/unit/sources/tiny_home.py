@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 _RESOURCES = "com/eteks/sweethome3d/io/resources"
-_BOX = """mtllib box.mtl
+BOX = """mtllib box.mtl
 v 0 0 0
 v 1 0 0
 v 1 0 1
@@ -31,8 +31,8 @@ f 2/2 6/3 7/4 3/1
 f 1/2 5/3 6/4 2/1
 f 3/2 7/3 8/4 4/1
 """
-_PANE = "g sweethome3d_window_pane\nf 1/1 2/2 6/3 5/4\n"
-_MTL = "newmtl wood\nKd 0.6 0.4 0.2\nnewmtl cloth\nKd 1 1 1\nmap_Kd cloth.png\n"
+PANE = "g sweethome3d_window_pane\nf 1/1 2/2 6/3 5/4\n"
+MTL = "newmtl wood\nKd 0.6 0.4 0.2\nnewmtl cloth\nKd 1 1 1\nmap_Kd cloth.png\n"
 
 
 def wall(number: int, x0: float, y0: float, x1: float, y1: float, extra: str = "") -> str:
@@ -102,14 +102,14 @@ def build_packages(folder: Path, *, xml: str | None = None) -> Path:
     with zipfile.ZipFile(share / "sweethome3d.jar", "w") as jar:
         jar.writestr(f"{_RESOURCES}/examples/Tiny.xml", home_xml() if xml is None else xml)
         for kind in ("bed", "wardrobe", "chair", "pendantLamp", "door", "window85x123"):
-            jar.writestr(f"{_RESOURCES}/{kind}.obj", _BOX.format(material="wood") + (_PANE if "window" in kind else ""))
-        jar.writestr(f"{_RESOURCES}/box.mtl", _MTL)
+            jar.writestr(f"{_RESOURCES}/{kind}.obj", BOX.format(material="wood") + (PANE if "window" in kind else ""))
+        jar.writestr(f"{_RESOURCES}/box.mtl", MTL)
     with zipfile.ZipFile(share / "furniture/Scopia.sh3f", "w") as library:
         entry = "id#1=Scopia#chair\nname#1=Chair\nmodel#1=/scopia/chair.obj\nwidth#1=45\ndepth#1=45\nheight#1=90\n"
         library.writestr("PluginFurnitureCatalog.properties", entry + "".join(_others()))
-        library.writestr("scopia/chair.obj", _BOX.format(material="cloth"))
-        library.writestr("scopia/box.mtl", _MTL)
-        library.writestr("scopia/cloth.png", _cloth())
+        library.writestr("scopia/chair.obj", BOX.format(material="cloth"))
+        library.writestr("scopia/box.mtl", MTL)
+        library.writestr("scopia/cloth.png", cloth())
     return folder
 
 
@@ -126,7 +126,7 @@ def _others() -> list[str]:
     ]
 
 
-def _cloth() -> bytes:
+def cloth() -> bytes:
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[::8] = 255
     pixels[..., 2] = 200

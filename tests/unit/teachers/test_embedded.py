@@ -13,6 +13,7 @@ from chorus.errors import InputError, MissingError, ParamsError
 from chorus.params import load_params
 from chorus.store import Store, hash_folder
 from chorus.teachers.base import LanguageTeacher, Teacher
+from chorus.teachers.embedded import train
 from chorus.teachers.embedded.evaluate2d import segmentation_scores
 from chorus.teachers.embedded.train import train_embedded
 from chorus.teachers.embedded.weights import SHIPPED, load_decoder, provenance
@@ -33,7 +34,7 @@ def trained(drawn_room, tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     seen = []
     metrics = train_embedded(
-        [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, progress=lambda step, *_: seen.append(step)
+        [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, watch=lambda row: seen.append(row["step"])
     )
     assert seen == [8] and metrics["classes"] == 3 and metrics["views"] == 12
     return folder
@@ -54,6 +55,27 @@ def test_training_again_gives_the_same_bytes(drawn_room, trained, tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert hash_folder(tmp_path) == hash_folder(trained)
+
+
+def test_a_training_killed_and_resumed_gives_the_same_bytes(drawn_room, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "LOG_EVERY", 2)
+    monkeypatch.setattr(train, "CHECKPOINT_EVERY", 3)
+    rooms, state = [drawn_room(i) for i in range(3)], tmp_path / "state"
+
+    def kill(row):
+        if row["step"] == 6:
+            raise KeyboardInterrupt
+
+    train_embedded(rooms, PARAMS, out=tmp_path / "straight", seed=0, state=state)
+    with pytest.raises(KeyboardInterrupt):
+        train_embedded(rooms, PARAMS, out=tmp_path / "resumed", seed=0, state=state, watch=kill)
+    first = []
+    train_embedded(
+        rooms, PARAMS, out=tmp_path / "resumed", seed=0, state=state, watch=lambda row: first.append(row["step"])
+    )
+    assert first == [4, 6, 8]  # after the checkpoint of step 3
+    assert hash_folder(tmp_path / "resumed") == hash_folder(tmp_path / "straight")
+    assert list(state.iterdir()) == []
 
 
 def test_training_learns(drawn_room, tmp_path):

@@ -1,9 +1,13 @@
+import json
 import math
+import shutil
+from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from chorus.cameras import Cameras, look_at
 from chorus.errors import InputError, MissingError
@@ -12,13 +16,14 @@ from chorus.scene import scene_from_colors
 from chorus.splat import weights as splat_weights
 from chorus.splat.rasterize import render
 from chorus.splat.weights import load_weights, scene_weights, stored_bytes, stored_names
-from chorus.teachers.lift import fit_phi_s, lifted, load_targets, make_targets, storage
+from chorus.teachers.lift import lifted, load_targets, make_targets, storage
+from chorus.teachers.rows import fit_phi_s
 from chorus.teachers.views import load_teacher_views, make_teacher_views
 from chorus_kernels import PatchWeights, render_features
 
 WIDTH, HEIGHT = 48, 32
-STORED = TargetParams(min_weight=1e-3, weights_budget=100.0)
-MADE_AGAIN = TargetParams(min_weight=1e-3, weights_budget=0.0)
+STORED = TargetParams(min_weight=1e-3, rows_error=0.01, weights_budget=100.0)
+MADE_AGAIN = replace(STORED, weights_budget=0.0)
 
 
 class Dotted:
@@ -110,13 +115,56 @@ def test_factorized_lifting_equals_naive_full_resolution_lifting(scene, cameras,
 
 
 def test_stored_targets_agree_to_half_precision(scene, cameras, folders):
-    targets = load_targets(folders / "targets", folders / "views")
+    targets = load_targets(folders / "targets", folders / "views", scene=scene)
     for role in targets.roles:
         rows, columns = targets.views.grid(role)
         exact = scene_weights(scene, cameras, rows=rows, columns=columns)
         expected = lifted([(slice(None), exact)], targets.maps(role), targets.valid(role))
-        torch.testing.assert_close(targets.features(role), expected, atol=2e-3, rtol=0)
+        torch.testing.assert_close(targets.lifted(role), expected, atol=2e-3, rtol=0)
         assert not targets.valid(role)[-1] and not targets.features(role)[-1].any()
+
+
+def test_the_rows_are_what_was_lifted_to_the_error_asked_for_and_say_so(scene, folders, tmp_path):
+    for asked in (0.1, 0.01, 0.002):
+        facts = make_targets(scene, folders / "views", replace(MADE_AGAIN, rows_error=asked), out=tmp_path)
+        targets = load_targets(tmp_path, folders / "views", scene=scene)
+        for role in targets.roles:
+            valid = targets.valid(role)
+            rows, exact = targets.features(role)[valid], targets.lifted(role)[valid]
+            said = facts["roles"][role]
+            found = (rows - exact).square().sum() / (exact - exact.mean(dim=0)).square().sum()
+            cosine = torch.nn.functional.cosine_similarity(rows, exact, dim=1)
+            assert found < asked and abs(float(found) - said["error"]) < 2e-5
+            assert abs(float(cosine.mean()) - said["cosine_mean"]) < 1e-5
+            assert float(cosine.min()) - 1e-6 <= said["cosine_p01"] <= said["cosine_mean"]
+        assert json.loads((tmp_path / "metrics.json").read_text()) == facts
+
+
+def test_rows_of_other_gaussians_and_values_that_are_none_are_refused(scene, folders, tmp_path):
+    moved = replace(scene, means=scene.means.roll(1, dims=0))
+    with pytest.raises(
+        InputError, match=r"rows\.safetensors: expected the 120 Gaussians it was made for, got 120 others"
+    ):
+        load_targets(folders / "targets", folders / "views", scene=moved).features("lang")
+    shutil.copytree(folders / "views", tmp_path / "views")
+    maps = load_teacher_views(tmp_path / "views").maps("dino")
+    maps[0, 2, 2] = float("nan")
+    save_file({"features": maps}, tmp_path / "views" / "dino.safetensors")
+    with pytest.raises(InputError, match="finite features of dino"):
+        make_targets(scene, tmp_path / "views", MADE_AGAIN, out=tmp_path / "targets")
+
+
+def test_too_little_disk_or_memory_is_said_before_the_work_starts(scene, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("chorus.teachers.lift.weight_parts", None)  # the work
+    monkeypatch.setattr("shutil.disk_usage", lambda _: namedtuple("Usage", "free")(1000))
+    with pytest.raises(InputError, match=r"0\.00 GB of free disk for the targets of a scene"):
+        make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path / "none")
+    monkeypatch.undo()
+    monkeypatch.setattr("chorus.teachers.lift.weight_parts", None)
+    monkeypatch.setattr("chorus.room.available_memory", lambda: 1000.0)
+    with pytest.raises(InputError, match="memory: expected .* free for lifting to 120 Gaussians.*Fit fewer"):
+        make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("at_once", [1, 10**9])
@@ -125,33 +173,30 @@ def test_weights_beyond_the_budget_are_made_again_at_each_use(scene, folders, tm
     facts = make_targets(scene, folders / "views", MADE_AGAIN, out=tmp_path)
     assert not (tmp_path / "weights.safetensors").exists() and set(facts["entries"]) == {"4x6", "2x3"}
     stored, again = (
-        load_targets(folders / "targets", folders / "views"),
+        load_targets(folders / "targets", folders / "views", scene=scene),
         load_targets(tmp_path, folders / "views", scene=scene),
     )
     for role in stored.roles:
         assert torch.equal(stored.valid(role), again.valid(role))
-        torch.testing.assert_close(stored.coverage(role), again.coverage(role))
-        torch.testing.assert_close(stored.features(role), again.features(role), atol=2e-3, rtol=0)
+        torch.testing.assert_close(stored.lifted(role), again.lifted(role), atol=2e-3, rtol=0)
         whole = again.weights(role)
         assert len(list(again.parts(role))) == (3 if at_once == 1 else 1) and whole.shape == stored.weights(role).shape
         assert torch.equal(whole.indptr, stored.weights(role).indptr) and torch.equal(
             whole.indices, stored.weights(role).indices
         )
-    for wrong in (None, scene.select(torch.arange(10))):
-        with pytest.raises(InputError, match="the scene of 120 Gaussians"):
-            load_targets(tmp_path, folders / "views", scene=wrong).features("lang")
+    for wrong, said in ((None, "the scene of these targets"), (scene.select(torch.arange(10)), "a scene of 10")):
+        with pytest.raises(InputError, match=said):
+            load_targets(tmp_path, folders / "views", scene=wrong).weights("lang")
 
 
 def test_the_budget_is_shared_by_the_matrices(scene, folders, tmp_path):
     sizes = {
         key: stored_bytes(load_weights(folders / "targets" / "weights.safetensors", key)) for key in ("2x3", "4x6")
     }
-    naive = storage(folders / "targets", folders / "views")["naive_bytes"]
+    naive = storage(folders / "targets")["naive_bytes"]
     for room, expected in ((sizes["2x3"], ("2x3",)), (sum(sizes.values()), ("2x3", "4x6")), (sizes["2x3"] - 1, ())):
         out = tmp_path / str(room)
-        make_targets(
-            scene, folders / "views", TargetParams(min_weight=1e-3, weights_budget=(room + 0.5) / naive), out=out
-        )
+        make_targets(scene, folders / "views", replace(STORED, weights_budget=(room + 0.5) / naive), out=out)
         assert stored_names(out / "weights.safetensors") == expected
 
 
@@ -162,44 +207,46 @@ def test_one_matrix_a_grid_not_a_teacher(folders):
 
 def test_same_input_same_bytes(scene, folders, tmp_path):
     make_targets(scene, folders / "views", STORED, out=tmp_path)
-    for name in ("weights.safetensors", "coverage.safetensors", "validity.safetensors"):
+    for name in ("weights.safetensors", "rows.safetensors", "metrics.json"):
         assert (tmp_path / name).read_bytes() == (folders / "targets" / name).read_bytes()
 
 
 def test_storage_counts_files(folders):
-    sizes = storage(folders / "targets", folders / "views")
+    sizes = storage(folders / "targets")
     assert sizes["naive_bytes"] == 120 * (12 + 8 + 4) * 2
-    files = [*(folders / "targets").glob("*.safetensors"), *(folders / "views").glob("*.safetensors")]
-    assert sizes["factorized_bytes"] == sum(path.stat().st_size for path in files) > sizes["weights_bytes"] > 0
+    assert sizes["targets_bytes"] == sum(path.stat().st_size for path in (folders / "targets").glob("*.safetensors"))
 
 
-def test_phi_s_over_scenes_weighs_patches_by_coverage(folders):
-    targets = load_targets(folders / "targets", folders / "views")
-    phi_s = fit_phi_s([targets, targets])
-    z, coverage = phi_s["lang"].apply(targets.maps("lang").float().flatten(0, 2)), targets.weights("lang").coverage
-    share = coverage / coverage.sum()
-    torch.testing.assert_close(share @ z, torch.zeros(12), atol=1e-4, rtol=0)
-    torch.testing.assert_close(share @ z.square(), torch.ones(12), atol=1e-3, rtol=0)
-    ready = targets.with_phi_s(phi_s)
-    back = phi_s["lang"].invert(ready.standardized("lang"))[targets.valid("lang")]
-    torch.testing.assert_close(back, targets.features("lang")[targets.valid("lang")], atol=1e-4, rtol=0)
-    with pytest.raises(InputError, match="PHI-S"):
-        targets.standardized("lang")
+def test_phi_s_over_scenes_standardises_what_a_training_reads(scene, folders):
+    targets = load_targets(folders / "targets", folders / "views", scene=scene)
+    for role in targets.roles:
+        phi_s = fit_phi_s([targets.rows, targets.rows], role)
+        x = targets.features(role)[targets.valid(role)]
+        z = phi_s.apply(x)
+        torch.testing.assert_close(z.mean(dim=0), torch.zeros(z.shape[1]), atol=0.05, rtol=0)
+        torch.testing.assert_close(z.square().mean(dim=0), torch.ones(z.shape[1]), atol=0.1, rtol=0)
+        torch.testing.assert_close(phi_s.invert(z), x, atol=1e-4, rtol=0)
+        matrix, offset = targets.rows.reading(role, phi_s)
+        along = phi_s.apply(targets.features(role))[targets.rows.order(scene)]
+        valid = targets.rows.valid(role)
+        torch.testing.assert_close(
+            (offset + targets.rows.coefficients(role) @ matrix)[valid], along[valid], atol=1e-4, rtol=0
+        )
 
 
-def test_rendering_a_constant_back_gives_the_coverage(folders):
-    weights: PatchWeights = load_targets(folders / "targets", folders / "views").weights("lang")
+def test_rendering_a_constant_back_gives_the_coverage(scene, folders):
+    weights: PatchWeights = load_targets(folders / "targets", folders / "views", scene=scene).weights("lang")
     rendered = render_features(weights, torch.ones(weights.shape[0], 1))[:, 0]
     torch.testing.assert_close(rendered, weights.coverage, atol=0.05, rtol=2e-3)
 
 
-def test_damaged_folders_say_which_file(folders, tmp_path):
+def test_damaged_folders_say_which_file(scene, folders, tmp_path):
     with pytest.raises(MissingError, match=r"cameras\.json"):
         load_targets(tmp_path, tmp_path)
-    targets = load_targets(tmp_path, folders / "views")
-    with pytest.raises(InputError, match=r"validity\.safetensors.*Make the targets again"):
+    targets = load_targets(tmp_path, folders / "views", scene=scene)
+    with pytest.raises(InputError, match=r"rows\.safetensors.*Make the targets again"):
         targets.features("lang")
-    (tmp_path / "validity.safetensors").write_bytes((folders / "targets" / "validity.safetensors").read_bytes())
+    (tmp_path / "rows.safetensors").write_bytes((folders / "targets" / "rows.safetensors").read_bytes())
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(InputError, match=r"weights\.safetensors.*Make the targets again"):
-        targets.features("lang")
+        targets.weights("lang")

@@ -1,34 +1,58 @@
-"""A step of the optimiser."""
+"""Steps of the optimiser."""
 
 import pytest
 import torch
 
-from chorus.errors import InputError
-from chorus.train.step import adam, learn
+from chorus.train.step import GuardedSteps, adam
 
 
-def test_a_step_is_adamw_on_the_sum_with_the_gradient_cut():
-    torch.manual_seed(0)
-    ours, theirs = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
-    theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(5, 3) * 100
-    optimizer = adam(ours.parameters(), lr=0.1, weight_decay=0.05)
-    y = ours(x)
-    shown = learn(optimizer, {"a": y.square().mean(), "b": y.abs().mean()}, clip=1.0, where="here", fix="")
+def model_of(seed=0):
+    torch.manual_seed(seed)
+    return torch.nn.Linear(3, 2)
+
+
+def backward(model, factor=1.0):
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)) * 100
+    model.zero_grad()
+    loss = model(x).square().mean() * factor
+    loss.backward()
+    return loss.detach()
+
+
+@pytest.mark.parametrize("fused", [True, None])
+def test_a_step_is_adamw_with_the_gradient_cut(fused):
+    ours, theirs = model_of(), model_of()
+    steps = GuardedSteps(adam(ours.parameters(), lr=0.1, weight_decay=0.05, fused=fused), torch.device("cpu"))
     groups = [{"params": [theirs.weight], "weight_decay": 0.05}, {"params": [theirs.bias], "weight_decay": 0.0}]
     reference = torch.optim.AdamW(groups, lr=0.1, betas=(0.9, 0.98))
-    y = theirs(x)
-    (y.square().mean() + y.abs().mean()).backward()
-    torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
-    reference.step()
-    assert torch.allclose(ours.weight, theirs.weight) and torch.allclose(ours.bias, theirs.bias)
-    assert shown["loss"] == pytest.approx(shown["a"] + shown["b"])
+    for step in range(3):
+        steps.take(step, backward(ours), clipped=[list(ours.parameters())], clip=1.0)
+        backward(theirs)
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        reference.step()
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+    assert steps.bad_step() is None
 
 
-def test_a_loss_that_is_not_finite_is_named_and_changes_nothing():
-    model = torch.nn.Linear(1, 1)
-    before = model.weight.clone()
-    loss = model(torch.ones(1, 1)).sum() * float("nan")
-    with pytest.raises(InputError, match="^here: expected a finite loss, got nan. Lower it.$"):
-        learn(adam(model.parameters(), lr=1.0, weight_decay=0.0), {"a": loss}, clip=1.0, where="here", fix="Lower it.")
-    assert torch.equal(before, model.weight)
+@pytest.mark.parametrize("fused", [True, None])
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_from_the_first_that_is_not_finite_nothing_changes_and_it_is_named(fused, what):
+    model = model_of()
+    optimizer = adam(model.parameters(), lr=0.1, weight_decay=0.05, fused=fused)
+    steps = GuardedSteps(optimizer, torch.device("cpu"))
+    for step in range(2):
+        steps.take(step, backward(model), clipped=[list(model.parameters())], clip=1.0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    moments = [{name: tensor.clone() for name, tensor in s.items()} for s in optimizer.state_dict()["state"].values()]
+    for step in range(2, 5):  # the later ones are good again, but nobody has looked yet
+        loss = backward(model)
+        if step == 2 and what == "gradient":
+            model.bias.grad[0] = float("nan")
+        elif step == 2:
+            loss = backward(model, float("inf"))
+        steps.take(step, loss, clipped=[list(model.parameters())], clip=1.0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    for was, now in zip(moments, optimizer.state_dict()["state"].values(), strict=True):
+        assert all(torch.equal(was[name], now[name]) for name in was)
+    step, loss = steps.bad_step()
+    assert step == 2 and (loss == float("inf") if what == "loss" else loss - loss == 0.0)
