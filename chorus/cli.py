@@ -42,7 +42,9 @@ def ingest(
     *,
     name: Annotated[str, tyro.conf.arg(name="as")],
 ) -> None:
-    """Take a folder of photos with transforms.json, or of RGB-D frames, in as a scene of this name."""
+    """Take a folder of photos with transforms.json, or of RGB-D frames, or a file of splats in as a scene of this name.
+
+    Splats get views sampled in their free space, so that teachers can look at them."""
     from chorus.recipes import scenes
 
     workspace = _workspace()
@@ -52,14 +54,20 @@ def ingest(
 
 
 def _link(store: Store, folder: Path, name: str) -> Path:
-    """data/incoming/NAME as a link to the folder. Raises when the name is taken by another one."""
+    """data/incoming/NAME as a link to the folder, or a folder with a link to the file. Raises when the name is taken by
+    another one."""
+    from chorus.io import is_splat_file
     from chorus.store import check_scene_id
 
     link, folder = store.incoming / check_scene_id(name), folder.resolve()
-    if not folder.is_dir():
+    if not folder.is_dir() and not is_splat_file(folder):
         raise InputError(
-            folder, expected="a folder of photos or RGB-D frames", got="a file" if folder.exists() else "nothing there"
+            folder,
+            expected="a folder of photos or RGB-D frames, or a file of splats",
+            got="a file" if folder.exists() else "nothing there",
         )
+    if folder.is_file():
+        return _link_file(link, folder)
     if link.exists() and link.resolve() != folder:
         raise StoreError(
             link,
@@ -76,6 +84,19 @@ def _link(store: Store, folder: Path, name: str) -> Path:
         link.unlink(missing_ok=True)  # a link to a folder that is gone
         link.symlink_to(folder, target_is_directory=True)
     return link
+
+
+def _link_file(folder: Path, file: Path) -> Path:
+    """A folder of its own with a link to the file in it."""
+    link = folder / file.name
+    if folder.exists() and not (link.is_symlink() and link.resolve() == file):
+        raise StoreError(
+            folder, expected="a free name", got="a folder", fix="Choose another --as or remove that folder."
+        )
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        link.symlink_to(file)
+    return folder
 
 
 def fit(name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]) -> None:

@@ -15,7 +15,7 @@ from chorus.workspace import Workspace
 
 
 def capture(workspace: Workspace, scene: str) -> Recipe:
-    """Posed images: of a room of a home, or of the folder a user dropped under data/incoming."""
+    """Posed images: of a room of a home, or of the folder a user dropped under data/incoming; of splats, renders."""
     store, params = workspace.store, workspace.params.capture
     folder = store.incoming / scene
     if folder.is_dir():
@@ -40,7 +40,7 @@ def capture(workspace: Workspace, scene: str) -> Recipe:
 
 
 def gaussians(workspace: Workspace, scene: str) -> Recipe:
-    """Gaussians fitted to the capture."""
+    """Gaussians fitted to the capture, or those it came with."""
     store, params = workspace.store, workspace.params
     return Recipe(
         store=store,
@@ -91,9 +91,14 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
 
 
 def _ingest(folder: Path, params, out: Path) -> None:
+    from chorus.recipes.splats import find_splats, save_capture_of_splats
     from chorus.sources import ingest_folder
 
-    ingest_folder(folder, params).save(out)
+    splats = find_splats(folder)
+    if splats is not None:
+        save_capture_of_splats(splats, params, out)
+    else:
+        ingest_folder(folder, params).save(out)
 
 
 def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
@@ -110,11 +115,14 @@ def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
 
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.recipes.splats import splats_of
     from chorus.splat.artifact import save_gaussians
-    from chorus.splat.fit import fit_scene
+    from chorus.splat.fit import fit_scene, given_scene
 
-    views = Capture.load(workspace.store.artifact(CAPTURE, scene))
-    save_gaussians(out, fit_scene(views, workspace.params.fit, seed=workspace.params.seed), views)
+    folder = workspace.store.artifact(CAPTURE, scene)
+    views, given = Capture.load(folder), splats_of(folder)
+    fitted = given_scene(given, views) if given is not None else None
+    save_gaussians(out, fitted or fit_scene(views, workspace.params.fit, seed=workspace.params.seed), views)
 
 
 def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:

@@ -215,6 +215,13 @@ def _drop_unseen(scene: GaussianScene, capture: Capture, views: Photos) -> Gauss
     return scene.select(seen) if bool(seen.any()) else scene
 
 
+def given_scene(scene: GaussianScene, capture: Capture) -> FitResult:
+    """Gaussians that came with their capture, measured against its views as fitted ones are."""
+    train = np.flatnonzero(~capture.held_out)
+    views = Photos(images=torch.from_numpy(capture.images), depth=None, cameras=[], train=train)
+    return _result(capture, views, scene, Exposure(len(capture), train), 0, 0.0)
+
+
 def _result(
     capture: Capture, views: Photos, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float
 ) -> FitResult:
