@@ -38,19 +38,18 @@ def load(path, *, variant: str = "splats", device: str = "auto", adapter=None):
     return SceneEncoder(model, text=_text_encoder(model.config.text) if "lang" in model.heads else None)
 
 
-def read(path):
-    """A GaussianScene from .ply, .splat, a folder of .npy arrays or a fitted scene's folder.
+def read(path, *, up: str | None = None, scale: float | None = None, unit: str | None = None):
+    """A GaussianScene from .ply (packed or not), .spz, .sog, .splat, a folder of .npy arrays or a fitted scene's
+    folder, turned z up and brought to metres; its ``frame`` says how and how sure that is, its ``report`` what was
+    left out.
 
-    A .ply of bare points becomes flat Gaussians along the surface (chorus.encoder.points says how).
+    up: the file's own, x -x y -y z -z, or keep; scale: metres of one unit, or unit: mm cm m ft. Without them what the
+    file declares counts, then what the room looks like. A .ply of bare points becomes flat Gaussians along the surface
+    (chorus.encoder.points says how).
     """
-    from chorus.io import PointCloud, read_scene_or_points
+    from chorus.encoder.read import read as read_upright
 
-    found = read_scene_or_points(path)
-    if not isinstance(found, PointCloud):
-        return found
-    from chorus.encoder.points import scene_of_points
-
-    return scene_of_points(found.points, found.colors, found.normals)
+    return read_upright(path, up=up, scale=scale, unit=unit)
 
 
 def _text_encoder(source: str):

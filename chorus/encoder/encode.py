@@ -16,7 +16,7 @@ from chorus.device import autocast
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.inputs import CHANNELS, voxelize
 from chorus.encoder.memory import rows_that_fit
-from chorus.encoder.sinks import Bar, InMemory, Members, Sink
+from chorus.encoder.sinks import Bar, FileRows, InMemory, Members, Sink, file_rows
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
 from chorus.io import open_features
@@ -157,6 +157,7 @@ class SceneEncoder:
         """Encode a scene into one safetensors file per output (see :func:`chorus.io.read_features`), block by block.
 
         files: output name -> path, "tokens" excepted; info: plain JSON kept in each file beside the output's name.
+        Rows are those of the scene's file: a row that was left out when it was read is zero there and not valid.
         Features [N, C] never stand in memory together, so a million Gaussians x 1152 need no more room than the encoder
         does. Raises InputError as ``encode``.
         """
@@ -168,15 +169,19 @@ class SceneEncoder:
                 got="tokens",
                 fix='Ask encode for outputs=("tokens",).',
             )
+        rows, total = file_rows(scene)
+        valid = torch.zeros(total, dtype=torch.bool)
+        valid[rows] = True
         with ExitStack() as stack:
-            sinks = {
-                name: stack.enter_context(
-                    open_features(
-                        path, rows=len(scene), channels=self.channels(name), info={**(info or {}), "output": name}
-                    )
+            sinks = {}
+            for name, path in files.items():
+                channels, about = self.channels(name), {**(info or {}), "output": name}
+                writer = stack.enter_context(
+                    open_features(path, rows=total, channels=channels, valid=valid, info=about)
                 )
-                for name, path in files.items()
-            }
+                sinks[name] = FileRows(writer, rows)
+                for left_out in torch.nonzero(~valid)[:, 0].split(BLOCK):
+                    writer.write(left_out, torch.zeros(len(left_out), channels))
             self._run(scene, sinks, normals=normals, progress=progress)
 
     def channels(self, name: str) -> int:

@@ -18,7 +18,8 @@ from chorus.workspace import Workspace
 
 
 def capture(workspace: Workspace, scene: str) -> Recipe:
-    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming."""
+    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming; of splats,
+    renders."""
     store, params = workspace.store, workspace.params.capture
     dropped = workspace.incoming().get(scene)
     if dropped is not None and scene not in workspace.listed():
@@ -42,7 +43,7 @@ def capture(workspace: Workspace, scene: str) -> Recipe:
 
 
 def gaussians(workspace: Workspace, scene: str) -> Recipe:
-    """Gaussians fitted to the capture."""
+    """Gaussians fitted to the capture, or those it came with."""
     store, params = workspace.store, workspace.params
     return Recipe(
         store=store,
@@ -96,8 +97,13 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
 
 
 def _ingest(dropped: Incoming, params: CaptureParams, out: Path) -> None:
+    from chorus.recipes.splats import find_splats, save_capture_of_splats
     from chorus.sources import ingest
 
+    splats = find_splats(dropped.path) if dropped.path.is_dir() else None
+    if splats is not None:
+        save_capture_of_splats(splats, params, out, options=dropped.options)
+        return
     ingest(dropped.path, params, dropped.options, report=_say_steps(dropped.id)).save(out)
 
 
@@ -135,12 +141,16 @@ def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
     from chorus.device import device_of
+    from chorus.recipes.splats import splats_of
     from chorus.splat.artifact import save_gaussians
-    from chorus.splat.fit import fit_scene
+    from chorus.splat.fit import fit_scene, given_scene
 
-    views = Capture.load(workspace.store.artifact(CAPTURE, scene))
-    params = workspace.params
-    save_gaussians(out, fit_scene(views, params.fit, seed=params.seed, device=device_of(params.device)), views)
+    folder, params = workspace.store.artifact(CAPTURE, scene), workspace.params
+    views, given = Capture.load(folder), splats_of(folder)
+    fitted = given_scene(given, views) if given is not None else None
+    if fitted is None:
+        fitted = fit_scene(views, params.fit, seed=params.seed, device=device_of(params.device))
+    save_gaussians(out, fitted, views)
 
 
 def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:

@@ -201,7 +201,10 @@ def _size_range(seeds: Seeds) -> tuple[float, float]:
 
 
 def _scene(adam: RowAdam) -> GaussianScene:
-    return GaussianScene(**adam.params)
+    p = adam.params
+    return GaussianScene(
+        means=p["means"], quats=p["quats"], log_scales=p["log_scales"], opacity_logits=p["opacity_logits"], sh=p["sh"]
+    )
 
 
 def _order(train: np.ndarray, iterations: int, rng: np.random.Generator) -> list[int]:
@@ -220,6 +223,13 @@ def _drop_unseen(scene: GaussianScene, capture: Capture, views: Photos) -> Gauss
         scene_weights(scene, capture.cameras.select(views.train), rows=1, columns=1, footprint="box").total > _MIN_SEEN
     )
     return scene.select(seen) if bool(seen.any()) else scene
+
+
+def given_scene(scene: GaussianScene, capture: Capture) -> FitResult:
+    """Gaussians that came with their capture, measured against its views as fitted ones are."""
+    train = np.flatnonzero(~capture.held_out)
+    views = Photos(images=torch.from_numpy(capture.images), depth=None, cameras=[], train=train)
+    return _result(capture, views, scene, Exposure(len(capture), train), 0, 0.0)
 
 
 def _result(

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from chorus.axes import is_own
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
@@ -80,15 +81,15 @@ class Search:
 
 
 def table(answer: Answer, *, unit: str = "m") -> str:
-    """The objects of an answer as lines of text."""
+    """The objects of an answer as lines of text: where they are in the coordinates of the scene's file, how large they
+    are in the unit given."""
+    frame = answer.scene.frame
+    place = f"position ({unit if is_own(frame) else 'of the file'})"
     if not answer.objects:
         return f'"{answer.words}": nothing answers (best score {answer.score.max():.2f})'
-    lines = [
-        f'"{answer.words}"',
-        f"  {'score':>5}  {'position (' + unit + ')':^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}",
-    ]
+    lines = [f'"{answer.words}"', f"  {'score':>5}  {place:^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}"]
     for found in answer.objects:
-        where = "  ".join(f"{x:6.2f}" for x in found.position)
+        where = "  ".join(f"{x:6.2f}" for x in frame.to_file(found.position))
         size = " x ".join(f"{x:4.2f}" for x in found.extent)
         lines.append(f"  {found.score:5.2f}  {where:^22}  {size:^18}  {len(found.rows):9d}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import chorus
 from chorus import cli
 from chorus.cameras import Cameras
 from chorus.capture import Capture
@@ -18,9 +20,13 @@ from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.evaluate.strip import COLUMNS
-from chorus.io import read_features, write_scene
+from chorus.frames import Frame
+from chorus.io import read_features, read_scene, write_scene
+from chorus.json_files import read_json
+from chorus.moving import move
 from chorus.scene import scene_from_colors
 from chorus.store import build
+from tests.unit.sources.furnished_room import furnished_room
 
 PROJECT = Path(__file__).parents[2]
 
@@ -261,3 +267,57 @@ def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "chorus: the card's memory is used up: CUDA out of memory. Tried to allocate 20 GiB.\n"
     )
+
+
+def test_splats_are_converted_labelled_and_cut(workspace, scene, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    write_scene(workspace / "room.ply", scene)
+    for source, target in (("room.ply", "a.compressed.ply"), ("a.compressed.ply", "b.spz"), ("b.spz", "c.splat")):
+        cli.main(["convert", source, target])
+    cli.main(["convert", "c.splat", "folder"])
+    assert len(read_scene(workspace / "folder")) == len(scene)
+    cli.main(["convert", "room.ply", "upright.ply", "--upright", "--up", "-y", "--unit", "cm"])
+    turned = read_scene(workspace / "upright.ply")
+    np.testing.assert_allclose(turned.means[:, 2], -0.01 * scene.means[:, 1], atol=1e-6)
+    assert (turned.report.up, turned.report.unit) == ((0, 0, 1), 1)
+    cli.main(["crop", "room.ply", "-o", "part.ply", "--box", "0", "0", "0.2", "4", "3", "1"])
+    assert len(read_scene(workspace / "part.ply")) == 60
+    capsys.readouterr()
+    assert "--box or --object" in _fails(capsys, "crop", "room.ply", "-o", "x.ply")
+    assert "--upright" in _fails(capsys, "convert", "room.ply", "x.ply", "--up", "y")
+    assert "splat-transform" in _fails(capsys, "convert", "room.ply", "x.ksplat")
+    assert "a .ply to hold labels" in _fails(capsys, "label", "room.ply", "-o", "x.spz")
+
+
+def test_what_was_left_out_and_how_the_frame_is_known_are_said(workspace, scene, capsys):
+    bad = scene.select(torch.arange(len(scene)))
+    bad.quats[:5] = 0
+    write_scene(workspace / "room.ply", bad)
+    cli.main(["show", "room.ply", "--up", "z", "--unit", "cm"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "5 of 360 Gaussians left out: no rotation (a quaternion of zeros)"
+    assert said[1].startswith("z up, as given; lengths in m, as given") and "one unit of it is 0.01 m" in said[1]
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".spz", ".compressed.ply"])
+def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, capsys, suffix):
+    params = (workspace / "params.yaml").read_text()
+    small = (
+        params.replace("views: 28", "views: 8").replace("width: 256", "width: 64").replace("height: 192", "height: 48")
+    )
+    (workspace / "params.yaml").write_text(small)
+    room = furnished_room()
+    turned = move(room, turn=np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]), scale=0.25)  # y down, unscaled
+    write_scene(workspace / f"room{suffix}", replace(turned, frame=Frame(up="assumed", unit="unknown")))
+    cli.main(["ingest", f"room{suffix}", "--as", "room"])
+    cli.main(["fit", "room"])
+    capture = Capture.load(workspace / "data/capture/room")
+    assert capture.info["source"] == "splats" and capture.frame.label == "m" and len(capture) >= 4
+    assert capture.images.std() > 10 and (capture.cameras.positions[:, 2] > 0.5).all()
+    fitted = chorus.read(workspace / "data/gaussians/room")
+    assert (fitted.frame.up, fitted.frame.label, len(fitted)) == ("file", "m", len(room))
+    low, high = np.percentile(fitted.means, [1, 99], axis=0)
+    np.testing.assert_allclose(high - low, [4.5, 3.6, 2.5], atol=0.1)
+    assert read_json(workspace / "data/gaussians/room/metrics.json")["psnr_raw_train"] > 40
+    cli.main(["ingest", f"room{suffix}", "--as", "room"])
+    assert "already there" in capsys.readouterr().out

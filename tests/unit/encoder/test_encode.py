@@ -205,3 +205,19 @@ def test_damaged_models(model, tmp_path):
         load_model(tmp_path)
     with pytest.raises(InputError, match="9 input channels"):
         ModelConfig(encoder=SIZE, inputs=InputConfig(variant="points", grid_size=0.1))
+
+
+def test_rows_of_a_file_of_features_are_those_of_the_scenes_file(model, tmp_path, make_room):
+    room = make_room(300)
+    room.quats[[7, 50]] = 0
+    room.log_scales[9, 1] = 95
+    write_scene(tmp_path / "room.ply", room)
+    scene = chorus.read(tmp_path / "room.ply", up="keep", unit="m")
+    encoder = SceneEncoder(model)
+    encoder.encode_to_files(scene, {"lang": tmp_path / "lang.safetensors"})
+    found = read_features(tmp_path / "lang.safetensors")
+    kept = torch.ones(300, dtype=torch.bool)
+    kept[[7, 9, 50]] = False
+    assert len(scene) == 297 and torch.equal(found.valid, kept)
+    assert found.features.isfinite().all() and (found.features[~kept] == 0).all()
+    assert torch.equal(found.features[kept], encoder.encode(scene).lang.half().float())
