@@ -243,12 +243,13 @@ def label(
 ) -> None:
     """Write a .ply with what the model thinks of every Gaussian: label, instance and score, the names in a comment."""
     from chorus.io import write_ply
-    from chorus.view import edit, query
+    from chorus.view import edit
+    from chorus.view.vocabulary import HELD
 
     if output.suffix.lower() != ".ply":
         raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
     encoder = _encoder(model)
-    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or query.CONTRAST)
+    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or HELD)
     write_ply(output, labelled)
     _say(labelled)
     print(f"{output}: {len(labelled)} Gaussians with label, instance and score")

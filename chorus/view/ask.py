@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.spatial import cKDTree
 
 from chorus.axes import is_own
 from chorus.cameras import Cameras
@@ -65,6 +64,8 @@ class Search:
 
     def _nearness(self, words: str) -> np.ndarray:
         """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them."""
+        from scipy.spatial import cKDTree  # here: most questions need none of it
+
         means = self.scene.means.detach().cpu().numpy().astype(np.float64)
         rows = [found.rows for found in query.objects(self.scene, self._relevance(words), top=NEAR_OBJECTS)]
         if not rows:

@@ -12,8 +12,9 @@ from chorus.errors import InputError
 from chorus.moving import file_means
 from chorus.scene import GaussianScene, SplatLabels
 from chorus.view import query
-from chorus.view.ask import ask
+from chorus.view.ask import Search
 from chorus.view.clusters import components, spacing
+from chorus.view.vocabulary import HELD
 
 
 def crop_box(scene: GaussianScene, box: Sequence[float]) -> GaussianScene:
@@ -35,14 +36,14 @@ def crop_box(scene: GaussianScene, box: Sequence[float]) -> GaussianScene:
 
 def crop_object(scene: GaussianScene, encoder, words: str) -> GaussianScene:
     """The Gaussians of the object that answers best to some words. Raises InputError where nothing answers."""
-    answer = ask(scene, encoder, [words], top=1)[0]
+    answer = Search(scene, encoder).ask(words, top=1)
     if not answer.objects:
         got = f"nothing answers (best score {answer.score.max():.2f})"
         raise InputError("--object", expected=f"an object that is {words}", got=got, fix="Ask for something else.")
     return scene.select(torch.from_numpy(np.sort(answer.objects[0].rows)))
 
 
-def label(scene: GaussianScene, encoder, names: Sequence[str] = query.CONTRAST) -> GaussianScene:
+def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> GaussianScene:
     """The scene with a label for every Gaussian: the name among ``names`` that suits it best, its score (the softmax
     weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
     names = tuple(dict.fromkeys(names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chorus.capture import Capture
-from chorus.encoder.read import read
+from chorus.encoder.read import frame_of, read
 from chorus.errors import InputError
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
@@ -47,7 +47,7 @@ def open_scene(
     capture = Capture.load(folder) if folder.is_dir() else None
     gaussians = read_scene(store.scene(name, "gaussians")).validate(name)
     if capture is not None:
-        gaussians = replace(gaussians, frame=capture.frame)
+        gaussians = replace(gaussians, frame=frame_of(capture.frame))
     return NamedScene(name, gaussians, capture)
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,8 @@ NAMES = ("a floor", "a chair", "a lamp")
 
 class Heights:
     """An encoder whose language is the height of a Gaussian: floor, chair, lamp."""
+
+    config = SimpleNamespace(text="embedded")
 
     def text(self, prompts):
         known = {prompt(name): torch.eye(3)[i] for i, name in enumerate(NAMES)}
