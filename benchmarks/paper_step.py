@@ -1,5 +1,5 @@
 """The paper's recipe at full width: two real distillation steps on this machine, and from what they measure a plan on
-paper for cards: ``python -m benchmarks.paper_step [--plan]``; the tables stand in docs/scale.md."""
+paper for cards: ``python -m benchmarks.paper_step [--plan]``."""
 
 from __future__ import annotations
 

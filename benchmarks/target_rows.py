@@ -1,5 +1,5 @@
 """What lifted targets take on disk, how far they are from what was lifted, and what reading them costs a training:
-``python -m benchmarks.target_rows size | loading``; the tables stand in docs/targets.md."""
+``python -m benchmarks.target_rows size | loading``."""
 
 from __future__ import annotations
 

@@ -198,9 +198,9 @@ def query(
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene, up=up, scale=scale, unit=unit)
     search = ask.Search(named.gaussians, _encoder(model))
+    answers = [search.ask(text, top=top) for text in words]
     _say(named.gaussians)
-    for text in words:
-        answer = search.ask(text, top=top)
+    for answer in answers:
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")

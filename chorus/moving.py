@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from chorus.axes import is_own
@@ -75,6 +74,8 @@ def turned_harmonics(degree: int, turn: np.ndarray) -> Tensor:
 
 def _turned(scene: GaussianScene, turn: np.ndarray) -> GaussianScene:
     proper = turn if np.linalg.det(turn) > 0 else -turn  # a Gaussian is its own mirror image through its centre
+    from scipy.spatial.transform import Rotation  # here: a query of a scene that is upright needs none of it
+
     x, y, z, w = Rotation.from_matrix(proper).as_quat()
     quats = quat_product(torch.tensor([w, x, y, z], dtype=torch.float64), scene.quats.detach().cpu().double())
     means = scene.means.double() @ torch.from_numpy(turn.T).to(scene.means.device)

@@ -18,7 +18,7 @@ from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.io import write_ply
-from chorus.params import DistillParams
+from chorus.params import BlindParams, DistillParams
 from chorus.teachers.row_codec import CHUNK, code_rows
 from chorus.teachers.rows import ROWS, RowFile, curve_order, save_rows
 
@@ -36,6 +36,8 @@ PARAMS = DistillParams(
     log_every=2,
     checkpoint_every=3,
     ranks=1,
+    blind=BlindParams(color=0.0, opacity=0.0, normal=0.0),
+    checkpointing="never",
     accumulate=1,
 )
 WIDTHS = {"lang": 16, "object": 8}

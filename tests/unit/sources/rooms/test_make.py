@@ -41,7 +41,7 @@ def test_a_capture_is_whole_and_says_where_it_is_from(capture):
     assert len(capture) == 8 and capture.class_names == CLASS_NAMES
     info = capture.info
     assert (info["source"], info["home"], info["split"], info["domain"]) == ("rooms", "gen-0004", "train", "main")
-    assert info["kind"] == "bathroom" and info["redrawn"] >= 0 and info["skipped"] == []
+    assert info["kind"] == "bathroom" and info["redrawn"] >= 0 and info["missing"] == []
     seen = {CLASS_NAMES[i] for i in np.unique(capture.semantic)}
     assert {"wall", "floor"} <= seen and len(seen) >= 5
     for number, name in info["instances"].items():
