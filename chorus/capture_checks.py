@@ -102,7 +102,8 @@ def view_rows(capture: Capture) -> list[dict]:
 
 def capture_row(capture: Capture) -> dict:
     """One row: how many views, how large it is in metres, what was left out, and what its photos say of its poses."""
-    skipped = sum(value for value in capture.info.get("skipped", {}).values() if isinstance(value, int))
+    counts = capture.info.get("skipped", {})  # of views, by reason; of a rendered home the names of models
+    skipped = sum(counts.values()) if isinstance(counts, dict) else 0
     row = {"views": len(capture), "skipped": skipped / (skipped + len(capture)), **capture.info.get("measured", {})}
     if capture.depth is not None:  # depth is parallax enough
         row.pop("parallax", None)
