@@ -19,7 +19,7 @@ from chorus.sources.rooms import draw, make_generated
 from chorus.sources.rooms.catalogue import Catalogue
 from chorus.sources.sweethome3d import CLASS_NAMES, find_homes
 
-COLUMNS, TILE = 6, (160, 120)
+COLUMNS, TILE = 6, (232, 174)
 ROOT = Path(__file__).parents[1]
 
 

@@ -69,8 +69,8 @@ def storage(capture: Path, gaussians: int = 40_000) -> None:
     use (:func:`weights`).
     """
     views = Capture.load(capture)
-    scene = _scene_of_depth(views, gaussians)
-    maps = _network_maps(views)
+    scene = scene_of_depth(views, gaussians)
+    maps = network_maps(views.images)
     rows, cols, channels = maps.shape[1:]
     weights = scene_weights(scene, views.cameras, rows=rows, columns=cols)
     seen = weights.total > 1e-3
@@ -122,7 +122,7 @@ def weights(capture: Path, gaussians: tuple[int, ...] = (12_000, 100_000, 965_00
         f"{'read s':>7} {'lift s':>7}  a view"
     )
     for count in gaussians:
-        scene = _scene_of_depth(capture_views, count)
+        scene = scene_of_depth(capture_views, count)
         for cameras, (rows, columns), channels in cases:
             make = functools.partial(scene_weights, scene, cameras, rows=rows, columns=columns)
             making, made = _seconds(make, repeats=2), make()
@@ -170,7 +170,7 @@ def _seconds(run: Callable[[], object], repeats: int = 3) -> float:
     return milliseconds(run, repeats=repeats) / 1e3
 
 
-def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
+def scene_of_depth(views: Capture, count: int) -> GaussianScene:
     """Small round Gaussians on what the depth maps saw."""
     cameras: Cameras = views.cameras
     if views.depth is None:
@@ -192,17 +192,17 @@ def _scene_of_depth(views: Capture, count: int) -> GaussianScene:
     )
 
 
-def _network_maps(views: Capture, long_side: int = 1024) -> Tensor:
-    """[V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a trained network, wider than they
-    are deep."""
+def network_maps(images: np.ndarray, long_side: int = 1024) -> Tensor:
+    """images [V, H, W, 3] uint8 -> [V, h, w, 1280] from EfficientNet-Lite0's last convolution: real features of a
+    trained network, wider than they are deep."""
     network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
     network.load_state_dict(
         dict(zip(network.state_dict(), weights.values(), strict=True))
     )  # the same arrays in the same order
-    size = whole_patches(*views.images.shape[1:3], patch=32, long_side=long_side)
+    size = whole_patches(*images.shape[1:3], patch=32, long_side=long_side)
     maps = []
-    for image in views.images:
+    for image in images:
         with torch.no_grad():
             pixels = to_pixels(torch.from_numpy(image)[None] / 255, size, mean=HALF_MEAN, std=HALF_STD)
             maps.append(network.forward_features(pixels)[0].permute(1, 2, 0))

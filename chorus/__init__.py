@@ -16,15 +16,17 @@ except PackageNotFoundError:  # a copy of the code without its metadata, as a re
     __version__ = "unknown"
 
 
-def load(path, *, variant: str = "splats", device: str = "cpu", adapter=None):
+def load(path, *, variant: str = "splats", device: str = "auto", adapter=None):
     """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are
     first asked about.
 
     A foundation model's tower is looked for where params.yaml of CHORUS_ROOT (or the working directory) says.
-    variant: splats or points, where the folder holds both. adapter: folder of a low-rank adapter in PEFT's layout, of
-    one domain, folded into the model it was trained over. Raises ChorusError when there is no such model or it is
-    damaged.
+    variant: splats or points, where the folder holds both; device: auto (a card where there is one), cpu, cuda or
+    cuda:N, and CHORUS_DEVICE stands before it. adapter: folder of a low-rank adapter in PEFT's layout, of one domain,
+    folded into the model it was trained over. Raises ChorusError when there is no such model or device, or when the
+    model is damaged.
     """
+    from chorus.device import device_of
     from chorus.encoder.adapter import apply_adapter
     from chorus.encoder.checkpoint import open_model
     from chorus.encoder.encode import SceneEncoder, model_folder
@@ -32,23 +34,22 @@ def load(path, *, variant: str = "splats", device: str = "cpu", adapter=None):
     model = open_model(model_folder(path, variant=variant))
     if adapter is not None:
         apply_adapter(model, adapter)
-    model = model.to(device)
+    model = model.to(device_of(device))
     return SceneEncoder(model, text=_text_encoder(model.config.text) if "lang" in model.heads else None)
 
 
-def read(path):
-    """A GaussianScene from .ply, .splat, a folder of .npy arrays or a fitted scene's folder.
+def read(path, *, up: str | None = None, scale: float | None = None, unit: str | None = None):
+    """A GaussianScene from .ply (packed or not), .spz, .sog, .splat, a folder of .npy arrays or a fitted scene's
+    folder, turned z up and brought to metres; its ``frame`` says how and how sure that is, its ``report`` what was
+    left out.
 
-    A .ply of bare points becomes flat Gaussians along the surface (chorus.encoder.points says how).
+    up: the file's own, x -x y -y z -z, or keep; scale: metres of one unit, or unit: mm cm m ft. Without them what the
+    file declares counts, then what the room looks like. A .ply of bare points becomes flat Gaussians along the surface
+    (chorus.encoder.points says how).
     """
-    from chorus.io import PointCloud, read_scene_or_points
+    from chorus.encoder.read import read as read_upright
 
-    found = read_scene_or_points(path)
-    if not isinstance(found, PointCloud):
-        return found
-    from chorus.encoder.points import scene_of_points
-
-    return scene_of_points(found.points, found.colors, found.normals)
+    return read_upright(path, up=up, scale=scale, unit=unit)
 
 
 def _text_encoder(source: str):

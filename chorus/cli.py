@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import tyro
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
 
 if TYPE_CHECKING:
+    from chorus.scene import GaussianScene
     from chorus.store import Artifact
     from chorus.view.named import NamedScene
     from chorus.workspace import Workspace
@@ -26,6 +28,12 @@ OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
     str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")
 ]
+Up = Annotated[
+    Literal["x", "-x", "y", "-y", "z", "-z", "keep"] | None,
+    tyro.conf.arg(help="which way is up in the file; found from the file or the room when absent"),
+]
+Scale = Annotated[float | None, tyro.conf.arg(help="metres of one unit of the file")]
+Unit = Annotated[Literal["mm", "cm", "m", "ft"] | None, tyro.conf.arg(help="unit of the file, in place of --scale")]
 Ranks = Annotated[
     int | None,
     tyro.conf.arg(metavar="N", help="processes that share a step, a card each; ranks of params.yaml when absent"),
@@ -45,16 +53,20 @@ def ingest(
     unit: Annotated[Literal["m", "cm", "mm", "in", "ft"] | None, tyro.conf.arg(help="of the files' lengths")] = None,
     depth_scale: Annotated[float | None, tyro.conf.arg(help="counts a metre of depth images")] = None,
 ) -> None:
-    """Take photos (with poses or without), a COLMAP project, RGB-D frames or a video in as a scene of this name: a
-    folder, a video file, or the URL of one (https://, s3://)."""
+    """Take photos (with poses or without), a COLMAP project, RGB-D frames, a video or a file of splats in as a scene of
+    this name: a folder, a file, or the URL of one (https://, s3://).
+
+    Splats get views sampled in their free space, so that teachers can look at them."""
     from chorus.capture import Capture
     from chorus.incoming import bring_in, options_of
+    from chorus.io import is_splat_file
     from chorus.recipes import scenes
     from chorus.sources.remote import fetched
 
     workspace = _workspace()
     options = options_of(up=up, scale=scale, unit=unit, depth_scale=depth_scale)
-    bring_in(workspace.store, fetched(source, workspace.store, name), name, options)
+    found = fetched(source, workspace.store, name)
+    bring_in(workspace.store, found, name, options, splats=is_splat_file(found))
     with _told("chorus.sources"):
         artifact = scenes.capture(workspace, name).run()
     print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
@@ -148,12 +160,16 @@ def encode(
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
     model: Model = None,
     outputs: tuple[OUTPUTS, ...] = ("lang",),
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
 ) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors,
-    ...)."""
-    gaussians, encoder = _scene(scene).gaussians, _encoder(model)
+    ...). Rows are those of the scene's file."""
+    gaussians, encoder = _scene(scene, up=up, scale=scale, unit=unit).gaussians, _encoder(model)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
     encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
+    _say(gaussians)
     for name, path in paths.items():
         print(f"{path}: {name}, {len(gaussians)} Gaussians x {encoder.channels(name)}")
 
@@ -171,17 +187,101 @@ def query(
     ] = None,
     model: Model = None,
     top: int = 5,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
 ) -> None:
     """Find objects by words: a table, and for each text a heat-map .ply with its picture from above and from inside."""
     from chorus.view import ask
 
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
-    named = _scene(scene)
-    for answer in ask.ask(named.gaussians, _encoder(model), words, top=top):
+    named = _scene(scene, up=up, scale=scale, unit=unit)
+    search = ask.Search(named.gaussians, _encoder(model))
+    answers = [search.ask(text, top=top) for text in words]
+    _say(named.gaussians)
+    for answer in answers:
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
+
+
+def convert(
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")],
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")],
+    *,
+    upright: Annotated[bool, tyro.conf.arg(help="write z up and in metres instead of in the file's frame")] = False,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write splats in another format: .ply, .compressed.ply, .spz, .splat, or a folder of .npy arrays."""
+    from chorus.io import read_scene, write_scene
+    from chorus.moving import upright_as_file
+
+    if upright:
+        scene = upright_as_file(_scene(str(source), up=up, scale=scale, unit=unit).gaussians)
+    elif (up, scale, unit) != (None, None, None):
+        raise InputError("convert", expected="--upright with --up, --scale and --unit", got="them without it")
+    else:
+        scene = read_scene(source)
+    write_scene(target, scene)
+    if scene.report.notes:
+        print("\n".join(scene.report.notes), file=sys.stderr)
+    print(f"{target}: {len(scene)} Gaussians")
+
+
+def label(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    names: Annotated[tuple[str, ...], tyro.conf.arg(help="what a Gaussian may be; things of rooms if absent")] = (),
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write a .ply with what the model thinks of every Gaussian: label, instance and score, the names in a comment."""
+    from chorus.io import write_ply
+    from chorus.view import edit
+    from chorus.view.vocabulary import HELD
+
+    if output.suffix.lower() != ".ply":
+        raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
+    encoder = _encoder(model)
+    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or HELD)
+    write_ply(output, labelled)
+    _say(labelled)
+    print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
+
+
+def crop(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    box: Annotated[
+        tuple[float, float, float, float, float, float] | None, tyro.conf.arg(help="two corners, as the file has them")
+    ] = None,
+    object: Annotated[str | None, tyro.conf.arg(help='what to keep, as "a chair"')] = None,
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Write the part of a scene inside a box, or the object that answers best to some words."""
+    from chorus.io import write_scene
+    from chorus.view import edit
+
+    if (box is None) == (object is None):
+        raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
+    encoder = None if object is None else _encoder(model)
+    gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
+    part = (
+        edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
+    )
+    write_scene(output, part)
+    _say(gaussians)
+    print(f"{output}: {len(part)} of {len(gaussians)} Gaussians")
 
 
 def report(
@@ -200,13 +300,21 @@ def report(
         print(f"written: {', '.join(map(str, update(markdown, folder)))}")
 
 
-def show(scene: Scene, *, output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png")) -> None:
+def show(
+    scene: Scene,
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("scene.png"),
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
     """Write a picture of a scene from above, the ceiling cut away, and from inside."""
     from chorus.view import ask, render
 
-    named = _scene(scene)
+    named = _scene(scene, up=up, scale=scale, unit=unit)
     inside = None if named.capture is None else render.best_view(named.capture)
     ask.save_views(output, named.gaussians, named.gaussians.rgb.numpy(), inside=inside)
+    _say(named.gaussians)
     print(f"{output}: {len(named.gaussians)} Gaussians")
 
 
@@ -270,11 +378,20 @@ def _workspace() -> Workspace:
     return Workspace.open()
 
 
-def _scene(name: str) -> NamedScene:
+def _scene(name: str, **frame) -> NamedScene:
+    """frame: up, scale and unit as the user gave them."""
     from chorus.store import Store, root_folder
     from chorus.view.named import open_scene
 
-    return open_scene(name, Store(root_folder()))
+    return open_scene(name, Store(root_folder()), **frame)
+
+
+def _say(scene: GaussianScene) -> None:
+    """What reading a file left out, and how up and unit were found, on stderr."""
+    from chorus.sources.orient import said
+
+    if scene.report.total:
+        print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 
 def _encoder(folder: Path | None):
@@ -287,7 +404,7 @@ def _encoder(folder: Path | None):
         raise MissingError(
             folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
         )
-    return chorus.load(folder)
+    return chorus.load(folder, device=_workspace().params.device)
 
 
 VERBS = {
@@ -301,6 +418,9 @@ VERBS = {
     "encode": encode,
     "query": query,
     "show": show,
+    "convert": convert,
+    "label": label,
+    "crop": crop,
     "report": report,
     "teachers": teachers,
     "import-checkpoint": import_checkpoint,
@@ -317,6 +437,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"chorus {__version__}")
         return
     debug = "--debug" in words
+    # Threads that spin while they wait take time from whatever else runs: on a busy machine a query took twice as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"]
@@ -326,6 +448,11 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print(f"chorus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except RuntimeError as error:
+        if debug or type(error).__name__ != "OutOfMemoryError":  # torch's, which may not be loaded
+            raise
+        print(f"chorus: the card's memory is used up: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(ChorusError.exit_code)
     except KeyboardInterrupt:
         if debug:
             raise

@@ -1,9 +1,11 @@
-"""Where tensors live: ``device`` of params.yaml or CHORUS_DEVICE, as auto | cpu | cuda | cuda:N."""
+"""Where tensors live: ``device`` of params.yaml or CHORUS_DEVICE, as auto | cpu | cuda | cuda:N; and how precisely one
+multiplies there."""
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -34,6 +36,18 @@ def device_of(name: str = "auto") -> torch.device:
             fix="Set device: auto, or install a CUDA build of torch." if not cards else "Count from cuda:0.",
         )
     return torch.device("cuda", index)
+
+
+def device_name(device: torch.device) -> str:
+    """The device as a table or a log names it: cpu, or "cuda:0 (NVIDIA H100 80GB HBM3)"."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+def autocast(device: torch.device, *, half: bool = True) -> AbstractContextManager:
+    """The precision work has on a device: products in bfloat16 on CUDA unless ``half`` is False, float32 elsewhere."""
+    if device.type != "cuda" or not half:
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16)
 
 
 def _where(name: str) -> tuple[str, str]:

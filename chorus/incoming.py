@@ -96,19 +96,22 @@ def list_incoming(folder: Path) -> tuple[dict[str, Incoming], list[str]]:
     return found, left_out
 
 
-def bring_in(store: Store, source: Path, name: str, options: IngestOptions) -> Path:
-    """data/incoming/NAME as a link to a folder or a video, its options beside it. Raises where the name is taken."""
+def bring_in(store: Store, source: Path, name: str, options: IngestOptions, *, splats: bool = False) -> Path:
+    """data/incoming/NAME as a link to a folder or a video, its options beside it; splats: whether the source is a file
+    of them, which gets a folder of its own. Raises where the name is taken."""
     link, source = store.incoming / check_scene_id(name), source.resolve()
     if not source.exists():
-        raise InputError(source, expected="a folder of photos or RGB-D frames, or a video", got="nothing there")
-    if source.is_file() and source.suffix.lower() not in VIDEOS:
-        raise InputError(
-            source,
-            expected=f"a folder, or a video ({', '.join(VIDEOS)})",
-            got="another file",
-            fix="A splat file needs no ingesting: name it to chorus query, show or encode.",
-        )
-    link = link.with_suffix(source.suffix.lower()) if source.is_file() else link
+        expected = "a folder of photos or RGB-D frames, a video, or a file of splats"
+        raise InputError(source, expected=expected, got="nothing there")
+    if source.is_file() and not splats and source.suffix.lower() not in VIDEOS:
+        expected = f"a folder, a video ({', '.join(VIDEOS)}), or a file of splats"
+        raise InputError(source, expected=expected, got="another file")
+    if splats and source.is_file():
+        if link.exists() and not (link / source.name).exists():
+            raise StoreError(link, expected="a free name", got="a folder", fix="Choose another --as or remove it.")
+        link = link / source.name
+    elif source.is_file():
+        link = link.with_suffix(source.suffix.lower())
     if link.exists() and link.resolve() != source:
         raise StoreError(
             link,

@@ -125,6 +125,15 @@ class EncoderParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BlindParams:
+    """How often a step hides a modality from all rows of a room."""
+
+    color: Share
+    opacity: Share
+    normal: Share  # of inputs that carry normals: points, and upright splats
+
+
+@dataclass(frozen=True, kw_only=True)
 class DistillParams:
     """Multi-teacher distillation (models/encoder)."""
 
@@ -134,12 +143,14 @@ class DistillParams:
     warmup: Share  # share of the steps
     clip: Positive  # gradient norm
     crop: Whole  # Gaussians of a room that are encoded, those nearest to a drawn one; 0: all
-    points: Count  # Gaussians a step that the loss sees, balanced by target clusters
+    points: Count  # of them, that the loss sees, balanced by target clusters
+    blind: BlindParams
     head_width: Count  # hidden width of a teacher's head
     log_every: Count  # steps a line of curves.csv
     checkpoint_every: Count  # steps
     ranks: Count  # processes that share a step, on a card each where there are cards
     accumulate: Count  # rooms a step of each rank
+    checkpointing: Literal["auto", "always", "never"]  # of activations: same gradients, less memory, a third more time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +167,7 @@ class AdaptParams:
     checkpoint_every: Count  # steps
     ranks: Count  # processes that share a step, on a card each where there are cards
     accumulate: Count  # rooms a step of each rank
+    checkpointing: Literal["auto", "always", "never"]  # of activations: same gradients, less memory, a third more time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from chorus.errors import InputError
+from chorus.frames import Frame
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 
 
+_TENSORS = ("means", "quats", "log_scales", "opacity_logits", "sh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplatLabels:
+    """What is said of each of N Gaussians: by a file, or by a model that was asked."""
+
+    label: Tensor  # [N] int32, index into names; -1 where none
+    instance: Tensor | None = None  # [N] int32; -1 where none
+    score: Tensor | None = None  # [N] float32 in 0..1
+    names: tuple[str, ...] = ()  # empty where the file names none
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> SplatLabels:
+        """Every array changed alike."""
+        optional = {
+            name: None if array is None else change(array)
+            for name, array in (("instance", self.instance), ("score", self.score))
+        }
+        return replace(self, label=change(self.label), **optional)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReport:
+    """What a file says of its frame and what reading it left out; empty for a scene made here."""
+
+    total: int = 0  # rows of the file; 0: not read from one
+    rows: Tensor | None = None  # [N] int64, the file's row of each Gaussian; None where none was left out
+    notes: tuple[str, ...] = ()  # a line each, for the user
+    up: tuple[float, float, float] | None = None  # the direction the file says is up, in the scene's axes
+    unit: float | None = None  # metres of one unit, as the file says
+
+
 @dataclass(frozen=True, kw_only=True)
 class GaussianScene:
-    """N Gaussians in the parameters 3DGS optimises (Kerbl et al. 2023), z up, metres where the capture knows them.
+    """N Gaussians in the parameters 3DGS optimises (Kerbl et al. 2023), z up, metres where ``frame`` says so.
 
     means [N, 3] m; quats [N, 4] wxyz (any length); log_scales [N, 3] ln m; opacity_logits [N]; sh [N, K, 3] with
-    K = (degree + 1)^2, channel order RGB, colour = 0.5 + SH.
+    K = (degree + 1)^2, channel order RGB, colour = 0.5 + SH. frame: how they relate to the file's coordinates; report:
+    what reading it left out; labels: what the file says of each Gaussian.
     """
 
     means: Tensor  # [N, 3]
@@ -25,6 +60,9 @@ class GaussianScene:
     log_scales: Tensor  # [N, 3]
     opacity_logits: Tensor  # [N]
     sh: Tensor  # [N, K, 3]
+    frame: Frame = field(default_factory=Frame)
+    report: ReadReport = ReadReport()
+    labels: SplatLabels | None = None
 
     def __len__(self) -> int:
         return len(self.means)
@@ -55,17 +93,22 @@ class GaussianScene:
         return int(self.sh.shape[1] ** 0.5) - 1
 
     def tensors(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in ("means", "quats", "log_scales", "opacity_logits", "sh")}
+        return {name: getattr(self, name) for name in _TENSORS}
 
     def select(self, index: Tensor) -> GaussianScene:
-        """The Gaussians of an index or boolean mask [M]."""
-        return GaussianScene(**{name: tensor[index] for name, tensor in self.tensors().items()})
+        """The Gaussians of an index or boolean mask [M]; what file rows they were is forgotten."""
+        report = replace(self.report, rows=None)
+        return replace(self._map(lambda tensor: tensor[index.to(tensor.device)]), report=report)
 
     def to(self, device: torch.device | str) -> GaussianScene:
-        return GaussianScene(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        return self._map(lambda tensor: tensor.to(device))
 
     def detached(self) -> GaussianScene:
-        return GaussianScene(**{name: tensor.detach() for name, tensor in self.tensors().items()})
+        return self._map(Tensor.detach)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> GaussianScene:
+        labels = None if self.labels is None else self.labels.map(change)
+        return replace(self, labels=labels, **{name: change(tensor) for name, tensor in self.tensors().items()})
 
     def translated(self, offset: Tensor) -> GaussianScene:
         """Moved by offset [3] m."""

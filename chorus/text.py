@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chorus.errors import InputError
 
-_ARTICLES = ("a ", "an ", "the ", "some ", "something ")
+_ARTICLES = ("a ", "an ", "the ", "some ", "something ", "where ", "what ")
 
 
 def prompt(words: str) -> str:

@@ -23,7 +23,7 @@ from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.losses import match_loss
 from chorus.distill.scenes import summary
-from chorus.distill.train import TrainResult, write_result
+from chorus.distill.train import ELSEWHERE, TrainResult, write_result
 from chorus.encoder.adapter import content_of
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.heads import Head
@@ -197,6 +197,7 @@ class Adaptation(Task):
             scene.check()
         self.scenes, self.params, self.seed, self.device = scenes, params, seed, device
         self.module = copy.deepcopy(model).train()
+        self.module.encoder.set_checkpointing(params.checkpointing)
         self.base = content_of(model)
         choose_parameters(self.module, params.tune, rank=params.rank, seed=seed)
         self.module.to(device)
@@ -204,7 +205,7 @@ class Adaptation(Task):
         self._augmentation = Augmentation()
 
     def identity(self) -> Any:
-        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
         scenes = [
             [scene.name, summary(scene.scene.means), *(summary(scene.teacher_maps[role]) for role in self.roles)]
             for scene in self.scenes

@@ -2,18 +2,21 @@
 
 Rigid moves and flips act on the whole Gaussian, quaternions included. Two more imitate what optimisation leaves behind:
 noise along the covariance of splats too transparent to be seen, and a blur of scales as in a field not yet converged.
-There is no point jitter, no dropout and no colour jitter: a trained scene has none.
+There is no point jitter, no dropout and no colour jitter: a trained scene has none. Last, a whole modality may be
+hidden from a scene's rows (:func:`blind`), so that an encoder does not lean on one that another scene lacks.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from chorus.encoder.inputs import rotation_matrices
+from chorus.params import BlindParams
 from chorus.scene import GaussianScene
 
 
@@ -103,6 +106,22 @@ def quat_product(a: Tensor, b: Tensor) -> Tensor:
         ],
         dim=1,
     )
+
+
+def blind(feat: Tensor, columns: Mapping[str, slice], shares: BlindParams, generator: torch.Generator) -> Tensor:
+    """Rows [M, C] of one scene with color, opacity and normal each hidden (zero) with its probability, all rows alike.
+
+    columns: where a row holds each (InputConfig.columns); one that rows do not hold is drawn, and hides nothing. Zero
+    is a grey, an opacity of nothing and no direction.
+    """
+    hidden = [part for part in fields(shares) if _uniform(generator, 0, 1) < getattr(shares, part.name)]
+    if not any(part.name in columns for part in hidden):
+        return feat
+    feat = feat.clone()
+    for part in hidden:
+        if part.name in columns:
+            feat[:, columns[part.name]] = 0.0
+    return feat
 
 
 def _uniform(generator: torch.Generator, low: float, high: float) -> float:

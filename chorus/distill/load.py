@@ -20,6 +20,7 @@ from chorus.teachers.row_codec import CHUNK
 from chorus.teachers.rows import RowFile, fit_phi_s
 from chorus.train.schedule import generator_of
 
+HELD = 64_000_000  # bytes of opened scenes that stay in memory: the first ones opened whole, as many as fit
 _CHUNKS = 8  # of a scene, that rows are sampled from
 
 
@@ -35,8 +36,8 @@ class StoredScene:
 class StoredScenes(TrainingScenes):
     """Scenes on disk. phi_s: role -> the PHI-S fitted on all of them; teachers: role -> the teacher's name.
 
-    What is held in memory does not grow with their number. Raises InputError for none, for one whose rows are absent or
-    damaged, and for one made with other teachers than the first.
+    What is held in memory does not grow with their number beyond HELD. Raises InputError for none, for one whose rows
+    are absent or damaged, and for one made with other teachers than the first.
     """
 
     def __init__(self, scenes: Sequence[StoredScene]):
@@ -47,6 +48,8 @@ class StoredScenes(TrainingScenes):
         self.channels, self.teachers = dict(sorted(first.channels.items())), first.teachers
         self.phi_s = {role: fit_phi_s(map(self._file, self.scenes), role) for role in first.roles}
         self._hashes = [_identity(scene) for scene in self.scenes]
+        self._held: dict[int, TrainingScene] = {}
+        self._room = HELD
 
     @classmethod
     def of(cls, store: Store, names: Sequence[str]) -> StoredScenes:
@@ -63,6 +66,8 @@ class StoredScenes(TrainingScenes):
         return Balance.fit(role, torch.cat(sample), seed=seed)
 
     def open(self, which: int, *, crop: int = 0, generator: torch.Generator | None = None) -> TrainingScene:
+        if not crop and which in self._held:
+            return self._held[which]
         stored = self.scenes[which]
         file, scene = self._file(stored), read_scene(stored.gaussians)
         order = file.order(scene)
@@ -73,7 +78,11 @@ class StoredScenes(TrainingScenes):
             rows = crop_rows(along, crop, among=valid[balancing_role(self.channels)], generator=generator)
             order, valid = order[rows], {role: found[rows] for role, found in valid.items()}
         targets = {role: self._targets(file, role, rows) for role in file.roles}
-        return TrainingScene(name=stored.name, scene=scene.select(order), targets=targets, valid=valid)
+        found = TrainingScene(name=stored.name, scene=scene.select(order), targets=targets, valid=valid)
+        size = _bytes(found)
+        if rows is None and size <= self._room and which not in self._held:
+            self._held[which], self._room = found, self._room - size
+        return found
 
     def _file(self, scene: StoredScene) -> RowFile:
         file = RowFile.open(scene.targets)
@@ -105,6 +114,11 @@ class StoredScenes(TrainingScenes):
         rows = torch.nonzero(file.valid(known)[inside])[:, 0]
         rows = rows[torch.randperm(len(rows), generator=generator)[:count]]
         return offset + file.coefficients(known, chunks.tolist())[rows] @ matrix
+
+
+def _bytes(scene: TrainingScene) -> int:
+    coefficients = [target.z for target in scene.targets.values() if isinstance(target, CompactTargets)]
+    return sum(x.numel() * x.element_size() for x in (*scene.scene.tensors().values(), *coefficients))
 
 
 def _identity(scene: StoredScene) -> str:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from chorus.distill.augment import Augmentation, augment
+from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
-from chorus.distill.losses import contrastive_loss, match_loss
+from chorus.distill.losses import KEPT_BYTES, contrastive_loss, match_in_blocks, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
+from chorus.encoder.memory import require_card, train_bytes
 from chorus.encoder.model import EncoderConfig
 from chorus.json_files import write_json
 from chorus.params import DistillParams
@@ -33,6 +35,7 @@ from chorus.train.schedule import generator_of, scene_of_step
 from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
+ELSEWHERE = ("ranks", "accumulate")  # parameters a checkpoint names beside what the run is made from
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
 
 
@@ -139,8 +142,10 @@ class Distillation(Task):
         self.scenes, self.config, self.params, self.seed, self.device = scenes, config, params, seed, device
         torch.manual_seed(seed)
         self.module = SceneModel(config).train()
+        self.module.encoder.set_checkpointing(params.checkpointing)
         for role, (matrix, mean) in spaces.items():
             self.module.space(role).set(matrix, mean)
+        _require_memory(self.module, scenes, params, seed=seed, device=device)
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.balance = scenes.balance(seed=seed)
@@ -154,7 +159,7 @@ class Distillation(Task):
 
     def identity(self) -> Any:
         config = replace(self.config, notes={})
-        params = {k: v for k, v in plain(self.params).items() if k not in ("ranks", "accumulate")}
+        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
         return [config.to_json(), params, self.seed, self.scenes.identity()]
 
     def sample_name(self, sample: int) -> str:
@@ -175,7 +180,9 @@ class Distillation(Task):
         pyramid = self.module.encoder.prepare(voxels.grid, torch.tensor([len(voxels)]))
         rows = draw_rows(clusters, self.params.points, generator)
         cells, place = torch.unique(voxels.index[rows], return_inverse=True)
-        return Sample(scene, pyramid, voxels.feat, rows, cells, place, generator)
+        hides = generator_of(self.seed, 8, number)
+        feat = blind(voxels.feat, self.config.inputs.columns, self.params.blind, hides)
+        return Sample(scene, pyramid, feat, rows, cells, place, generator)
 
     def losses(self, step: int, sample: int) -> dict[str, Tensor]:
         """role -> L_match, with 0.02 L_con where the scene brings labels, on a drawn sample of an augmented room."""
@@ -187,12 +194,18 @@ class Distillation(Task):
         for role in self.active(step):
             valid = scene.valid[role][drawn.rows]
             seen = drawn.rows[valid]
-            if len(seen):
-                predicted = self.module.head(role)(upcast).index_select(0, self._moved(drawn.place[valid])).float()
-                found[role] = match_loss(predicted, scene.target(role, seen, self.device))
-                if role in scene.labels:
-                    labels = self._moved(scene.labels[role][seen])
-                    found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
+            if not len(seen):
+                continue
+            head, place = self.module.head(role), drawn.place[valid]
+            if 4 * len(upcast) * head.width > KEPT_BYTES and role not in scene.labels:
+                wanted = partial(self._targets, scene, role, seen)
+                found[role] = match_in_blocks(head, upcast, place=place, target=wanted)
+                continue
+            predicted = head(upcast).index_select(0, self._moved(place)).float()
+            found[role] = match_loss(predicted, scene.target(role, seen, self.device))
+            if role in scene.labels:
+                labels = scene.labels[role][seen]
+                found[role] = found[role] + CONTRAST * contrastive_loss(predicted, labels, drawn.generator)
         return found
 
     def metrics(self, curves: list[dict]) -> dict:
@@ -208,5 +221,22 @@ class Distillation(Task):
     def _which(self, sample: int) -> int:
         return scene_of_step(sample, len(self.scenes), self.seed)
 
+    def _targets(self, scene: TrainingScene, role: str, seen: Tensor, rows: Tensor) -> Tensor:
+        return scene.target(role, seen[rows], self.device)
+
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
+
+
+def _require_memory(
+    model: SceneModel, scenes: TrainingScenes, params: DistillParams, *, seed: int, device: torch.device
+) -> None:
+    """Raise InputError, before anything is moved, where a card cannot hold a step of the first scene."""
+    if device.type != "cuda":
+        return
+    first = scenes.open(0, crop=params.crop, generator=generator_of(seed, 7, 0)).scene
+    rows, config = len(voxelize(first, model.config.inputs)), model.config
+    channels = sum(head.channels + head.width for head in config.heads.values())
+    needed = train_bytes(model, config.encoder, rows=rows, drawn=params.points, channels=channels)
+    fix = "Take a smaller encoder.preset, distill.crop or distill.points, or set device: cpu."
+    require_card(needed, device, where="distillation", fix=fix)

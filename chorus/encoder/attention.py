@@ -26,7 +26,8 @@ class Windows:
     rows: Tensor  # [W, K] int64
     slot: Tensor  # [M] int64 into W * K
     mask: Tensor | None  # [W, 1, 1, K] bool, False where a short sample left its window empty; None when all are full
-    again: Tensor  # [W * K] bool: slots nobody reads
+    again: Tensor  # [A] int64 slots nobody reads: rows a window repeats, and what a short sample left empty
+    unread: Tensor  # [W, K] bool, True at those
 
     @property
     def keys(self) -> Tensor | None:
@@ -36,35 +37,52 @@ class Windows:
     def to(self, device: torch.device | str) -> Windows:
         """Copied to a device."""
         mask = None if self.mask is None else self.mask.to(device)
-        return Windows(self.rows.to(device), self.slot.to(device), mask, self.again.to(device))
+        places = (self.rows, self.slot, self.again, self.unread)
+        rows, slot, again, unread = (x.to(device) for x in places)
+        return Windows(rows, slot, mask, again, unread)
 
 
 def make_windows(order: Tensor, counts: Tensor, window: int) -> Windows:
     """Cut samples into windows along a curve.
 
-    order: [M] rows sorted by sample, then by curve code; counts: [B] rows a sample; window: K, or fewer where every
-    sample is shorter.
+    order: [M] rows sorted by sample, then by curve code; counts: [B] rows a sample, on the host, so that no device is
+    waited for; window: K, or fewer where every sample is shorter.
     """
-    size = min(window, int(counts.max()))
+    size, device = min(window, int(counts.max())), order.device
     ends = counts.cumsum(0)  # [B]
     per_sample = (counts + size - 1) // size  # [B] windows
+    before = per_sample.cumsum(0) - per_sample  # [B] windows of the samples ahead
     sample = torch.repeat_interleave(per_sample)  # [W]
-    first = torch.arange(len(sample), device=order.device) - (per_sample.cumsum(0) - per_sample)[sample]
+    first = torch.arange(len(sample)) - before[sample]
     begins = (ends - counts)[sample]
     starts = torch.maximum(
         torch.minimum(begins + first * size, ends[sample] - size), begins
     )  # [W] the last one moves back
-    place = starts[:, None] + torch.arange(size, device=order.device)  # [W, K] in curve order
-    inside = place < ends[sample][:, None]
+    moved = begins + first * size - starts  # [W] by how much
+    shift = (before * size - (ends - counts)).to(device)  # [B]
+    shift = torch.repeat_interleave(shift, counts.to(device), output_size=len(order))
+    slots = torch.arange(len(order), device=device) + shift  # [M] of each place in curve order, had no window moved
+    slots = slots + moved.to(device)[torch.div(slots, size, rounding_mode="floor")]
+    place = starts.to(device)[:, None] + torch.arange(size, device=device)  # [W, K] in curve order
     rows = order[place.clamp_max(len(order) - 1)]
-    sorted_slot = torch.empty_like(order)
-    flat = torch.arange(place.numel(), device=order.device).view_as(place)
-    answered = inside & (place >= (begins + first * size)[:, None])  # each place belongs to one window
-    sorted_slot[place[answered]] = flat[answered]
     slot = torch.empty_like(order)
-    slot[order] = sorted_slot
-    mask = None if bool(inside.all()) else inside[:, None, None, :]
-    return Windows(rows, slot, mask, ~answered.flatten())
+    slot[order] = slots
+    full = bool((counts >= size).all())
+    mask = None if full else (place < ends[sample].to(device)[:, None])[:, None, None, :]
+    again = _again(counts, before, size).to(device)
+    unread = torch.zeros(rows.numel(), dtype=torch.bool, device=device).index_fill_(0, again, True)
+    return Windows(rows, slot, mask, again, unread.view_as(rows))
+
+
+def _again(counts: Tensor, before: Tensor, size: int) -> Tensor:
+    """[A] slots nobody reads: the first of a last window that moved back, the last of one that its sample does not
+    fill."""
+    left = -counts % size  # [B]
+    short = counts < size
+    last = (before + (counts + size - 1) // size - 1) * size  # [B] first slot of each sample's last window
+    begin = torch.where(short, last + counts, last)
+    within = torch.arange(int(left.sum())) - (left.cumsum(0) - left).repeat_interleave(left)
+    return begin.repeat_interleave(left) + within
 
 
 class _ToWindows(torch.autograd.Function):
@@ -79,9 +97,8 @@ class _ToWindows(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         windows = ctx.windows
         out = grad.index_select(0, windows.slot)
-        again = torch.nonzero(windows.again)[:, 0]
-        if len(again):
-            out.index_add_(0, windows.rows.flatten()[again], grad.index_select(0, again))
+        if len(windows.again):
+            out.index_add_(0, windows.rows.flatten()[windows.again], grad.index_select(0, windows.again))
         return out, None
 
 
@@ -118,9 +135,8 @@ class WindowAttention(nn.Module):
         return self._native(qkv, windows) if native else self._torch(qkv, windows)
 
     def _native(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
-        unread = windows.again.view_as(windows.rows)
         heads = qkv.view(len(qkv), 3, self.heads, NATIVE_HEAD)
-        return window_attention(heads, windows.rows, unread=unread, keys=windows.keys).flatten(1)
+        return window_attention(heads, windows.rows, unread=windows.unread, keys=windows.keys).flatten(1)
 
     def _torch(self, qkv: Tensor, windows: Windows) -> Tensor:  # [M, 3 C] -> [M, C]
         count, size = windows.rows.shape

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -22,6 +21,12 @@ from chorus.errors import InputError, MissingError
 from chorus.json_files import read_json, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+CARD = """---
+library_name: chorus
+tags: [3d, gaussian-splatting]
+---
+A scene encoder: `chorus.load` with this repository's id reads it, with the package `chorus-gs`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,7 @@ class ModelConfig:
         )
 
 
-class SceneModel(nn.Module, PyTorchModelHubMixin, tags=["3d", "gaussian-splatting"]):
+class SceneModel(nn.Module):
     """Encoder, heads by role, and the teachers' spaces. Runs on voxels; see encode.SceneEncoder for scenes."""
 
     def __init__(self, config: ModelConfig):
@@ -82,23 +87,26 @@ class SceneModel(nn.Module, PyTorchModelHubMixin, tags=["3d", "gaussian-splattin
     def space(self, role: str) -> Space:
         return cast(Space, self.spaces[role])
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(self, save_directory)
+    def save_pretrained(self, folder: str | Path) -> None:
+        """As :func:`save_model`, under the name models of the Hugging Face hub know."""
+        save_model(self, Path(folder))
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        map_location="cpu",
-        revision=None,
-        cache_dir=None,
-        token=None,
-        local_files_only=False,
-        **_,
-    ) -> SceneModel:
-        fetch = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
-        return open_model(model_id, **fetch).to(map_location)
+    def from_pretrained(cls, source: str | Path, **fetch) -> SceneModel:
+        """As :func:`open_model`."""
+        return open_model(source, **fetch)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Upload the model with a card that says what it is, into a repository made where there is none; its URL."""
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        url = api.create_repo(repo_id, private=private, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(self, Path(folder))
+            (Path(folder) / "README.md").write_text(CARD)
+            api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Push model")
+        return str(url)
 
 
 def save_model(model: SceneModel, folder: Path) -> None:
@@ -147,6 +155,10 @@ def open_model(source: str | Path, **fetch) -> SceneModel:
             got="nothing there",
             fix="Train the encoder first or name its folder.",
         )
+    # imported here: a quarter of a second, and most models are folders
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
     try:
         paths = [hf_hub_download(str(source), name, **fetch) for name in (CONFIG, WEIGHTS)]
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

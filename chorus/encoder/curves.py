@@ -60,23 +60,25 @@ class Pyramid:
         return found
 
 
-def curve_depth(grid: Tensor) -> int:
-    """Bits an axis of the curve over a grid [M, 3]: that of (max + 1), as the released architecture counts them."""
-    return max(1, int(grid.max()) + 1).bit_length()
+def curve_depth(highest: int) -> int:
+    """Bits an axis of the curve over a grid up to the cell ``highest``: that of (highest + 1), as the released
+    architecture counts them."""
+    return max(1, highest + 1).bit_length()
 
 
 def build_pyramid(
     grid: Tensor, offset: Tensor, *, depths: tuple[int, ...], window: int, orders: tuple[str, ...]
 ) -> Pyramid:
-    """The pyramid of levels over voxels.
+    """The pyramid of levels over voxels, made where the grid is.
 
-    grid: [N, 3] int, >= 0, unique within a sample; offset: [B] cumulative rows. depths: blocks a level, so that curves
-    no block uses are not computed. Raises InputError on repeated voxels or a grid beyond the curve.
+    grid: [N, 3] int, >= 0, unique within a sample; offset: [B] cumulative rows, on the host. Of a grid on a card the
+    host reads its extent, whether voxels repeat, and for each level how many rows it has. depths: blocks a level, so
+    that curves no block uses are not computed. Raises InputError on repeated voxels or a grid beyond the curve.
     """
-    batch = torch.repeat_interleave(torch.arange(len(offset), device=grid.device), _counts(offset)).int()
+    batch = torch.repeat_interleave(torch.arange(len(offset)), _counts(offset)).int().to(grid.device)
     grid = grid.int()
-    _check_extent(grid, len(offset))
-    codes = curve_codes(grid, batch, "z", curve_depth(grid))
+    highest = _check_extent(grid, len(offset))
+    codes = curve_codes(grid, batch, "z", curve_depth(highest))
     codes, order = codes.sort()
     repeated = int((codes[1:] == codes[:-1]).sum())
     if repeated:
@@ -94,20 +96,24 @@ def build_pyramid(
         parent = indptr = None
         if i + 1 < len(depths):
             parent, indptr = _runs(grid, batch)
-        levels.append(_level(grid, batch, parent, indptr, len(offset), orders[: min(depth, len(orders))], window))
+        windows = _windows(grid, batch, orders[:depth], curve_depth(highest >> i), samples=len(offset), window=window)
+        table = neighbors(grid, batch) if windows else None
+        levels.append(Level(grid, batch, table, windows, parent, indptr))
         if indptr is not None:
             heads = indptr[:-1]
             grid, batch = torch.div(grid[heads], 2, rounding_mode="floor"), batch[heads]
     return Pyramid(tuple(levels), order, place)
 
 
-def _level(grid: Tensor, batch: Tensor, parent, indptr, samples: int, orders: tuple[str, ...], window: int) -> Level:
+def _windows(
+    grid: Tensor, batch: Tensor, orders: tuple[str, ...], depth: int, *, samples: int, window: int
+) -> tuple[Windows, ...]:
+    """One for each curve."""
     if not orders:
-        return Level(grid, batch, None, (), parent, indptr)
-    counts = torch.bincount(batch, minlength=samples)
-    depth = curve_depth(grid)
-    windows = tuple(make_windows(curve_codes(grid, batch, name, depth).argsort(), counts, window) for name in orders)
-    return Level(grid, batch, neighbors(grid, batch), windows, parent, indptr)
+        return ()
+    ends = torch.searchsorted(batch, torch.arange(1, samples + 1, dtype=batch.dtype, device=batch.device))
+    counts = _counts(ends.cpu())
+    return tuple(make_windows(curve_codes(grid, batch, name, depth).argsort(), counts, window) for name in orders)
 
 
 def _runs(grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,8 +132,9 @@ def _counts(offset: Tensor) -> Tensor:
     return torch.diff(offset, prepend=offset.new_zeros(1))
 
 
-def _check_extent(grid: Tensor, samples: int) -> None:
-    low, high = int(grid.min()), int(grid.max())
+def _check_extent(grid: Tensor, samples: int) -> int:
+    """The highest cell of any axis."""
+    low, high = torch.stack(torch.aminmax(grid)).tolist()
     bits = 3 * (high + 1).bit_length() + (samples - 1).bit_length()
     if low < 0 or bits > 3 * MAX_DEPTH:
         raise InputError(
@@ -136,3 +143,4 @@ def _check_extent(grid: Tensor, samples: int) -> None:
             got=f"{low} to {high} in {samples} samples",
             fix="Shift the scene to its own origin, use a larger grid or fewer samples.",
         )
+    return high

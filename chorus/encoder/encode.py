@@ -12,9 +12,11 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from chorus.device import autocast
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.inputs import CHANNELS, voxelize
-from chorus.encoder.sinks import Bar, InMemory, Members, Sink
+from chorus.encoder.memory import rows_that_fit
+from chorus.encoder.sinks import Bar, FileRows, InMemory, Members, Sink, file_rows
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
 from chorus.io import open_features
@@ -23,8 +25,9 @@ from chorus.text import prompt
 
 TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
 MAX_ROWS = 1_000_000  # voxels encoded at once: 2 GiB beside the outputs for the base size
+LEAST_ROWS = 50_000  # below so many a tile is more halo than scene
 HALO = 2.0  # metres around a tile
-BLOCK = 8192  # voxels whose heads run at once
+BLOCK, CARD_BLOCK = 8192, 2**17  # voxels whose heads run at once: few stay in a cache, many fill a card
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class SceneFeatures:
     """What was asked for, by name; each also an attribute. Rows are the Gaussians of the scene, in their order.
 
     lang, dino, object: [N, C] in the teacher's own space; upcast: [N, sum of channels]; tokens: [T, C] of the last
-    level with tokens_xyz [T, 3], the centres of their cells, metres.
+    level with tokens_xyz [T, 3], the centres of their cells, metres. They lie where the scene lies.
     """
 
     outputs: dict[str, Tensor]
@@ -64,8 +67,8 @@ class SceneEncoder:
     """A model ready for scenes, where the model is: float32 on the CPU, bfloat16 products (autocast) on CUDA unless
     ``half`` is False.
 
-    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles; halo: metres around
-    a tile.
+    text: what embeds words, for ``query``; max_rows: voxels above which a scene is cut into tiles (fewer where a card
+    has less memory); halo: metres around a tile.
     """
 
     def __init__(
@@ -134,7 +137,8 @@ class SceneEncoder:
                     "encode", expected="normals for one scene", got="several scenes", fix="Encode them one by one."
                 )
             return [self.encode(one, outputs, progress=progress) for one in scene]
-        sinks = {name: InMemory.of(len(scene), self.channels(name)) for name in outputs if name != "tokens"}
+        home = scene.means.device
+        sinks = {name: InMemory.of(len(scene), self.channels(name), home) for name in outputs if name != "tokens"}
         tokens = self._run(scene, sinks, normals=normals, progress=progress)
         found = {name: sink.features for name, sink in sinks.items()}
         if "tokens" in outputs:
@@ -153,6 +157,7 @@ class SceneEncoder:
         """Encode a scene into one safetensors file per output (see :func:`chorus.io.read_features`), block by block.
 
         files: output name -> path, "tokens" excepted; info: plain JSON kept in each file beside the output's name.
+        Rows are those of the scene's file: a row that was left out when it was read is zero there and not valid.
         Features [N, C] never stand in memory together, so a million Gaussians x 1152 need no more room than the encoder
         does. Raises InputError as ``encode``.
         """
@@ -164,15 +169,19 @@ class SceneEncoder:
                 got="tokens",
                 fix='Ask encode for outputs=("tokens",).',
             )
+        rows, total = file_rows(scene)
+        valid = torch.zeros(total, dtype=torch.bool)
+        valid[rows] = True
         with ExitStack() as stack:
-            sinks = {
-                name: stack.enter_context(
-                    open_features(
-                        path, rows=len(scene), channels=self.channels(name), info={**(info or {}), "output": name}
-                    )
+            sinks = {}
+            for name, path in files.items():
+                channels, about = self.channels(name), {**(info or {}), "output": name}
+                writer = stack.enter_context(
+                    open_features(path, rows=total, channels=channels, valid=valid, info=about)
                 )
-                for name, path in files.items()
-            }
+                sinks[name] = FileRows(writer, rows)
+                for left_out in torch.nonzero(~valid)[:, 0].split(BLOCK):
+                    writer.write(left_out, torch.zeros(len(left_out), channels))
             self._run(scene, sinks, normals=normals, progress=progress)
 
     def channels(self, name: str) -> int:
@@ -193,29 +202,35 @@ class SceneEncoder:
         self, scene: GaussianScene, sinks: Mapping[str, Sink], *, normals: Tensor | None, progress: bool | None
     ) -> tuple[Tensor, Tensor]:
         """Write each output of every Gaussian to its sink; tokens [T, C] and their places [T, 3] m."""
-        scene, grid_size = scene.detached().to("cpu"), self.config.inputs.grid_size
+        home, grid_size = scene.means.device, self.config.inputs.grid_size
+        fitting = rows_that_fit(self.config.encoder, self.device, least=min(LEAST_ROWS, self.max_rows))
+        max_rows = self.max_rows if fitting is None else min(fitting, self.max_rows)
+        scene, normals = scene.detached().to(self.device), None if normals is None else normals.to(self.device)
         voxels = voxelize(scene, self.config.inputs, normals=normals)
         members = Members(voxels.index, len(voxels))
-        tokens, cells = [], []
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and self.device.type == "cuda")
-        with autocast, Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar:
+        tokens, cells, block = [], [], BLOCK if self.device.type == "cpu" else CARD_BLOCK
+        with (
+            autocast(self.device, half=self.half),
+            Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar,
+        ):
             for part in encode_tiles(
-                self.model.encoder, voxels, max_rows=self.max_rows, halo=int(self.halo / grid_size), advance=bar.advance
+                self.model.encoder, voxels, max_rows=max_rows, halo=int(self.halo / grid_size), advance=bar.advance
             ):
-                tokens.append(part.tokens.cpu())
-                cells.append(part.tokens_grid.cpu())
-                for begin in range(0, len(part.rows), BLOCK):
-                    rows = part.rows[begin : begin + BLOCK]
-                    self._write(part.upcast(begin, begin + BLOCK), *members.of(rows), sinks)
+                tokens.append(part.tokens.float())
+                cells.append(part.tokens_grid)
+                for begin in range(0, len(part.rows), block):
+                    rows = part.rows[begin : begin + block]
+                    self._write(part.upcast(begin, begin + block), *members.of(rows), sinks)
                     bar.advance(len(rows))
         cell = grid_size * 2 ** (len(self.config.encoder.depths) - 1)
-        return torch.cat(tokens), scene.means.amin(dim=0) + (torch.cat(cells) + 0.5) * cell
+        places = scene.means.amin(dim=0) + (torch.cat(cells) + 0.5) * cell
+        return torch.cat(tokens).to(home), places.to(home)
 
     def _write(self, features: Tensor, gaussians: Tensor, voxel: Tensor, sinks: Mapping[str, Sink]) -> None:
         """Outputs of a block of voxels [R, width] to their Gaussians [G], which lie in voxels [G] of the block."""
         for name, sink in sinks.items():
             values = self.model.spaces[name](self.model.heads[name](features)) if name in self.model.heads else features
-            sink.write(gaussians, values.index_select(0, voxel.to(values.device)))
+            sink.write(gaussians, values.index_select(0, voxel))
 
 
 def model_folder(path: str | Path, *, variant: str = "splats") -> Path:

@@ -52,6 +52,14 @@ class InputConfig:
         """Numbers a row."""
         return CHANNELS[self.variant] + UPRIGHT * self.upright
 
+    @property
+    def columns(self) -> dict[str, slice]:
+        """Where a row holds what a scene may lack: color, opacity, normal; those this variant reads."""
+        if self.variant == "points":
+            return {"color": slice(3, 6), "normal": slice(6, 9)}
+        found = {"color": slice(0, 3), "opacity": slice(3, 4)}
+        return found | ({"normal": slice(12, 15)} if self.upright else {})
+
 
 @dataclass(frozen=True)
 class Voxels:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from chorus.encoder.attention import WindowAttention
 from chorus.encoder.curves import ORDERS, Level, Pyramid, build_pyramid
@@ -59,6 +60,8 @@ class EncoderConfig:
         """Channels of the up-cast output."""
         return sum(self.channels)
 
+
+LARGE = 50_000_000  # parameters from which an encoder's activations are computed twice rather than kept
 
 PRESETS = {
     "tiny": EncoderConfig(
@@ -148,7 +151,7 @@ class GridPooling(nn.Module):
         self.norm = nn.Sequential(nn.LayerNorm(channels))
 
     def forward(self, x: Tensor, indptr: Tensor) -> Tensor:  # [M, C], [M' + 1] -> [M', C']
-        return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj), indptr, "max")))
+        return nn.functional.gelu(self.norm(segment_reduce(linear(x, self.proj).float(), indptr, "max")))
 
 
 class Stem(nn.Module):
@@ -169,6 +172,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
+        self.checkpointing = False  # keep only what enters a block, and compute the rest again on the way back
         self.embedding = nn.ModuleDict({"stem": Stem(config.in_channels, config.channels[0])})
         drop = [config.drop_path * i / max(1, sum(config.depths) - 1) for i in range(sum(config.depths))]
         self.enc = nn.ModuleDict()
@@ -181,13 +185,19 @@ class Encoder(nn.Module):
                 stage[f"block{b}"] = Block(channels, heads, mlp_ratio=config.mlp_ratio, drop_path=rate)
             self.enc[f"enc{s}"] = stage
 
+    def set_checkpointing(self, when: str) -> None:
+        """Whether activations are computed again on the way back, for the same gradients in less memory: always, never,
+        or for large encoders (auto)."""
+        size = sum(parameter.numel() for parameter in self.parameters())
+        self.checkpointing = when == "always" or (when == "auto" and size >= LARGE)
+
     def prepare(self, grid: Tensor, offset: Tensor) -> Pyramid:
-        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made on the CPU, kept
-        beside the weights."""
+        """The geometry of a batch (see curves.build_pyramid), to keep while voxels do not move; made where the grid is,
+        kept beside the weights. offset: on the host."""
         c = self.config
-        pyramid = build_pyramid(grid.cpu(), offset.cpu(), depths=c.depths, window=c.window, orders=c.orders)
+        pyramid = build_pyramid(grid, offset, depths=c.depths, window=c.window, orders=c.orders)
         device = next(self.parameters()).device
-        return pyramid if device.type == "cpu" else pyramid.to(device)
+        return pyramid if device == grid.device else pyramid.to(device)
 
     def forward(self, grid: Tensor, feat: Tensor, offset: Tensor) -> EncoderOutput:
         """grid: [N, 3] int cells >= 0, unique within a sample; feat: [N, in_channels]; offset: [B] cumulative rows."""
@@ -232,7 +242,11 @@ class Encoder(nn.Module):
                 x = stage["down"](x, pyramid.levels[len(features) - 1].indptr)
             blocks = [module for name, module in stage.items() if name != "down"]
             for b, block in enumerate(blocks):
-                x = block(x, level, b % len(level.windows))
+                curve = b % len(level.windows)
+                if self.checkpointing and torch.is_grad_enabled():
+                    x = checkpoint(block, x, level, curve, use_reentrant=False)
+                else:
+                    x = block(x, level, curve)
                 if step is not None:
                     step(costs[len(features)] / total)
             features.append(x)
@@ -254,5 +268,5 @@ def last_level(features: list[Tensor], pyramid: Pyramid) -> tuple[Tensor, Tensor
 def _lexicographic(level: Level) -> Tensor:
     """[M] rows sorted by sample, x, y, z."""
     grid = level.grid.long()
-    size = int(grid.max()) + 1
+    size = grid.max() + 1  # never read: a step would wait for it
     return (((level.batch.long() * size + grid[:, 0]) * size + grid[:, 1]) * size + grid[:, 2]).argsort()

@@ -14,7 +14,7 @@ FLATNESS = 0.1  # thickness of a disc over its radius
 
 
 def scene_of_points(
-    points: np.ndarray, colors: np.ndarray | None = None, normals: np.ndarray | None = None
+    points: np.ndarray, colors: np.ndarray | None = None, normals: np.ndarray | None = None, *, where: object = "points"
 ) -> GaussianScene:
     """Each point an opaque disc as wide as the distance to its third neighbour, facing along its normal.
 
@@ -24,7 +24,7 @@ def scene_of_points(
     """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 4 or not np.isfinite(points).all():
-        raise InputError("points", expected="at least 4 finite points [P, 3]", got=list(points.shape))
+        raise InputError(where, expected="at least 4 finite points [P, 3]", got=list(points.shape))
     distance, index = cKDTree(points).query(points, k=min(NEIGHBORS, len(points)))
     normals = _spread_normals(points[index]) if normals is None else np.asarray(normals, np.float64)
     radius = torch.from_numpy(np.maximum(np.asarray(distance)[:, 3], 1e-4))[:, None]

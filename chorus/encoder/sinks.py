@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from chorus.scene import GaussianScene
+
 LONG = 100_000  # steps a bar is worth showing for
 
 
@@ -19,17 +21,36 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """A sink that is a tensor on the CPU."""
+    """A sink that is a tensor."""
 
     features: Tensor  # [N, C]
 
     @classmethod
-    def of(cls, rows: int, channels: int) -> InMemory:
-        """Room for N rows; pages are touched as they are written."""
-        return cls(torch.empty(rows, channels))
+    def of(cls, rows: int, channels: int, device: torch.device | str = "cpu") -> InMemory:
+        """Room for N rows; on the CPU, pages are touched as they are written."""
+        return cls(torch.empty(rows, channels, device=device))
 
     def write(self, rows: Tensor, features: Tensor) -> None:
-        self.features[rows.cpu()] = features.to(self.features)
+        self.features[rows.to(self.features.device)] = features.to(self.features)
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """A sink whose rows are those of the scene's file. rows: [N] the file's row of each Gaussian."""
+
+    sink: Sink
+    rows: Tensor
+
+    def write(self, rows: Tensor, features: Tensor) -> None:
+        self.sink.write(self.rows[rows.cpu()], features)
+
+
+def file_rows(scene: GaussianScene) -> tuple[Tensor, int]:
+    """[N] the row each Gaussian has in the scene's file, and how many rows the file has."""
+    report = scene.report
+    if report.rows is None:
+        return torch.arange(len(scene)), len(scene)
+    return report.rows, report.total
 
 
 class Members:

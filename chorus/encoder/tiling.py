@@ -87,7 +87,7 @@ def encode_tiles(
         step = None if advance is None else partial(_scaled, advance, own)
         features = encoder.level_features(pyramid, voxels.feat[rows].to(pyramid.order.device), step=step)
         tokens, cells, _ = last_level(features, pyramid)
-        mine = _owned(cells.cpu(), torch.div(grid[core], cell, rounding_mode="floor")).to(cells.device)
+        mine = _owned(cells, torch.div(grid[core], cell, rounding_mode="floor").to(cells.device))
         index = pyramid.ancestors(torch.nonzero(core)[:, 0].to(cells.device))
         yield Part(rows[core], features, index, tokens[mine], cells[mine])
 

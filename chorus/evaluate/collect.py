@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.device import device_of
 from chorus.errors import InputError, StoreError
+from chorus.evaluate.each import each
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
 from chorus.evaluate.inputs import ReportInputs, Room
@@ -56,15 +58,14 @@ def collect(
     absent. seconds: stage -> seconds; sheets: further pictures by caption. Raises StoreError, naming the rooms, when a
     room to be scored has no current targets; ChorusError when a room has no labels or a model is absent.
     """
-    started = time.perf_counter()
+    started, device = time.perf_counter(), device_of(params.device)
     require_targets(store, rooms)
     models = {"encoder": encoder or store.model("encoder"), "adapted": adapted or store.model("adapted")}
-    encoders = Encoders.load(
-        models["encoder"], models["adapted"] if models["adapted"].is_dir() else None, seed=params.seed
-    )
+    adapted = models["adapted"] if models["adapted"].is_dir() else None
+    encoders = Encoders.load(models["encoder"], adapted, seed=params.seed, device=params.device)
     names = label_set(store, rooms.scored())
     taught, withheld = _known_names(store, params, rooms, names)
-    scores, sheet = teacher_scores(store, rooms.test, params.teachers) if teachers else ({}, None)
+    scores, sheet = teacher_scores(store, rooms.test, params.teachers, device=device) if teachers else ({}, None)
     return ReportInputs(
         names=names,
         text=encoders.text(names),
@@ -72,11 +73,11 @@ def collect(
         withheld=withheld,
         family=params.teachers.family,
         split=rooms.split,
-        test=tuple(_test(store, scene, names, encoders, params) for scene in rooms.test),
-        probe_train=tuple(_probe(store, scene, names, encoders, params) for scene in rooms.probe_train),
+        test=each(lambda scene: _test(store, scene, names, encoders, params), rooms.test),
+        probe_train=each(lambda scene: _probe(store, scene, names, encoders, params), rooms.probe_train),
         trained_models=_models(store, rooms.trained()),
         adaptation=_adaptations(store, rooms.adaptation, names, encoders, params),
-        validation=tuple(_worded(store, scene, names, params, encoders.worded) for scene in rooms.validation),
+        validation=each(lambda scene: _worded(store, scene, names, params, encoders.worded), rooms.validation),
         validation_adaptation=_adaptations(store, rooms.validation_adaptation, names, encoders, params),
         curves=_curves(models),
         fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},
@@ -129,7 +130,8 @@ def _known_names(
 def _test(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders, params: Params) -> Room:
     """A room with every method's features, its capture and its Gaussians."""
     gaussians, capture = read_scene(store.scene(scene, "gaussians")), Capture.load(store.scene(scene, "capture"))
-    lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
+    folders = store.scene(scene, "targets"), store.scene(scene, "teacher_views")
+    lifted = lifted_field(gaussians, *folders)
     fields = {
         "lifted": lifted,
         "color_only": color_field(gaussians),
@@ -154,7 +156,8 @@ def _probe(store: Store, scene: str, names: tuple[str, ...], encoders: Encoders,
     truth = TruthPoints(
         positions=positions, semantic=labels.semantic.astype(int), instance=labels.instance.astype(int)
     ).renamed(labels.class_names, names)
-    lifted = lifted_field(gaussians, store.scene(scene, "targets"), store.scene(scene, "teacher_views"))
+    folders = store.scene(scene, "targets"), store.scene(scene, "teacher_views")
+    lifted = lifted_field(gaussians, *folders)
     fields = {"lifted": lifted, "color_only": color_field(gaussians), **encoders.fields(gaussians)}
     return Room(
         name=scene,
@@ -169,7 +172,7 @@ def _adaptations(
     """Rooms of the second domain with fields before and after; none where there is no adapted model."""
     if encoders.adapted is None:
         return ()
-    return tuple(_worded(store, scene, names, params, encoders.adaptation) for scene in scenes)
+    return each(lambda scene: _worded(store, scene, names, params, encoders.adaptation), scenes)
 
 
 def _worded(

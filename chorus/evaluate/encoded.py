@@ -33,8 +33,11 @@ class Encoders:
     seed: int
 
     @classmethod
-    def load(cls, encoder: Path, adapted: Path | None, *, seed: int) -> Encoders:
-        """From model folders. Raises ChorusError when the encoder is absent or speaks no words."""
+    def load(cls, encoder: Path, adapted: Path | None, *, seed: int, device: str = "auto") -> Encoders:
+        """From model folders, on a device as chorus.load names it.
+
+        Raises ChorusError when the encoder is absent or speaks no words.
+        """
         if not Path(encoder).is_dir():
             raise MissingError(
                 encoder,
@@ -42,19 +45,19 @@ class Encoders:
                 got="nothing there",
                 fix="Materialize models/encoder first.",
             )
-        student = chorus.load(encoder)
+        student = chorus.load(encoder, device=device)
         if "lang" not in student.available:
             raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            untrained = SceneEncoder(SceneModel(student.config))
+            untrained = SceneEncoder(SceneModel(student.config).to(student.device))
         return cls(
             student=student,
-            points=chorus.load(encoder, variant="points")
+            points=chorus.load(encoder, variant="points", device=device)
             if model_folder(encoder, variant="points") != Path(encoder)
             else None,
             random=untrained,
-            adapted=chorus.load(adapted) if adapted is not None else None,
+            adapted=chorus.load(adapted, device=device) if adapted is not None else None,
             seed=seed,
         )
 

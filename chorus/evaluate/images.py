@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from chorus.capture import Capture
 from chorus.params import TeacherParams
 from chorus.store import Store
@@ -18,7 +20,9 @@ from chorus.teachers.views import load_teacher_views
 EVERY = 4  # views; neighbouring ones say the same
 
 
-def teacher_scores(store: Store, scenes: Sequence[str], params: TeacherParams) -> tuple[dict, bytes]:
+def teacher_scores(
+    store: Store, scenes: Sequence[str], params: TeacherParams, *, device: torch.device | str = "cpu"
+) -> tuple[dict, bytes]:
     """The teachers' figures (shares as percent) on every 4th rendered view of these rooms, and their contact sheet as
     PNG bytes."""
     captures, renders = [], []
@@ -34,9 +38,8 @@ def teacher_scores(store: Store, scenes: Sequence[str], params: TeacherParams) -
         renders.append(load_teacher_views(store.scene(scene, "teacher_views")).renders()[picked])
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / "teachers.png"
-        scores = report_teachers(
-            load_teachers(params, store), captures, withheld=params.withheld, renders=renders, picture=sheet
-        )
+        teachers = load_teachers(params, store, device=device)
+        scores = report_teachers(teachers, captures, withheld=params.withheld, renders=renders, picture=sheet)
         return percent(scores), sheet.read_bytes()
 
 

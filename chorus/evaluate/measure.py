@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chorus.evaluate import about, metrics, zero_shot
+from chorus.evaluate.each import each
 from chorus.evaluate.inputs import METHODS, PROBED, Field, ReportInputs, Room
 from chorus.evaluate.intervals import f_miou_interval
 from chorus.evaluate.points import truth_of
@@ -24,6 +25,7 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
     two places only: as what predictions are compared with, and as the probe's labels on training rooms.
     """
     voting = Voting(params.neighbors)
+    voting.prepare([*inputs.test, *inputs.adaptation, *inputs.validation, *inputs.validation_adaptation])
     matrices = {method: _matrices(inputs.test, method, inputs, voting) for method in METHODS}
     homes = [about.home_of(room) for room in inputs.test]
 
@@ -36,9 +38,9 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
         "zero_shot_all": zero_shot_of(inputs.names),
         "zero_shot_ceiling": _ceiling(inputs, voting),
         "zero_shot_raw": {method: _raw(inputs, method) for method in METHODS},
-        "linear_probe": {method: linear_probe(inputs, method, params, voting) for method in PROBED},
+        "linear_probe": _of_each(PROBED, lambda method: linear_probe(inputs, method, params, voting)),
         "adaptation": _adaptation(inputs.adaptation, inputs, params, voting),
-        "instances": {method: instance_table(inputs, method, voting) for method in METHODS},
+        "instances": _of_each(METHODS, lambda method: instance_table(inputs, method, voting)),
         "retrieval": {"student": {"r1": retrieval_recall(inputs)}},
         "validation": _validation(inputs, params, voting),
         "teachers": dict(inputs.teachers),
@@ -53,6 +55,10 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
     if params.instance_vote:
         report["zero_shot_dishonest_instance_vote"] = {method: _dishonest(inputs, method, voting) for method in METHODS}
     return rounded(report)
+
+
+def _of_each(methods: Sequence[str], table: Callable[[str], dict]) -> dict[str, dict]:
+    return dict(zip(methods, each(table, methods), strict=True))
 
 
 def rounded(value: object) -> Any:

@@ -4,10 +4,12 @@ places."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from chorus.evaluate import zero_shot
+from chorus.evaluate.each import each
 from chorus.evaluate.inputs import Field, Room
 
 
@@ -17,6 +19,10 @@ class Voting:
     def __init__(self, neighbors: int):
         self.neighbors = neighbors
         self._rows: dict[tuple[str, str], np.ndarray] = {}
+
+    def prepare(self, rooms: Sequence[Room]) -> None:
+        """Look the neighbours of all fields that speak up now, several rooms at once."""
+        each(lambda room: [self.rows(field, room) for field in room.fields.values() if field.lang is not None], rooms)
 
     def rows(self, field: Field, room: Room) -> np.ndarray:
         """[P, k] rows of the field nearest to each ground-truth point of the room, those that speak, nearest first."""

@@ -1,7 +1,8 @@
-"""Folders of .npy arrays, as SceneSplat-7K ships its scenes: coord color opacity quat scale [segment instance normal
-...].
+"""Folders of .npy arrays, as SceneSplat-7K ships its scenes: coord color opacity quat scale [segment instance normal],
+[pc_coord pc_segment pc_instance] of the point cloud it is scored on, [lang_feat lang_feat_index valid_feat_mask].
 
-opacity is after the sigmoid, scale is linear, colour is 8-bit.
+opacity is after the sigmoid, scale is linear, colour is 8-bit (or a float in 0..1), -1 is unlabelled. Coordinates are z
+up, metres.
 """
 
 from __future__ import annotations
@@ -12,63 +13,132 @@ import numpy as np
 import torch
 
 from chorus.errors import InputError
-from chorus.scene import GaussianScene, scene_from_colors
+from chorus.io.assemble import Columns, assemble
+from chorus.io.features import Features
+from chorus.io.packing import logits
+from chorus.moving import in_file_frame
+from chorus.scene import SH_C0, GaussianScene, SplatLabels
 
 _WIDTHS = {"coord": 3, "color": 3, "opacity": 1, "quat": 4, "scale": 3}
+_LABELS = ("segment", "instance")
+_CLOUD = ("pc_coord", "pc_segment", "pc_instance")
 
 
 def read_npy_folder(folder: Path) -> GaussianScene:
-    """A scene from a folder of arrays. Raises InputError naming the file that is absent or does not fit."""
+    """A scene from a folder of arrays, with the labels it has. Raises InputError naming the file that is absent or does
+    not fit."""
     folder = Path(folder)
     arrays = {name: _read(folder, name) for name in _WIDTHS}
-    n = len(arrays["coord"])
+    n = len(arrays["coord"]) if arrays["coord"].ndim else 0
     for name, width in _WIDTHS.items():
-        if arrays[name].size != n * width or len(arrays[name]) != n:
-            raise InputError(folder / f"{name}.npy", expected=f"shape [{n}, {width}]", got=list(arrays[name].shape))
-    floats = {
-        name: torch.from_numpy(np.ascontiguousarray(array, np.float32).reshape(n, _WIDTHS[name]))
-        for name, array in arrays.items()
-    }
-    if not bool((floats["scale"] >= 0).all()):
-        raise InputError(folder / "scale.npy", expected="linear scales of at least 0", got="negative values or NaN")
-    opacity = floats["opacity"][:, 0]
-    if not bool(((opacity >= 0) & (opacity <= 1)).all()):
+        if arrays[name].dtype.kind not in "fiu" or arrays[name].size != n * width or len(arrays[name]) != n:
+            got = f"{arrays[name].dtype} {list(arrays[name].shape)}"
+            raise InputError(folder / f"{name}.npy", expected=f"numbers of shape [{n}, {width}]", got=got)
+        arrays[name] = arrays[name].reshape(n, width)
+    scale, opacity = arrays["scale"], arrays["opacity"][:, 0].astype(np.float64)
+    if (scale < 0).any():
+        raise InputError(folder / "scale.npy", expected="linear scales of at least 0", got="negative values")
+    if (opacity < 0).any() or (opacity > 1).any():
         raise InputError(
-            folder / "opacity.npy", expected="opacities in [0, 1] (after the sigmoid)", got="values outside or NaN"
+            folder / "opacity.npy", expected="opacities in [0, 1] (after the sigmoid)", got="values outside"
         )
-    return scene_from_colors(
-        floats["coord"], floats["quat"], floats["scale"], opacity, floats["color"] / 255.0
-    ).validate(folder)
+    with np.errstate(divide="ignore"):
+        log_scales = np.log(scale)
+    columns = Columns(
+        means=arrays["coord"],
+        quats=arrays["quat"],
+        log_scales=log_scales,
+        opacity_logits=logits(opacity),
+        sh=((_unit_colors(arrays["color"]) - 0.5) / SH_C0)[:, None],
+        labels=_splat_labels(read_npy_labels(folder)),
+    )
+    return assemble(folder, columns, up=(0.0, 0.0, 1.0), unit=1.0)
 
 
 def read_npy_labels(folder: Path) -> dict[str, np.ndarray]:
-    """The optional per-Gaussian arrays that are there: segment [N], instance [N] (-1 where unlabelled), normal [N,
-    3]."""
+    """The arrays that say what is there: of each Gaussian segment [N], instance [N] and normal [N, 3], of the point
+    cloud pc_coord [P, 3], pc_segment [P] and pc_instance [P]; only those the folder has.
+
+    Of labels with several columns (the likeliest first) the first counts. Raises InputError where rows do not agree.
+    """
     folder = Path(folder)
-    return {
-        name: _read(folder, name) for name in ("segment", "instance", "normal") if (folder / f"{name}.npy").exists()
-    }
+    found = {name: _read(folder, name) for name in (*_LABELS, "normal", *_CLOUD) if (folder / f"{name}.npy").exists()}
+    rows = {"pc_": len(found["pc_coord"]) if "pc_coord" in found else None}
+    if (folder / "coord.npy").exists():
+        rows[""] = len(_read(folder, "coord", mmap_mode="r"))
+    for name, array in found.items():
+        if name.endswith(("segment", "instance")):
+            found[name] = array = array.reshape(len(array), -1)[:, 0] if array.size else array.reshape(-1)
+        expected = rows.get("pc_" if name.startswith("pc_") else "")
+        if expected is not None and len(array) != expected:
+            raise InputError(folder / f"{name}.npy", expected=f"{expected} rows", got=len(array))
+    return found
+
+
+def read_npy_features(folder: Path) -> Features:
+    """The language features a folder ships for its N Gaussians: lang_feat [M, C], by lang_feat_index [N] (-1: none)
+    where there is one, else a row for each Gaussian, or for each one of valid_feat_mask [N]."""
+    folder = Path(folder)
+    rows, count = (
+        torch.from_numpy(_read(folder, "lang_feat").astype(np.float32)),
+        len(_read(folder, "coord", mmap_mode="r")),
+    )
+    valid = torch.ones(count, dtype=torch.bool)
+    if (folder / "valid_feat_mask.npy").exists():
+        valid = torch.from_numpy(_read(folder, "valid_feat_mask").reshape(-1) != 0)
+    if (folder / "lang_feat_index.npy").exists():
+        index = torch.from_numpy(_read(folder, "lang_feat_index").reshape(-1).astype(np.int64))
+    elif len(rows) == count:
+        index = torch.arange(count)
+    else:
+        index = torch.where(valid, valid.cumsum(0) - 1, -1)
+    if rows.ndim != 2 or len(index) != count or len(valid) != count or int(index.max()) >= len(rows):
+        got = f"features {list(rows.shape)}, index {len(index)} up to {int(index.max())}, mask {len(valid)}"
+        raise InputError(folder / "lang_feat.npy", expected=f"features of {count} Gaussians", got=got)
+    valid = valid & (index >= 0)
+    features = rows[index.clamp_min(0)]
+    valid &= features.isfinite().all(dim=1)
+    features[~valid] = 0.0
+    return Features(features=features, valid=valid, info={"scene": folder.name})
 
 
 def write_npy_folder(folder: Path, scene: GaussianScene, labels: dict[str, np.ndarray] | None = None) -> None:
-    """Write a scene's base colours, and labels such as segment and instance [N], as a folder of arrays."""
-    scene = scene.validate(folder).detached().to("cpu")
+    """Write a scene's base colours, and labels such as segment and instance [N] (the scene's own when None), as a
+    folder of arrays in its file's frame."""
+    scene = in_file_frame(scene.validate(folder).detached().to("cpu"))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"coord": scene.means, "opacity": scene.opacities, "quat": scene.unit_quats, "scale": scene.scales}
     arrays = {name: tensor.float().numpy() for name, tensor in arrays.items()}
+    if any(scene.frame.offset):
+        arrays["coord"] = scene.means.double().numpy() + np.asarray(scene.frame.offset)
     arrays["color"] = (scene.rgb * 255.0).round().to(torch.uint8).numpy()
+    if labels is None and scene.labels is not None:
+        own = {"segment": scene.labels.label, "instance": scene.labels.instance}
+        labels = {name: tensor.numpy() for name, tensor in own.items() if tensor is not None}
     for name, array in {**arrays, **(labels or {})}.items():
         if len(array) != len(scene):
             raise InputError(folder / f"{name}.npy", expected=f"{len(scene)} rows", got=len(array))
         np.save(folder / f"{name}.npy", array)
 
 
-def _read(folder: Path, name: str) -> np.ndarray:
+def _splat_labels(found: dict[str, np.ndarray]) -> SplatLabels | None:
+    if "segment" not in found:
+        return None
+    label, instance = (torch.from_numpy(found[name].astype(np.int32)) if name in found else None for name in _LABELS)
+    return None if label is None else SplatLabels(label=label, instance=instance)
+
+
+def _unit_colors(colors: np.ndarray) -> np.ndarray:
+    in_unit = colors.dtype.kind == "f" and not (colors > 1.0).any()
+    return colors.astype(np.float64) / (1.0 if in_unit else 255.0)
+
+
+def _read(folder: Path, name: str, *, mmap_mode=None) -> np.ndarray:
     path = folder / f"{name}.npy"
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        return np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise InputError(
             path, expected="a .npy array", got="no such file" if isinstance(error, FileNotFoundError) else error
         ) from error

@@ -1,88 +1,168 @@
-"""The standard .ply of 3D Gaussian splatting (Kerbl et al. 2023): x y z nx ny nz f_dc_* f_rest_* opacity scale_* rot_*.
+"""The .ply of 3D Gaussian splatting (Kerbl et al. 2023): x y z nx ny nz f_dc_* f_rest_* opacity scale_* rot_*.
 
-opacity is a logit, scales are natural logarithms, rot is wxyz, f_rest holds all of one channel before the next.
+opacity is a logit, scales are natural logarithms, rot is wxyz, f_rest holds all of one channel before the next. Read as
+well: two scales (2DGS) as flat Gaussians, red green blue in place of f_dc, doubles, label instance score of each
+Gaussian, and packed files (``compressed_ply``).
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from chorus.axes import UPS, axis_name, meters_of, up_vector
 from chorus.errors import InputError
-from chorus.io.ply_table import columns_of, names_of, read_table, write_table
-from chorus.scene import GaussianScene
+from chorus.frames import UNITS
+from chorus.io.assemble import FLAT, Columns, assemble
+from chorus.io.compressed_ply import ELEMENTS, is_compressed, unpack
+from chorus.io.ply_table import Ply, columns_of, names_of, read_elements, write_table
+from chorus.moving import in_file_frame
+from chorus.scene import SH_C0, GaussianScene, SplatLabels
 
-_CORE = {
-    "means": ["x", "y", "z"],
-    "dc": ["f_dc_0", "f_dc_1", "f_dc_2"],
-    "opacity": ["opacity"],
-    "log_scales": ["scale_0", "scale_1", "scale_2"],
-    "quats": ["rot_0", "rot_1", "rot_2", "rot_3"],
-}
+_MEANS, _QUATS, _DC = ["x", "y", "z"], [f"rot_{i}" for i in range(4)], [f"f_dc_{i}" for i in range(3)]
+_RGB = ["red", "green", "blue"]
+_SCALES = ["scale_0", "scale_1", "scale_2"]
+_NAMES = "label_names "  # of a comment, a JSON list after it
+_AXIS = re.compile(r"(?i)^vertical axis:\s*([+-]?[xyz])\b")  # as nerfstudio's exporter says it
+_UNIT = re.compile(r"(?i)^unit:\s*(mm|cm|m|ft)\b")
 
 
 def read_ply(path: Path) -> GaussianScene:
-    """A scene from a 3DGS .ply, ascii or binary. Raises InputError naming missing properties, NaN or a cut-off file."""
-    return scene_of_table(path, read_table(path))
+    """A scene from a 3DGS .ply, ascii, binary or packed. Raises InputError naming missing properties or a cut-off
+    file."""
+    return scene_of_ply(path, read_elements(path, optional=ELEMENTS))
 
 
-def scene_of_table(path: Path, table: np.ndarray) -> GaussianScene:
-    """A scene from the rows [N] of a 3DGS .ply; path: named in errors."""
-    rest = _rest_names(path, names_of(table))
-    _check_columns(path, table, [name for names in _CORE.values() for name in names])
-    fields = {field: torch.from_numpy(columns_of(table, names)) for field, names in _CORE.items()}
-    sh = fields["dc"][:, None]  # [N, 1, 3]
-    if rest:
-        coefficients = torch.from_numpy(columns_of(table, rest)).reshape(len(table), 3, -1)  # [N, 3, K - 1]
-        sh = torch.cat([sh, coefficients.transpose(1, 2)], dim=1)
-    scene = GaussianScene(
-        means=fields["means"],
-        quats=fields["quats"],
-        log_scales=fields["log_scales"],
-        opacity_logits=fields["opacity"][:, 0],
-        sh=sh.contiguous(),
-    )
-    return scene.validate(path)
+def scene_of_ply(path: Path, ply: Ply) -> GaussianScene:
+    """A scene from the elements of a 3DGS .ply; path: named in errors."""
+    table = ply.elements["vertex"]
+    columns = unpack(path, ply) if is_compressed(ply) else _columns(path, table, ply.comments)
+    return _declared(assemble(path, columns), ply.comments)
 
 
 def write_ply(path: Path, scene: GaussianScene) -> None:
-    """Write a scene as binary little-endian 3DGS .ply (normals zero, as the reference writes them)."""
-    scene = scene.validate(path).detached().to("cpu")
-    rest = scene.sh[:, 1:].transpose(1, 2).reshape(len(scene), -1)  # [N, 3 (K - 1)], channel by channel
-    blocks = [
-        scene.means,
-        torch.zeros_like(scene.means),
-        scene.sh[:, 0],
-        rest,
-        scene.opacity_logits[:, None],
-        scene.log_scales,
-        scene.quats,
+    """Write a scene as binary little-endian 3DGS .ply, in its file's frame, with the labels it has.
+
+    Normals are zero, as the reference writes them; positions far from the origin are doubles.
+    """
+    scene = in_file_frame(scene.validate(path).detached().to("cpu"))
+    rest = scene.sh[:, 1:].transpose(1, 2).reshape(len(scene), -1).numpy()  # [N, 3 (K - 1)], channel by channel
+    offset = np.asarray(scene.frame.offset)
+    means = scene.means.double().numpy() + offset if offset.any() else scene.means.numpy()
+    blocks: list[tuple[Iterable[str], str, np.ndarray]] = [
+        (_MEANS, "f8" if offset.any() else "f4", means),
+        (["nx", "ny", "nz"], "f4", np.zeros_like(scene.means.numpy())),
+        (_DC, "f4", scene.sh[:, 0].numpy()),
+        ([f"f_rest_{i}" for i in range(rest.shape[1])], "f4", rest),
+        (["opacity"], "f4", scene.opacity_logits[:, None].numpy()),
+        (_SCALES, "f4", scene.log_scales.numpy()),
+        (_QUATS, "f4", scene.quats.numpy()),
     ]
-    values = torch.cat([block.float() for block in blocks], dim=1).contiguous().numpy()  # [N, 17 + 3 (K - 1)]
-    names = [*_CORE["means"], "nx", "ny", "nz", *_CORE["dc"], *(f"f_rest_{i}" for i in range(rest.shape[1]))]
-    names += [*_CORE["opacity"], *_CORE["log_scales"], *_CORE["quats"]]
-    write_table(path, values.view([(name, "f4") for name in names])[:, 0])
+    if scene.labels is not None:
+        for name, kind in (("label", "i4"), ("instance", "i4"), ("score", "f4")):
+            if (array := getattr(scene.labels, name)) is not None:
+                blocks.append(([name], kind, array[:, None].numpy()))
+    table = np.empty(len(scene), [(name, kind) for names, kind, _ in blocks for name in names])
+    for names, _, values in blocks:
+        for column, name in enumerate(names):
+            table[name] = values[:, column]
+    write_table(path, table, comments=_comments(scene))
+
+
+def _comments(scene: GaussianScene) -> list[str]:
+    """What the file is to say of itself: its up and its unit, where they were said, and the labels' names."""
+    report, lines = scene.report, []
+    if report.up is not None and (axis := axis_name(np.array(report.up))) in UPS:
+        lines.append(f"Vertical axis: {axis}")
+    if report.unit is not None and (unit := [name for name, meters in UNITS.items() if meters == report.unit]):
+        lines.append(f"Unit: {unit[0]}")
+    if scene.labels is not None and scene.labels.names:
+        lines.append(_NAMES + json.dumps(scene.labels.names))
+    return lines
+
+
+def _columns(path: Path, table: np.ndarray, comments: tuple[str, ...]) -> Columns:
+    names = names_of(table)
+    rest = _rest_names(path, names)
+    scales = [name for name in _SCALES if name in names]
+    flat = scales == _SCALES[:2]  # 2DGS: the third axis has no thickness
+    color = _DC if set(_DC) <= set(names) or not set(_RGB) <= set(names) else _RGB
+    _check_columns(path, names, [*_MEANS, *color, "opacity", *(scales if flat else _SCALES), *_QUATS])
+    log_scales = columns_of(table, scales)
+    if flat:
+        log_scales = np.concatenate([log_scales, np.full((len(table), 1), FLAT, np.float32)], axis=1)
+    dc = columns_of(table, _DC) if color is _DC else (colors_of(table) - 0.5) / SH_C0
+    sh = dc[:, None]  # [N, 1, 3]
+    if rest:
+        coefficients = columns_of(table, rest).reshape(len(table), 3, -1)  # [N, 3, K - 1]
+        sh = np.concatenate([sh, coefficients.transpose(0, 2, 1)], axis=1)
+    return Columns(
+        means=columns_of(table, _MEANS, table.dtype["x"].str[1:]),
+        quats=columns_of(table, _QUATS),
+        log_scales=log_scales,
+        opacity_logits=columns_of(table, ["opacity"])[:, 0],
+        sh=sh,
+        labels=_labels(table, comments),
+    )
+
+
+def colors_of(table: np.ndarray) -> np.ndarray:
+    """[N, 3] float32 in 0..1 of the columns red, green and blue: whole numbers to 255 or 65535, or floats."""
+    colors = columns_of(table, _RGB)
+    kind = table.dtype["red"]
+    if kind.kind in "iu":
+        return colors / (65535.0 if kind.itemsize == 2 and colors.max(initial=0.0) > 255 else 255.0)
+    return colors / 255.0 if colors.max(initial=0.0) > 1.0 else colors
+
+
+def _labels(table: np.ndarray, comments: tuple[str, ...]) -> SplatLabels | None:
+    if "label" not in names_of(table):
+        return None
+    arrays = {
+        name: torch.from_numpy(table[name].astype(kind))
+        for name, kind in (("label", "i4"), ("instance", "i4"), ("score", "f4"))
+        if name in names_of(table)
+    }
+    said = [line.removeprefix(_NAMES) for line in comments if line.startswith(_NAMES)]
+    try:
+        names = tuple(str(name) for name in json.loads(said[0])) if said else ()
+    except ValueError:
+        names = ()
+    return SplatLabels(names=names, **arrays)
+
+
+def _declared(scene: GaussianScene, comments: tuple[str, ...]) -> GaussianScene:
+    """The scene, its report saying what the file's comments say of axes and unit."""
+    report = scene.report
+    for line in comments:
+        if found := _AXIS.match(line):
+            report = replace(report, up=tuple(up_vector(found[1]).tolist()))
+        if found := _UNIT.match(line):
+            report = replace(report, unit=meters_of(found[1]))
+    return replace(scene, report=report)
 
 
 def _rest_names(path: Path, names: tuple[str, ...]) -> list[str]:
     rest = sorted((name for name in names if re.fullmatch(r"f_rest_\d+", name)), key=lambda name: int(name[7:]))
+    if len(rest) == 72:
+        raise InputError(
+            path,
+            expected="spherical harmonics of degree 3 at most",
+            got="degree 4 (72 f_rest)",
+            fix="Drop the last band: splat-transform IN.ply --filter-harmonics 3 OUT.ply.",
+        )
     if len(rest) not in (0, 9, 24, 45) or rest != [f"f_rest_{i}" for i in range(len(rest))]:
         raise InputError(path, expected="f_rest_0.. in a number of 0, 9, 24 or 45", got=f"{len(rest)} of them")
     return rest
 
 
-def _check_columns(path: Path, table: np.ndarray, wanted: list[str]) -> None:
-    present = names_of(table)
-    if "packed_position" in present:
-        raise InputError(
-            path,
-            expected="an uncompressed 3DGS .ply",
-            got="a compressed one",
-            fix="Export it uncompressed from the viewer that made it.",
-        )
+def _check_columns(path: Path, present: tuple[str, ...], wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in present]
     if missing:
         kind = " (a point cloud?)" if {"x", "y", "z"} <= set(present) and "opacity" not in present else ""
@@ -90,5 +170,3 @@ def _check_columns(path: Path, table: np.ndarray, wanted: list[str]) -> None:
         raise InputError(
             path, expected="the properties of a 3DGS .ply", got=got, fix="Export the scene from a 3DGS trainer."
         )
-    if len(table) == 0:
-        raise InputError(path, expected="at least one Gaussian", got="none")

@@ -3,6 +3,8 @@ mean."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +57,30 @@ class _Element:
 class _Header:
     order: str  # "=" for ascii, else "<" or ">"
     elements: list[_Element]
+    comments: tuple[str, ...]
     size: int  # bytes up to and including the line end_header
+
+
+@dataclass(frozen=True)
+class Ply:
+    """The elements of a file that were asked for, structured arrays [N] by name, and its comment lines."""
+
+    elements: dict[str, np.ndarray]
+    comments: tuple[str, ...]
 
 
 def read_table(path: Path, element: str = "vertex") -> np.ndarray:
     """The rows of one element as a structured array [N], columns by their property names.
 
     Raises InputError when the file is no PLY, lacks the element or ends too early.
+    """
+    return read_elements(path, (element,)).elements[element]
+
+
+def read_elements(path: Path, names: tuple[str, ...] = ("vertex",), *, optional: tuple[str, ...] = ()) -> Ply:
+    """The elements named, and those of the optional ones that are there; what else the file holds is passed over.
+
+    Raises InputError when the file is no PLY, lacks an element of ``names`` or ends too early.
     """
     path = Path(path)
     try:
@@ -70,32 +89,48 @@ def read_table(path: Path, element: str = "vertex") -> np.ndarray:
         raise InputError(path, expected="a readable .ply file", got=error.strerror or error) from error
     header = _parse_header(path, content)
     body, offset = memoryview(content)[header.size :], 0
-    lines = bytes(body).split(b"\n") if header.order == "=" else []
+    lines = bytes(body).splitlines() if header.order == "=" else []
+    found, left = {}, set(names)
     for entry in header.elements:
-        if entry.name == element:
+        if entry.name in (*names, *optional):
             if entry.lists:
                 raise InputError(
-                    path, expected=f"element {element} without list properties", got=", ".join(entry.lists)
+                    path, expected=f"element {entry.name} without list properties", got=", ".join(entry.lists)
                 )
-            return (
+            found[entry.name] = (
                 _ascii_rows(path, lines[offset:], entry)
                 if header.order == "="
                 else _binary_rows(path, body[offset:], entry, header.order)
             )
+            left.discard(entry.name)
+        elif not left and (entry.lists or not optional):
+            break  # what follows is of no interest and may have no fixed size
         offset += entry.count if header.order == "=" else _fixed_size(path, entry, header.order)
-    raise InputError(
-        path, expected=f"an element '{element}'", got=", ".join(e.name for e in header.elements) or "no element"
-    )
+    if left:
+        raise InputError(
+            path,
+            expected=f"an element '{sorted(left)[0]}'",
+            got=", ".join(e.name for e in header.elements) or "no element",
+        )
+    return Ply(found, header.comments)
 
 
-def write_table(path: Path, table: np.ndarray, *, element: str = "vertex") -> None:
+def write_table(path: Path, table: np.ndarray, *, element: str = "vertex", comments: Iterable[str] = ()) -> None:
     """Write a structured array [N] as one little-endian binary element, whole or not at all."""
-    columns = [(name, table.dtype[name].str[1:]) for name in names_of(table)]
-    properties = "".join(f"property {_NAMES[kind]} {name}\n" for name, kind in columns)
-    header = f"ply\nformat binary_little_endian 1.0\nelement {element} {len(table)}\n{properties}end_header\n"
-    rows = table.astype([(name, "<" + kind) for name, kind in columns], copy=False)
+    write_elements(path, {element: table}, comments=comments)
+
+
+def write_elements(path: Path, elements: dict[str, np.ndarray], *, comments: Iterable[str] = ()) -> None:
+    """Write structured arrays as little-endian binary elements, in their order, whole or not at all."""
+    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {' '.join(text.split())}" for text in comments)]
+    blocks = []
+    for element, table in elements.items():
+        columns = [(name, table.dtype[name].str[1:]) for name in names_of(table)]
+        lines += [f"element {element} {len(table)}", *(f"property {_NAMES[kind]} {name}" for name, kind in columns)]
+        blocks.append(table.astype([(name, "<" + kind) for name, kind in columns], copy=False).tobytes())
+    header = "\n".join([*lines, "end_header\n"])
     with atomic_file(Path(path)) as temporary:
-        temporary.write_bytes(header.encode("ascii") + rows.tobytes())
+        temporary.write_bytes(header.encode() + b"".join(blocks))
 
 
 def names_of(table: np.ndarray) -> tuple[str, ...]:
@@ -103,29 +138,32 @@ def names_of(table: np.ndarray) -> tuple[str, ...]:
     return table.dtype.names or ()
 
 
-def columns_of(table: np.ndarray, names: list[str]) -> np.ndarray:
-    """[N, len(names)] float32 of the named columns."""
-    return np.stack([table[name].astype(np.float32) for name in names], axis=1)
+def columns_of(table: np.ndarray, names: list[str], kind: str = "f4") -> np.ndarray:
+    """[N, len(names)] of the named columns, float32 unless another kind is asked for."""
+    return np.stack([table[name].astype(kind) for name in names], axis=1)
 
 
 def _parse_header(path: Path, content: bytes) -> _Header:
-    if not content.startswith((b"ply\n", b"ply\r\n")):
+    start = 3 if content.startswith(b"\xef\xbb\xbf") else 0  # a byte order mark
+    head = content[start : start + _MAX_HEADER]
+    if not re.match(rb"ply[ \t]*\r?[\n\r]", head):
         raise InputError(
             path, expected="a PLY file (first line 'ply')", got=repr(content[:16]) if content else "an empty file"
         )
-    end = content.find(b"end_header", 0, _MAX_HEADER)
-    stop = content.find(b"\n", end) if end >= 0 else -1
-    if stop < 0:
+    last = re.search(rb"(?m)^end_header[ \t]*(\r\n|\n|\r(?!\n))", re.sub(rb"\r(?!\n)", b"\n", head))
+    if last is None:
         raise InputError(
             path, expected="a header that ends with 'end_header'", got="none", fix="The file is cut off: copy it again."
         )
-    order, elements = None, []
-    for line in content[:end].decode("ascii", "replace").splitlines()[1:]:
+    order, elements, comments = None, [], []
+    for line in re.split(r"\r\n|\n|\r", head[: last.start()].decode("utf-8", "replace"))[1:]:
         words = line.split()
         try:
-            if not words or words[0] in ("comment", "obj_info"):
+            if not words or words[0] == "obj_info":
                 continue
-            if words[0] == "format":
+            if words[0] == "comment":
+                comments.append(line.strip()[len("comment") :].strip())
+            elif words[0] == "format":
                 order = _ORDERS[words[1]]
             elif words[0] == "element":
                 elements.append(_Element(words[1], _count(words[2]), [], []))
@@ -139,7 +177,7 @@ def _parse_header(path: Path, content: bytes) -> _Header:
             raise InputError(path, expected="PLY header lines (format, element, property)", got=repr(line)) from error
     if order is None:
         raise InputError(path, expected="a format line in the header", got="none")
-    return _Header(order, elements, stop + 1)
+    return _Header(order, elements, tuple(comments), start + last.end())
 
 
 def _count(word: str) -> int:
@@ -181,8 +219,8 @@ def _binary_rows(path: Path, body: memoryview, element: _Element, order: str) ->
 
 
 def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray:
-    table = np.empty(element.count, _row_type(path, element, "="))
-    names = names_of(table)
+    kind = _row_type(path, element, "=")
+    names = kind.names or ()
     rows = [line.split() for line in lines[: element.count]]
     if len(rows) < element.count or any(len(row) != len(names) for row in rows):
         good = sum(len(row) == len(names) for row in rows)
@@ -194,6 +232,7 @@ def _ascii_rows(path: Path, lines: list[bytes], element: _Element) -> np.ndarray
         values = np.array(rows, dtype=np.float64).reshape(element.count, len(names))
     except ValueError as error:
         raise InputError(path, expected="numbers", got=error) from error
+    table = np.empty(element.count, kind)
     for column, name in enumerate(names):
         table[name] = values[:, column]
     return table

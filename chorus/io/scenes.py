@@ -1,32 +1,58 @@
-"""One call for every scene format, chosen by the path's suffix."""
+"""One call for every scene format, chosen by the path's suffix and, of a folder, by what lies in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from chorus.errors import InputError
+from chorus.io.compressed_ply import write_compressed_ply
+from chorus.io.interior_gs import SPLATS, is_interior_gs, read_interior_gs
 from chorus.io.npy_folder import read_npy_folder, write_npy_folder
-from chorus.io.ply import read_ply, scene_of_table, write_ply
-from chorus.io.ply_table import read_table
+from chorus.io.ply import read_ply, scene_of_ply, write_ply
+from chorus.io.ply_table import read_elements
 from chorus.io.points import PointCloud, cloud_of_table, is_bare
+from chorus.io.sog import META, read_sog
 from chorus.io.splat import read_splat, write_splat
+from chorus.io.spz import read_spz, write_spz
 from chorus.scene import GaussianScene
 
-_READERS = {".ply": read_ply, ".splat": read_splat}
-_WRITERS = {".ply": write_ply, ".splat": write_splat, "": write_npy_folder}
+_READERS = {
+    ".ply": read_ply,
+    ".splat": read_splat,
+    ".spz": read_spz,
+    ".sog": read_sog,
+    ".zip": read_sog,
+    ".json": read_sog,
+}
+_WRITERS = {
+    ".ply": write_ply,
+    ".compressed.ply": write_compressed_ply,
+    ".splat": write_splat,
+    ".spz": write_spz,
+    "": write_npy_folder,
+}
+_FOREIGN = (".ksplat", ".lcc", ".glb", ".usdz", ".spx")  # what others read and we do not
+
+
+def is_splat_file(path: Path) -> bool:
+    """Whether a path is a file or a folder :func:`read_scene` takes for a scene of splats."""
+    path = Path(path)
+    if path.is_dir():
+        return any((path / name).is_file() for name in ("scene.ply", SPLATS, META, "coord.npy"))
+    return path.suffix.lower() in (*_READERS, *_FOREIGN) and path.name != "transforms.json"
 
 
 def read_scene(path: Path) -> GaussianScene:
-    """A scene from .ply, .splat, a folder of .npy arrays, or a fitted scene's folder (its scene.ply).
+    """A scene from .ply (packed or not), .spz, .sog (or its folder, zip or meta.json), .splat, a folder of .npy arrays
+    or of InteriorGS, or a fitted scene's folder (its scene.ply), in the file's own axes unless it declares them.
 
     Raises InputError when there is nothing at the path or its suffix is unknown.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(path, expected="a scene file or folder", got="nothing there")
-    if path.is_dir():
-        return read_ply(path / "scene.ply") if (path / "scene.ply").exists() else read_npy_folder(path)
-    return _lookup(_READERS, path)(path)
+    return _folder_reader(path)(path) if path.is_dir() else _lookup(_READERS, path, path.suffix)(path)
 
 
 def read_scene_or_points(path: Path) -> GaussianScene | PointCloud:
@@ -34,18 +60,30 @@ def read_scene_or_points(path: Path) -> GaussianScene | PointCloud:
     path = Path(path)
     if path.suffix.lower() != ".ply" or not path.is_file():
         return read_scene(path)
-    table = read_table(path)
-    return cloud_of_table(path, table) if is_bare(table) else scene_of_table(path, table)
+    ply = read_elements(path, optional=("chunk", "sh"))
+    return cloud_of_table(path, ply.elements["vertex"]) if is_bare(ply.elements["vertex"]) else scene_of_ply(path, ply)
 
 
 def write_scene(path: Path, scene: GaussianScene) -> None:
-    """Write a scene as .ply, .splat or, without a suffix, a folder of .npy arrays."""
-    _lookup(_WRITERS, Path(path))(Path(path), scene)
+    """Write a scene in its file's frame: .ply, .compressed.ply, .spz, .splat or, without a suffix, a folder of .npy
+    arrays."""
+    path = Path(path)
+    packed = path.name.lower().endswith(".compressed.ply")
+    _lookup(_WRITERS, path, ".compressed.ply" if packed else path.suffix)(path, scene)
 
 
-def _lookup(table: dict, path: Path):
-    try:
-        return table[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(suffix or "a folder" for suffix in table)
-        raise InputError(path, expected=f"one of {known}", got=path.suffix or "no suffix") from None
+def _folder_reader(folder: Path) -> Callable[[Path], GaussianScene]:
+    if (folder / "scene.ply").exists():
+        return lambda path: read_ply(path / "scene.ply")
+    if is_interior_gs(folder):
+        return read_interior_gs
+    return read_sog if (folder / META).is_file() else read_npy_folder
+
+
+def _lookup(table: dict, path: Path, suffix: str):
+    suffix = suffix.lower()
+    if suffix in table:
+        return table[suffix]
+    known = ", ".join(name or "a folder" for name in table)
+    fix = f"Convert it: splat-transform {path.name} {path.stem}.ply (npm: @playcanvas/splat-transform)."
+    raise InputError(path, expected=f"one of {known}", got=suffix or "no suffix", fix=fix if suffix in _FOREIGN else "")

@@ -6,17 +6,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from chorus.errors import InputError
-from chorus.scene import GaussianScene, scene_from_colors
+from chorus.io.assemble import Columns, assemble
+from chorus.io.packing import logits
+from chorus.moving import in_file_frame
+from chorus.scene import SH_C0, GaussianScene
 from chorus.store import atomic_file
 
 _ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
 
 
 def read_splat(path: Path) -> GaussianScene:
-    """A scene from a .splat file; colour and opacity have 8 bits there. Raises InputError on a cut-off file or NaN."""
+    """A scene from a .splat file; colour and opacity have 8 bits there. Raises InputError on a cut-off file."""
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -30,32 +32,29 @@ def read_splat(path: Path) -> GaussianScene:
             fix="The file is cut off or no .splat: copy it again.",
         )
     rows = np.frombuffer(content, _ROW)
-    if (rows["scale"] < 0).any():
-        raise InputError(
-            path, expected="scales of at least 0", got=f"{int((rows['scale'] < 0).any(axis=1).sum())} negative ones"
-        )
-    rgba = torch.from_numpy(rows["rgba"].astype(np.float32) / 255.0)
-    quats = torch.from_numpy(rows["rotation"].astype(np.float32) - 128.0) / 128.0
-    degenerate = quats.norm(dim=1) < 1e-3
-    quats[degenerate] = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    return scene_from_colors(
-        torch.from_numpy(rows["position"].astype(np.float32)),
-        quats,
-        torch.from_numpy(rows["scale"].astype(np.float32)),
-        rgba[:, 3],
-        rgba[:, :3],
-    ).validate(path)
+    rgba = rows["rgba"] / 255.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_scales = np.log(rows["scale"])
+    columns = Columns(
+        means=rows["position"],
+        quats=(rows["rotation"] - 128.0) / 128.0,
+        log_scales=log_scales,
+        opacity_logits=logits(rgba[:, 3]),
+        sh=((rgba[:, :3] - 0.5) / SH_C0)[:, None],
+    )
+    return assemble(path, columns)
 
 
 def write_splat(path: Path, scene: GaussianScene) -> None:
-    """Write a scene's base colours as .splat (view-dependent colour is lost), the largest and most opaque first."""
-    scene = scene.validate(path).detached().to("cpu")
-    size = scene.log_scales.sum(dim=1).exp() * scene.opacities
-    scene = scene.select(torch.argsort(size, descending=True, stable=True))
+    """Write a scene's base colours as .splat (view-dependent colour is lost), the largest and most opaque first;
+    positions less the frame's offset."""
+    scene = in_file_frame(scene.validate(path).detached().to("cpu"))
+    size = scene.log_scales.double().sum(dim=1).exp() * scene.opacities
+    scene = scene.select(size.argsort(descending=True, stable=True))
     rows = np.empty(len(scene), _ROW)
     rows["position"], rows["scale"] = scene.means.numpy(), scene.scales.numpy()
-    rgba = torch.cat([scene.rgb, scene.opacities[:, None]], dim=1)
-    rows["rgba"] = (rgba * 255.0).round().to(torch.uint8).numpy()
-    rows["rotation"] = (scene.unit_quats * 128.0 + 128.0).round().clamp(0, 255).to(torch.uint8).numpy()
+    rgba = np.concatenate([scene.rgb.numpy(), scene.opacities[:, None].numpy()], axis=1)
+    rows["rgba"] = np.rint(rgba * 255.0)
+    rows["rotation"] = np.rint(scene.unit_quats.numpy() * 128.0 + 128.0).clip(0, 255)
     with atomic_file(Path(path)) as temporary:
         temporary.write_bytes(rows.tobytes())

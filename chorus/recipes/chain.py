@@ -22,7 +22,7 @@ from chorus.recipes import models, reports, scenes, teachers
 from chorus.recipes.recipe import Recipe
 from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
-from chorus.train.processes import KILLED, begin_worker
+from chorus.train.processes import KILLED, begin_quiet_worker
 from chorus.train.progress import shown
 from chorus.train.world import started
 from chorus.workspace import Workspace
@@ -112,18 +112,24 @@ def _scenes(
     """Make these parts of every scene, ``jobs`` scenes at a time; scene -> error of those that fail."""
     failed: dict[str, str] = {}
     task = bars.add_task(", ".join(parts), total=len(names))
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_worker) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_quiet_worker) as pool:
         futures = {pool.submit(_make, workspace, name, parts): name for name in names}
-        for future in as_completed(futures):
-            name = futures[future]
-            try:
-                error = future.result()
-            except BrokenProcessPool:
-                error = KILLED
-            if error:
-                failed[name] = error
-                bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)
-            bars.advance(task)
+        try:
+            for future in as_completed(futures):
+                name = futures[future]
+                try:
+                    error = future.result()
+                except BrokenProcessPool:
+                    error = KILLED
+                if error:
+                    failed[name] = error
+                    bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)
+                bars.advance(task)
+        except KeyboardInterrupt:  # a worker may go at once: artifacts are written whole or not at all
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
     return failed
 
 

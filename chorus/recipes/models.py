@@ -31,6 +31,7 @@ def encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ENCODER,
+        device=workspace.params.device,
         make=lambda out: _train(workspace, names, out),
         params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
         inputs=hashes(workspace, names),
@@ -43,6 +44,7 @@ def adapted_encoder(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=ADAPTED,
+        device=workspace.params.device,
         make=lambda out: _adapt(workspace, names, out),
         params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
         inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},
@@ -155,7 +157,7 @@ def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
     model = load_model(store.artifact(ENCODER) / "splats")
     adapt_encoder(
         model,
-        adaptation_scenes(store, names, model),
+        adaptation_scenes(store, names, model, device=device_of(params.device)),
         params=params.adapt,
         out=out,
         seed=params.seed,

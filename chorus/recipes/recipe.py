@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Recipe:
     scene: str | None = None
     params: object = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"  # where it computes, as params.yaml names it: kept beside the artifact's seconds, no part of it
 
     @property
     def path(self) -> Path:
@@ -36,8 +38,16 @@ class Recipe:
         start = time.perf_counter()
         artifact = self._build(self.make, force=force)
         if artifact.fresh:
-            record_seconds(self.store, self.stage, self.scene, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            record_seconds(self.store, self.stage, self.scene, seconds, device=self._where())
         return artifact
+
+    def _where(self) -> str:
+        if self.device == "cpu" and "CHORUS_DEVICE" not in os.environ:
+            return "cpu"
+        from chorus.device import device_name, device_of
+
+        return device_name(device_of(self.device))
 
     @property
     def is_current(self) -> bool:

@@ -31,6 +31,7 @@ def evaluation(workspace: Workspace) -> Recipe:
     return Recipe(
         store=store,
         stage=EVALUATION,
+        device=workspace.params.device,
         make=lambda out: write_evaluation(workspace, rooms, out),
         params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed},
         inputs={

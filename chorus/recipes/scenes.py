@@ -18,7 +18,8 @@ from chorus.workspace import Workspace
 
 
 def capture(workspace: Workspace, scene: str) -> Recipe:
-    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming."""
+    """Posed images: of a room of a home, or of the folder or video a user dropped under data/incoming; of splats,
+    renders."""
     store, params = workspace.store, workspace.params.capture
     dropped = workspace.incoming().get(scene)
     if dropped is not None and scene not in workspace.listed():
@@ -42,12 +43,13 @@ def capture(workspace: Workspace, scene: str) -> Recipe:
 
 
 def gaussians(workspace: Workspace, scene: str) -> Recipe:
-    """Gaussians fitted to the capture."""
+    """Gaussians fitted to the capture, or those it came with."""
     store, params = workspace.store, workspace.params
     return Recipe(
         store=store,
         stage=GAUSSIANS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _fit(workspace, scene, out),
         params={"fit": params.fit, "seed": params.seed},
         inputs={"capture": hash_of(store, CAPTURE, scene)},
@@ -73,6 +75,7 @@ def teacher_views(workspace: Workspace, scene: str) -> Recipe:
         store=store,
         stage=TEACHER_VIEWS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _teacher_views(workspace, scene, out),
         params=kept,
         inputs=inputs,
@@ -86,6 +89,7 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
         store=store,
         stage=TARGETS,
         scene=scene,
+        device=workspace.params.device,
         make=lambda out: _targets(workspace, scene, out),
         params=workspace.params.targets,
         inputs={part_of(stage): hash_of(store, stage, scene) for stage in (GAUSSIANS, TEACHER_VIEWS)},
@@ -93,8 +97,13 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
 
 
 def _ingest(dropped: Incoming, params: CaptureParams, out: Path) -> None:
+    from chorus.recipes.splats import find_splats, save_capture_of_splats
     from chorus.sources import ingest
 
+    splats = find_splats(dropped.path) if dropped.path.is_dir() else None
+    if splats is not None:
+        save_capture_of_splats(splats, params, out, options=dropped.options)
+        return
     ingest(dropped.path, params, dropped.options, report=_say_steps(dropped.id)).save(out)
 
 
@@ -131,29 +140,37 @@ def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
 
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.device import device_of
+    from chorus.recipes.splats import splats_of
     from chorus.splat.artifact import save_gaussians
-    from chorus.splat.fit import fit_scene
+    from chorus.splat.fit import fit_scene, given_scene
 
-    views = Capture.load(workspace.store.artifact(CAPTURE, scene))
-    save_gaussians(out, fit_scene(views, workspace.params.fit, seed=workspace.params.seed), views)
+    folder, params = workspace.store.artifact(CAPTURE, scene), workspace.params
+    views, given = Capture.load(folder), splats_of(folder)
+    fitted = given_scene(given, views) if given is not None else None
+    if fitted is None:
+        fitted = fit_scene(views, params.fit, seed=params.seed, device=device_of(params.device))
+    save_gaussians(out, fitted, views)
 
 
 def _teacher_views(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
+    from chorus.device import device_of
     from chorus.io import read_scene
     from chorus.teachers.load import load_teachers
     from chorus.teachers.views import make_teacher_views
 
-    store, chosen = workspace.store, workspace.params.teachers
+    store, chosen, device = workspace.store, workspace.params.teachers, device_of(workspace.params.device)
     views = Capture.load(store.artifact(CAPTURE, scene))
     make_teacher_views(
         read_scene(store.artifact(GAUSSIANS, scene)),
         views.cameras,
-        load_teachers(chosen, store),
+        load_teachers(chosen, store, device=device),
         out=out,
         storage=chosen.storage,
         error=chosen.storage_error,
         batch=chosen.foundation.batch if chosen.family == "foundation" else 8,
+        device=device,
         report=_say_every(10.0, scene),
         masks=views.mask,
     )
@@ -177,9 +194,10 @@ def _say_every(seconds: float, scene: str) -> Callable:
 
 
 def _targets(workspace: Workspace, scene: str, out: Path) -> None:
+    from chorus.device import device_of
     from chorus.io import read_scene
     from chorus.teachers.lift import make_targets
 
-    store = workspace.store
+    store, device = workspace.store, device_of(workspace.params.device)
     gaussians = read_scene(store.artifact(GAUSSIANS, scene))
-    make_targets(gaussians, store.artifact(TEACHER_VIEWS, scene), workspace.params.targets, out=out)
+    make_targets(gaussians, store.artifact(TEACHER_VIEWS, scene), workspace.params.targets, out=out, device=device)

@@ -35,6 +35,7 @@ def _trained(workspace: Workspace) -> Recipe:
     return Recipe(
         store=workspace.store,
         stage=EMBEDDED,
+        device=params.device,
         make=lambda out: _train(workspace, names, out),
         params={**own, "seed": params.seed},
         inputs={name: hash_of(workspace.store, CAPTURE, name) for name in names},

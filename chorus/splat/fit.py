@@ -53,7 +53,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Photos:
-    """The captured views as tensors."""
+    """The captured views as tensors, where they are fitted."""
 
     images: Tensor  # [V, H, W, 3] uint8
     depth: Tensor | None  # [V, H, W] float32 m, 0 where unknown
@@ -67,12 +67,18 @@ class Photos:
 
 
 def fit_scene(
-    capture: Capture, params: FitParams, *, seed: int, progress: Callable[[int, int], None] | None = None
+    capture: Capture,
+    params: FitParams,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> FitResult:
     """Fit Gaussians to every view but each 8th. progress(iteration, iterations) is called now and then.
 
     Loss (Kerbl et al. 2023): 0.8 L1 + 0.2 (1 - SSIM), and the relative error of the rendered depth where depth is
-    known. A gain and a bias a view take up exposure. Same capture, params and seed give the same scene. Raises
+    known. A gain and a bias a view take up exposure. Same capture, params and seed give the same scene. All of it
+    lives on ``device``, which a step never reads; the few refinements do. The scene comes back on the CPU. Raises
     InputError when nothing can start it.
     """
     start = time.perf_counter()
@@ -83,10 +89,10 @@ def fit_scene(
     if iterations < 1 or budget < 1:
         raise InputError("fit", expected="at least one iteration and one Gaussian", got=f"{iterations} and {budget}")
     rng = np.random.default_rng(seed)
-    views = _photos(capture)
+    views = _photos(capture, device)
     seeds = starting_seeds(capture, views.train, max(1, int(_FIRST_SHARE * budget)), rng)
-    adam, unit = _start(seeds)
-    exposure = Exposure(len(capture), views.train)
+    adam, unit = _start(seeds, device)
+    exposure = Exposure(len(capture), views.train, device)
     state = _State(views, adam, exposure, unit, _size_range(seeds), rng, {})
     refine_at = (
         set(np.linspace(_REFINE_FROM * iterations, _REFINE_UNTIL * iterations, _REFINEMENTS).astype(int))
@@ -128,9 +134,8 @@ class _State:
         """One step of the Gaussians and of the view's exposure towards that view; what it rendered is kept for
         densification."""
         scene, image = _scene(self.adam), self.views.image(view)
-        background = torch.from_numpy(
-            self.rng.random(3, np.float32)
-        )  # a new one each step, or dark surfaces would be fitted as holes
+        # A background of its own for each step, or dark surfaces would be fitted as holes.
+        background = torch.from_numpy(self.rng.random(3, np.float32))
         out = rasterize(scene, self.views.cameras[view], background=background)
         shown = self.exposure.apply(out.colors[0], view)
         if self.views.mask is not None:  # a pixel that takes no part is right whatever it shows
@@ -166,24 +171,25 @@ def _shape_loss(scene: GaussianScene, unit: float) -> Tensor:
     return _SCALE_WEIGHT * (scene.scales.mean() / unit) * 0.1 + _SCALE_WEIGHT * needle
 
 
-def _photos(capture: Capture) -> Photos:
+def _photos(capture: Capture, device: torch.device | str) -> Photos:
     train = np.flatnonzero(~capture.held_out)
     depth = (
         None
         if capture.depth is None or not (capture.depth[train] > 0).any()
-        else torch.from_numpy(np.ascontiguousarray(capture.depth))
+        else torch.from_numpy(np.ascontiguousarray(capture.depth)).to(device)
     )
-    images = torch.from_numpy(np.ascontiguousarray(capture.images))
-    mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask))
-    return Photos(images, depth, list(views_of(capture.cameras)), train, mask)
+    images = torch.from_numpy(np.ascontiguousarray(capture.images)).to(device)
+    mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask)).to(device)
+    return Photos(images, depth, list(views_of(capture.cameras, device)), train, mask)
 
 
-def _start(seeds: Seeds) -> tuple[RowAdam, float]:
+def _start(seeds: Seeds, device: torch.device | str) -> tuple[RowAdam, float]:
     """The optimiser over the first Gaussians, and their median spacing."""
     distance = spacing(seeds.points)
     unit = float(np.median(distance))
     radius = np.clip(0.6 * distance, 0.5 * seeds.footprint, 4 * np.maximum(unit, seeds.footprint))
-    return RowAdam(to_gaussians(seeds, radius=radius), {**_RATES, "means": _RATES["means"] * unit}), unit
+    first = {name: tensor.to(device) for name, tensor in to_gaussians(seeds, radius=radius).items()}
+    return RowAdam(first, {**_RATES, "means": _RATES["means"] * unit}), unit
 
 
 def _size_range(seeds: Seeds) -> tuple[float, float]:
@@ -195,7 +201,10 @@ def _size_range(seeds: Seeds) -> tuple[float, float]:
 
 
 def _scene(adam: RowAdam) -> GaussianScene:
-    return GaussianScene(**adam.params)
+    p = adam.params
+    return GaussianScene(
+        means=p["means"], quats=p["quats"], log_scales=p["log_scales"], opacity_logits=p["opacity_logits"], sh=p["sh"]
+    )
 
 
 def _order(train: np.ndarray, iterations: int, rng: np.random.Generator) -> list[int]:
@@ -216,6 +225,13 @@ def _drop_unseen(scene: GaussianScene, capture: Capture, views: Photos) -> Gauss
     return scene.select(seen) if bool(seen.any()) else scene
 
 
+def given_scene(scene: GaussianScene, capture: Capture) -> FitResult:
+    """Gaussians that came with their capture, measured against its views as fitted ones are."""
+    train = np.flatnonzero(~capture.held_out)
+    views = Photos(images=torch.from_numpy(capture.images), depth=None, cameras=[], train=train)
+    return _result(capture, views, scene, Exposure(len(capture), train), 0, 0.0)
+
+
 def _result(
     capture: Capture, views: Photos, scene: GaussianScene, exposure: Exposure, iterations: int, seconds: float
 ) -> FitResult:
@@ -234,4 +250,4 @@ def _result(
         "psnr_blind and ssim after the gain and bias of the fitted views beside a view, so that nothing of a held-out "
         "view is used; psnr_raw without"
     )
-    return FitResult(scene=scene, metrics=metrics, held_out=held_out, seconds=seconds)
+    return FitResult(scene=scene.to("cpu"), metrics=metrics, held_out=held_out, seconds=seconds)

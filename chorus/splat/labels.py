@@ -33,6 +33,7 @@ def label_gaussians(scene: GaussianScene, capture: Capture) -> GaussianLabels | 
     capture."""
     if capture.semantic is None:
         return None
+    scene = scene.to("cpu")  # a column a pixel is the native build's work; evaluation alone reads it
     instance = capture.instance if capture.instance is not None else np.zeros_like(capture.semantic, dtype=np.uint16)
     ids = np.unique(instance)
     votes, instance_votes, total = (

@@ -20,8 +20,8 @@ class Exposure:
     """A gain and a bias for each fitted view: shown = exp(gain) * rendered + bias. Their means over the views stay
     zero."""
 
-    def __init__(self, count: int, train: np.ndarray):
-        self.values = {int(view): torch.zeros(2, requires_grad=True) for view in train}
+    def __init__(self, count: int, train: np.ndarray, device: torch.device | str = "cpu"):
+        self.values = {int(view): torch.zeros(2, device=device, requires_grad=True) for view in train}
         self._adam = torch.optim.Adam(self.values.values(), lr=_EXPOSURE_RATE)  # skips the views without a gradient
 
     def apply(self, colors: Tensor, view: int) -> Tensor:
@@ -33,7 +33,7 @@ class Exposure:
         """Gain and bias of any view, a line between the fitted views before and after it: views follow each other in
         time."""
         fitted = sorted(self.values)
-        known = torch.stack([self.values[v] for v in fitted]).detach().numpy()
+        known = torch.stack([self.values[v] for v in fitted]).detach().cpu().numpy()
         gain, bias = (float(np.interp(view, fitted, known[:, k])) for k in (0, 1))
         return gain, bias
 
@@ -71,24 +71,28 @@ class Measured:
 
 @torch.no_grad()
 def measure(scene: GaussianScene, capture: Capture, views: np.ndarray, exposure: Exposure) -> Measured:
-    """Render the views [M] of a capture and compare. exposure: of the fitted views."""
+    """Render the views [M] of a capture where the scene is, and compare. exposure: of the fitted views."""
     import chorus_kernels
 
     columns: dict[str, list] = {name: [] for name in ("shown", "psnr_blind", "psnr_raw", "ssim", "depth_error")}
     for view in views:
         out = render(scene, capture.cameras.select([view]))
-        truth = torch.from_numpy(capture.images[view]).float() / 255.0
+        truth = torch.from_numpy(capture.images[view]).to(scene.means.device).float() / 255.0
         gain, bias = exposure.between(int(view))
         shown, raw = (out.colors[0] * math.exp(gain) + bias).clamp(0, 1), out.colors[0].clamp(0, 1)
-        columns["shown"].append((shown * 255).round().to(torch.uint8).numpy())
-        mask = None if capture.mask is None else torch.from_numpy(np.ascontiguousarray(capture.mask[view]))
+        columns["shown"].append((shown * 255).round().to(torch.uint8).cpu().numpy())
+        mask = (
+            None
+            if capture.mask is None
+            else torch.from_numpy(np.ascontiguousarray(capture.mask[view])).to(truth.device)
+        )
         columns["psnr_blind"].append(psnr(shown, truth, mask))
         columns["psnr_raw"].append(psnr(raw, truth, mask))
         if mask is not None:
             shown = torch.where(mask[..., None], shown, truth)
         columns["ssim"].append(float(chorus_kernels.ssim(shown[None], truth[None]).mean()))
         columns["depth_error"].append(
-            _depth_error(out.depth[0].numpy(), None if capture.depth is None else capture.depth[view])
+            _depth_error(out.depth[0].cpu().numpy(), None if capture.depth is None else capture.depth[view])
         )
     return Measured(
         views=np.asarray(views),

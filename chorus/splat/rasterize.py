@@ -54,6 +54,15 @@ def rasterize(scene: GaussianScene, views: Views, *, background: Tensor | None =
     return Rendered(out.colors, depth, out.alphas, out.radii)
 
 
+def render_features(scene: GaussianScene, features: Tensor, cameras: Cameras) -> Tensor:
+    """[V, H, W, C]: features [N, C] blended as colours are. Raises MissingError as :func:`rasterize`."""
+    views = views_of(cameras, scene.means.device)
+    try:
+        return chorus_kernels.rasterize(*_drawn(scene)[:4], features, views).colors
+    except ImportError as error:
+        raise MissingError("rendering", expected="a rasteriser for the scene's device", got=error) from error
+
+
 def _drawn(scene: GaussianScene) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """(means, quats, scales, opacities, colors) as the rasterisers take them: colours [N, 3], or harmonics [N, K,
     3]."""

@@ -32,7 +32,7 @@ def refine(
 
     renders: view -> (error [H, W], rendered depth [H, W]) of its last step. A new Gaussian lies at the known depth,
     else at the rendered one, has the pixel's colour and the size of a few pixels. footprint: m, what a pixel typically
-    covers.
+    covers. On a card this is where a fit waits for it: what is drawn from the errors is drawn on the CPU.
     """
     keep = (torch.sigmoid(adam.params["opacity_logits"]) > _MIN_OPACITY) & (_area(adam) > _MIN_AREA * footprint**2)
     if bool(keep.any()) and not bool(keep.all()):
@@ -44,7 +44,7 @@ def refine(
     if seeds is None:
         return
     seeds = seeds.take(rng.permutation(len(seeds))[:wanted])
-    near = spacing(seeds.points, among=adam.params["means"].detach().numpy())
+    near = spacing(seeds.points, among=adam.params["means"].detach().cpu().numpy())
     radius = np.clip(0.5 * near, 0.7 * seeds.footprint, 3.0 * seeds.footprint)
     adam.append(to_gaussians(seeds, radius=radius, sh_count=adam.params["sh"].shape[1]))
 
@@ -56,7 +56,7 @@ def _area(adam: RowAdam) -> torch.Tensor:
 
 def _at_errors(capture: Capture, renders: dict, wanted: int, rng: np.random.Generator) -> Seeds | None:
     views = sorted(renders)
-    odds = {view: cv2.blur(renders[view][0].numpy(), (_BLUR, _BLUR)) ** _SHARPNESS for view in views}
+    odds = {view: cv2.blur(renders[view][0].cpu().numpy(), (_BLUR, _BLUR)) ** _SHARPNESS for view in views}
     total = sum(float(o.sum()) for o in odds.values()) or 1.0
     parts = []
     for view in views:
@@ -66,7 +66,7 @@ def _at_errors(capture: Capture, renders: dict, wanted: int, rng: np.random.Gene
         flat = odds[view].astype(np.float64).ravel()
         pixels = rng.choice(len(flat), min(count, np.count_nonzero(flat)), replace=False, p=flat / flat.sum())
         rows, columns = np.unravel_index(pixels, odds[view].shape)
-        depth = renders[view][1].numpy()
+        depth = renders[view][1].cpu().numpy()
         if capture.depth is not None:
             depth = np.where(capture.depth[view] > 0, capture.depth[view], depth)
         image = capture.images[view].astype(np.float32) / 255.0

@@ -54,7 +54,7 @@ def seeds_at(
     rows, columns = rows[known], columns[known]
     K = cameras.K[view]
     center = _lift(rows, columns, depth, K)
-    along = [_difference(rows, columns, depth, K, axis) for axis in (0, 1)]
+    along = [_difference(center, rows, columns, depth=depth, K=K, axis=axis) for axis in (0, 1)]
     normals = np.cross(along[1], along[0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.where(length > 1e-12, normals / np.maximum(length, 1e-12), 0.0)
@@ -69,9 +69,10 @@ def _lift(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.ndarra
     return pixel_rays(K, np.stack([columns, rows], axis=1) + 0.5) * depth[rows, columns][:, None]
 
 
-def _difference(rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, K: np.ndarray, axis: int) -> np.ndarray:
-    """[M, 3] the step to the next point along an image axis, on the side where the depth changes less."""
-    here = _lift(rows, columns, depth, K)
+def _difference(
+    here: np.ndarray, rows: np.ndarray, columns: np.ndarray, *, depth: np.ndarray, K: np.ndarray, axis: int
+) -> np.ndarray:
+    """[M, 3] the step from points ``here`` [M, 3] to the next along an image axis, where the depth changes less."""
     steps, jumps = [], []
     for sign in (1, -1):
         r = np.clip(rows + sign * (axis == 0), 0, depth.shape[0] - 1)

@@ -27,17 +27,18 @@ _AT_ONCE = 8_000_000  # Gaussians times views of one part: about 250 MB of weigh
 def scene_weights(
     scene: GaussianScene, cameras: Cameras, *, rows: int, columns: int, footprint: str = "bilinear"
 ) -> PatchWeights:
-    """G [N, V * rows * columns] of a scene seen by ``cameras``, on a patch grid of rows x columns a view.
+    """G [N, V * rows * columns] of a scene seen by ``cameras``, on a patch grid of rows x columns a view; made where
+    the scene is.
 
     footprint: how a patch map is thought to be upsampled to the image, "bilinear" or "box".
     """
-    scene = scene.detached().to("cpu")
+    scene = scene.detached()
     return patch_weights(
         scene.means,
         scene.unit_quats,
         scene.scales,
         scene.opacities,
-        views_of(cameras),
+        views_of(cameras, scene.means.device),
         patch_rows=rows,
         patch_cols=columns,
         footprint=footprint,
@@ -54,14 +55,14 @@ def join_views(parts: list[PatchWeights]) -> PatchWeights:
     """Weights of one scene on the columns of several runs of views -> on all of them, side by side."""
     if len(parts) == 1:
         return parts[0]
+    device, host = parts[0].values.device, [p.to("cpu") for p in parts]
     whole = hstack(
-        [csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in parts],
-        format="csr",
+        [csr_matrix((p.values.numpy(), p.indices.numpy(), p.indptr.numpy()), shape=p.shape) for p in host], format="csr"
     )
     return PatchWeights(
-        torch.from_numpy(whole.indptr).long(),
-        torch.from_numpy(whole.indices).int(),
-        torch.from_numpy(whole.data),
+        torch.from_numpy(whole.indptr).long().to(device),
+        torch.from_numpy(whole.indices).int().to(device),
+        torch.from_numpy(whole.data).to(device),
         torch.stack([p.total for p in parts]).sum(dim=0),
         torch.cat([p.coverage for p in parts]),
         shape=whole.shape,

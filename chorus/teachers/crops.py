@@ -27,9 +27,9 @@ def _resampling(start: Tensor, stop: Tensor, out: int, length: int) -> Tensor:
     to one."""
     start, stop = start.double()[:, None], stop.double()[:, None]
     scale = (stop - start) / out
-    center = start + (torch.arange(out) + 0.5) * scale  # [M, out]
+    center = start + (torch.arange(out, device=start.device) + 0.5) * scale  # [M, out]
     reach = scale.clamp_min(1.0)  # [M, 1]
-    pixel = torch.arange(length) + 0.5
+    pixel = torch.arange(length, device=start.device) + 0.5
     weight = (1.0 - (pixel - center[..., None]).abs() / reach[..., None]).clamp_min(0.0)  # [M, out, length]
     inside = (pixel > start) & (pixel < stop)
     weight = weight * inside[:, None]

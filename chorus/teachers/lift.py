@@ -70,6 +70,11 @@ class SceneTargets:
         return RowFile.open(self.folder)
 
     @property
+    def device(self) -> torch.device:
+        """Where the scene is, hence where weights are made and multiplied."""
+        return torch.device("cpu") if self.scene is None else self.scene.means.device
+
+    @property
     def gaussians(self) -> GaussianScene:
         """The scene. Raises InputError when none was given to :func:`load_targets`."""
         if self.scene is None:
@@ -85,11 +90,11 @@ class SceneTargets:
         must be made and no scene was given."""
         key = matrix_key(self.views, role)
         if key not in self._kept and key in stored_names(self.folder / WEIGHTS):
-            self._kept[key] = load_weights(self.folder / WEIGHTS, key)
+            self._kept[key] = load_weights(self.folder / WEIGHTS, key).to(self.device)
         if key in self._kept:
             yield slice(0, self._kept[key].shape[1]), self._kept[key]
             return
-        self.rows.order(self.gaussians)  # refuses another scene
+        self.rows.order(self.gaussians.to("cpu"))  # refuses another scene
         width = int(self.views.starts(role)[-1])
         for columns, part in weight_parts(self.gaussians, self.views, role):
             if part.shape[1] == width:
@@ -101,26 +106,29 @@ class SceneTargets:
         return self.views.maps(role)
 
     def features(self, role: Role) -> Tensor:
-        """[N, C] float32 in the teacher's own space, as the rows say it; zero where not valid."""
+        """[N, C] float32 on the host, in the teacher's own space, as the rows say it; zero where not valid."""
         found = self.rows.features(role)
-        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians.to("cpu")), found)
 
     def lifted(self, role: Role) -> Tensor:
-        """[N, C] float32: the same lifted anew, exact; zero where not valid."""
+        """[N, C] float32 where the scene is: the same lifted anew, exact; zero where not valid."""
         return lifted(self.parts(role), self.maps(role), self.valid(role))
 
     def valid(self, role: Role) -> Tensor:
         """[N] bool: total rendering weight above the threshold. By weight, never by the size of a feature."""
         found = self.rows.valid(role)
-        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians), found)
+        return torch.empty_like(found).index_copy_(0, self.rows.order(self.gaussians.to("cpu")), found)
 
 
-def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path) -> dict:
+def make_targets(
+    scene: GaussianScene, views_folder: Path, params: TargetParams, *, out: Path, device: torch.device | str = "cpu"
+) -> dict:
     """Lift every role and write rows.safetensors, metrics.json and, within the budget, weights.safetensors into
     ``out``; returns the metrics: counts, bytes, and how far the rows are from what was lifted.
 
-    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask. Raises
-    InputError before the work starts where disk or memory will not do.
+    A matrix G for each distinct patch grid of the teacher views and for each role that answers by mask; made and
+    multiplied on ``device``, coded on the host. Raises InputError before the work starts where disk or memory will not
+    do.
     """
     views, out = load_teacher_views(views_folder), Path(out)
     if not views.roles:
@@ -139,12 +147,12 @@ def make_targets(scene: GaussianScene, views_folder: Path, params: TargetParams,
     rows: dict[Role, CodedRows] = {}
     valid, kept, entries = {}, {}, {}
     for key in sorted(sharing):
-        made = _Lifting(scene, views, sharing[key], room=room)
+        made = _Lifting(scene.to(device), views, sharing[key], room=room)
         entries[key] = made.entries
         if made.weights is not None:
             kept[key], room = made.weights, room - stored_bytes(made.weights)
         for role in sharing[key]:
-            valid[role], features = (made.total > params.min_weight)[order], made.features(role)[order]
+            valid[role], features = (made.total > params.min_weight).cpu()[order], made.features(role)[order]
             if not bool(torch.isfinite(features[valid[role]]).all()):
                 expected, fix = f"finite features of {role}", "Make the teacher views again."
                 raise InputError(views_folder, expected=expected, got="NaN or infinity", fix=fix)
@@ -165,12 +173,12 @@ def load_targets(folder: Path, views_folder: Path, *, scene: GaussianScene | Non
     return SceneTargets(folder=Path(folder), views=load_teacher_views(views_folder), scene=scene)
 
 
-def targets_of(store: Store, scene: str) -> SceneTargets:
-    """The targets of a scene of the workspace, with its Gaussians."""
+def targets_of(store: Store, scene: str, *, device: torch.device | str = "cpu") -> SceneTargets:
+    """The targets of a scene of the workspace, with its Gaussians on a device."""
     return load_targets(
         store.scene(scene, "targets"),
         store.scene(scene, "teacher_views"),
-        scene=read_scene(store.scene(scene, "gaussians")),
+        scene=read_scene(store.scene(scene, "gaussians")).to(device),
     )
 
 
@@ -198,15 +206,15 @@ def weight_parts(scene: GaussianScene, views: TeacherViews, role: Role) -> Itera
 
 def lifted(parts: Iterable[Part], maps: Tensor, valid: Tensor) -> Tensor:
     """G P over the total weights: maps [V, h, w, C] half or float -> [N, C] float32, zero where ``valid`` [N] is
-    False."""
+    False. Computed where the parts are."""
     flat, sums, total = maps.flatten(0, 2).contiguous(), None, None
     for columns, weights in parts:
-        part = lift(weights, flat[columns])
+        part = lift(weights, flat[columns].to(weights.values.device))
         sums = part if sums is None else sums.add_(part)
         total = weights.total if total is None else total + weights.total
     if sums is None or total is None:
         raise InputError("lifting", expected="weights of at least one view", got="none")
-    return sums.mul_((valid / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
+    return sums.mul_((valid.to(total.device) / total.clamp_min(torch.finfo(torch.float32).tiny))[:, None])
 
 
 def storage(folder: Path) -> dict[str, int]:
@@ -226,20 +234,20 @@ class _Lifting:
 
     def __init__(self, scene: GaussianScene, views: TeacherViews, roles: list[Role], *, room: float):
         maps = {role: views.maps(role).flatten(0, 2).contiguous() for role in roles}
-        self.sums = {role: torch.zeros(len(scene), maps[role].shape[1]) for role in roles}
-        self.total, self.entries, size = torch.zeros(len(scene)), 0, 0
+        self.sums = {role: scene.means.new_zeros(len(scene), maps[role].shape[1]) for role in roles}
+        self.total, self.entries, size = scene.means.new_zeros(len(scene)), 0, 0
         parts: list[PatchWeights] = []
         for columns, part in weight_parts(scene, views, roles[0]):
             self.total += part.total
             for role in roles:
-                self.sums[role] += lift(part, maps[role][columns])
+                self.sums[role] += lift(part, maps[role][columns].to(part.values.device))
             self.entries, size = self.entries + len(part.values), size + stored_bytes(part)
-            parts = [*parts, part] if size <= room else []
+            parts = [*parts, part.to("cpu")] if size <= room else []  # to be written
         self.weights = join_views(parts) if parts else None
 
     def features(self, role: Role) -> Tensor:
-        """[N, C] the weighted means; the sums go with the call."""
-        return self.sums.pop(role).div_(self.total.clamp_min(torch.finfo(torch.float32).tiny)[:, None])
+        """[N, C] the weighted means, on the host; the sums go with the call."""
+        return self.sums.pop(role).div_(self.total.clamp_min(torch.finfo(torch.float32).tiny)[:, None]).cpu()
 
 
 def _require_room(views: TeacherViews, gaussians: int, params: TargetParams, out: Path) -> None:

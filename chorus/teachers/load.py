@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from chorus.errors import ParamsError
 from chorus.params import TeacherParams
 from chorus.store import Store
 from chorus.teachers.base import Role, Teacher
 
+Place = torch.device | str
 
-def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = None) -> dict[Role, Teacher]:
-    """role -> teacher, of the family the params name.
+
+def load_teachers(
+    params: TeacherParams, store_or_folder: Store | Path | None = None, *, device: Place = "cpu"
+) -> dict[Role, Teacher]:
+    """role -> teacher, of the family the params name, on a device.
 
     store_or_folder: for the embedded family, the workspace or folder that holds the trained heads; a workspace without
     them, or None, means the heads shipped with this package. Raises ParamsError for an unknown family, MissingError for
@@ -19,7 +25,7 @@ def load_teachers(params: TeacherParams, store_or_folder: Store | Path | None = 
     """
     if params.family not in _FAMILIES:
         raise ParamsError("params: teachers.family", expected=f"one of {', '.join(_FAMILIES)}", got=repr(params.family))
-    return _FAMILIES[params.family](params, store_or_folder)
+    return _FAMILIES[params.family](params, store_or_folder, device)
 
 
 def words_source(params: TeacherParams, store: Store) -> str:
@@ -41,16 +47,17 @@ def embedded_folder(store_or_folder: Store | Path | None) -> Path:
     return SHIPPED if store_or_folder is None else Path(store_or_folder)
 
 
-def _embedded(params: TeacherParams, store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+def _embedded(params: TeacherParams, store_or_folder: Store | Path | None, device: Place) -> dict[Role, Teacher]:
     from chorus.teachers.embedded.teachers import load_embedded
 
-    return load_embedded(embedded_folder(store_or_folder))
+    return load_embedded(embedded_folder(store_or_folder), device=device)
 
 
-def _foundation(params: TeacherParams, store_or_folder: Store | Path | None) -> dict[Role, Teacher]:
+def _foundation(params: TeacherParams, store_or_folder: Store | Path | None, device: Place) -> dict[Role, Teacher]:
     from chorus.teachers.foundation import load_foundation
 
-    return load_foundation(params, store_or_folder.root if isinstance(store_or_folder, Store) else Path())
+    root = store_or_folder.root if isinstance(store_or_folder, Store) else Path()
+    return load_foundation(params, root, device=device)
 
 
 _FAMILIES = {"embedded": _embedded, "foundation": _foundation}

@@ -154,7 +154,7 @@ def pool_masks(
     boxed, masked = [], []
     for start in range(0, len(masks), batch):
         part = slice(start, start + batch)
-        boxes, shapes = torch.from_numpy(masks.boxes[part]), torch.from_numpy(masks.unpack(part)).to(image.device)
+        boxes, shapes = (torch.from_numpy(x).to(image.device) for x in (masks.boxes[part], masks.unpack(part)))
         boxed.append(teacher.embed(crop_batch(image, boxes, size)))
         masked.append(teacher.embed(crop_batch(image, boxes, size, masks=shapes)))
     return mix(teacher.embed(image[None])[0], torch.cat(boxed), torch.cat(masked)).cpu()

@@ -43,12 +43,24 @@ class RowCode:
     @cached_property
     def places(self) -> np.ndarray:
         """[S] int64: where each code of a stream belongs in a chunk [CHUNK, k]."""
-        k = len(self.scale)
-        starts = [0, *(1 << level for level in range(LEVELS))]
-        runs = [
-            np.arange(starts[pair // k], starts[pair // k + 1]) * k + pair % k for pair in map(int, self.order.tolist())
-        ]
-        return np.concatenate([np.zeros(0, np.int64), *runs])
+        level, axis = np.divmod(self.order.numpy().astype(np.int64), max(1, len(self.scale)))
+        first = np.where(level > 0, 1 << np.maximum(level - 1, 0), 0)
+        count = np.maximum(first, 1)
+        ends = count.cumsum()
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - count, count)
+        return (np.repeat(first, count) + within) * len(self.scale) + np.repeat(axis, count)
+
+    @cached_property
+    def _sources(self) -> np.ndarray:
+        """[CHUNK * k] int64: the inverse of :attr:`places`; S, where a 0 lies, for what no stream speaks of."""
+        sources = np.full(CHUNK * len(self.scale), len(self.places))
+        sources[self.places] = np.arange(len(self.places))
+        return sources
+
+    @property
+    def unsaid(self) -> np.ndarray:
+        """Places of a chunk that no stream speaks of."""
+        return np.flatnonzero(self._sources == len(self.places))
 
     def pack(self, codes: Tensor) -> bytes:
         """codes [CHUNK, k] int16 -> a deflated stream: low bytes, then the high bytes as far as there are any."""
@@ -64,7 +76,8 @@ class RowCode:
     def unpack(self, streams: list[bytes]) -> Tensor:
         """z [chunks * CHUNK, k] float32. Raises ValueError for a stream that is none of these."""
         k, places = len(self.scale), self.places
-        coded = np.zeros((len(streams), CHUNK * k), np.float32)
+        coded = np.empty((len(streams), CHUNK * k), np.int16)
+        values = np.zeros(len(places) + 1, np.int16)
         for chunk, stream in zip(coded, streams, strict=True):
             try:
                 data = np.frombuffer(zlib.decompress(stream, -zlib.MAX_WBITS), "u1")
@@ -73,9 +86,12 @@ class RowCode:
             wide = int(data[:4].view("<u4")[0]) if len(data) >= 4 else len(data)
             if len(data) != 4 + len(places) + wide:
                 raise ValueError(f"{len(data)} bytes in a chunk of {len(places)} codes")
-            folded = data[4 : 4 + len(places)].astype(np.int32)
-            folded[:wide] |= data[4 + len(places) :].astype(np.int32) << 8
-            chunk[places] = (folded >> 1) ^ -(folded & 1)
+            folded = data[4 : 4 + len(places)]
+            values[:-1] = ((folded >> 1) ^ -(folded & 1)).view(np.int8)
+            if wide:
+                folded = folded[:wide] + (data[4 + len(places) :].astype(np.int32) << 8)
+                values[:wide] = (folded >> 1) ^ -(folded & 1)
+            np.take(values, self._sources, out=chunk, mode="clip")
         return from_haar(torch.from_numpy(coded).view(len(streams), CHUNK, k)).flatten(0, 1)
 
 
@@ -109,7 +125,7 @@ def code_rows(rows: Tensor, valid: Tensor, *, error: float) -> CodedRows:
     for i in range(_chunks(len(rows))):
         exact = _chunk(rows, filled, i)
         codes = _round(to_haar(((exact - mean) @ axes[:, keep])[None]), step)
-        codes.view(-1)[_unsaid(code)] = 0
+        codes.view(-1)[code.unsaid] = 0
         streams.append(code.pack(codes[0]))
         z = from_haar(codes.float())[0]
         seen = valid[i * CHUNK : (i + 1) * CHUNK]
@@ -131,11 +147,16 @@ def to_haar(x: Tensor) -> Tensor:
 
 
 def from_haar(c: Tensor) -> Tensor:
-    """The inverse of :func:`to_haar`."""
+    """The inverse of :func:`to_haar`, in float32 for integers."""
+    steps = c.shape[1].bit_length() - torch.arange(c.shape[1]).clamp_min(1).log2().int() - 1
+    c = c * (0.5 ** (0.5 * steps))[:, None].to(c.dtype if c.is_floating_point() else torch.float32)
     x = c[:, :1]
     while x.shape[1] < c.shape[1]:
         difference = c[:, x.shape[1] : 2 * x.shape[1]]
-        x = torch.stack([x + difference, x - difference], dim=2).flatten(1, 2).mul_(0.5**0.5)
+        finer = c.new_empty(len(c), 2 * x.shape[1], c.shape[2])
+        torch.add(x, difference, out=finer[:, 0::2])
+        torch.sub(x, difference, out=finer[:, 1::2])
+        x = finer
     return x
 
 
@@ -228,13 +249,6 @@ def _order(codes: Tensor) -> Tensor:
     mean = torch.stack([codes[:, a:b].abs().float().mean(dim=(0, 1)) for a, b in zip(starts, starts[1:], strict=False)])
     order = mean.flatten().argsort(descending=True, stable=True)
     return order[mean.flatten()[order] > 0].int()
-
-
-def _unsaid(code: RowCode) -> np.ndarray:
-    """Places of a chunk that no stream speaks of."""
-    said = np.zeros(CHUNK * len(code.scale), bool)
-    said[code.places] = True
-    return np.flatnonzero(~said)
 
 
 def _round(x: Tensor, step: float) -> Tensor:

@@ -93,6 +93,7 @@ def make_teacher_views(
     storage: str = "half",
     error: float = 0.02,
     batch: int = 8,
+    device: torch.device | str = "cpu",
     report: Callable[[Progress], None] | None = None,
     masks: np.ndarray | None = None,
 ) -> dict:
@@ -101,17 +102,19 @@ def make_teacher_views(
     cameras: usually all poses of the capture. Poses whose photographs were held out of the fit serve as well: a teacher
     sees renders only, so no held-out pixel reaches it. Pixels no Gaussian covers are grey. storage, error: how patch
     features are kept (``compress.py``); batch: views at once; masks [V, H, W] bool: pixels that take part, kept beside
-    the renders, so that nothing is lifted from the others. Writes renders/*.png, cameras.json and a
+    the renders, so that nothing is lifted from the others; device: where they are drawn and shown, and the host fetches
+    from there what it writes, once a batch. Writes renders/*.png, cameras.json and a
     <role>.safetensors a teacher: patch features [V, h, w, C], or masks and their vectors of a teacher that answers by
     mask. Returns counts and the mean coverage.
     """
     out = Path(out)
     (out / "renders").mkdir(parents=True, exist_ok=True)
-    covered = torch.zeros(len(cameras))
+    covered, scene = torch.zeros(len(cameras)), scene.to(device)
 
     def draw(views: slice) -> Tensor:
-        pixels, covered[views] = _rendered(scene, cameras.select(views))
-        for number, view in zip(range(len(cameras))[views], pixels.numpy(), strict=True):
+        pixels, coverage = _rendered(scene, cameras.select(views))
+        covered[views] = coverage.cpu()
+        for number, view in zip(range(len(cameras))[views], pixels.cpu().numpy(), strict=True):
             Image.fromarray(view).save(out / _render_name(number), compress_level=3)
         return pixels.float() / 255  # what a file holds is what the teachers see
 
@@ -135,7 +138,7 @@ def _rendered(scene: GaussianScene, cameras: Cameras) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         rendered = render(scene, cameras)
     colors = rendered.colors + (1 - rendered.alpha[..., None]) * EMPTY
-    return (colors.clamp(0, 1) * 255).round().byte().cpu(), rendered.alpha.mean(dim=(1, 2)).cpu()
+    return (colors.clamp(0, 1) * 255).round().byte(), rendered.alpha.mean(dim=(1, 2))
 
 
 def _save(path: Path, answers: list, *, teacher: str, storage: str, error: float) -> None:

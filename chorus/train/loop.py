@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from chorus.device import autocast
 from chorus.errors import InputError
 from chorus.train.checkpoint import CHECKPOINT, fingerprint, read_checkpoint, write_checkpoint
 from chorus.train.live import Figures
 from chorus.train.losses import LossCurve
-from chorus.train.precision import autocast
 from chorus.train.ranks import Ranks, joined
 from chorus.train.schedule import schedule, set_rate
 from chorus.train.step import GuardedSteps

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from chorus.axes import is_own
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
@@ -17,6 +18,11 @@ from chorus.scene import GaussianScene
 from chorus.store import atomic_file
 from chorus.text import prompt
 from chorus.view import query, render
+from chorus.view.phrase import color_share, parse
+from chorus.view.vocabulary import vocabulary_of
+
+NEAR = 0.15  # of the room's diagonal: how far "by" reaches
+NEAR_OBJECTS = 3  # that "by the window" may mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,32 +35,62 @@ class Answer:
     objects: list[query.Found]
 
 
-def ask(scene: GaussianScene, encoder, words: Sequence[str], *, top: int = 5) -> list[Answer]:
-    """One answer for each text. encoder: as chorus.load gives it, with a language head.
+class Search:
+    """A scene encoded once, to be asked many times.
 
-    Raises InputError for a model that has no words.
+    encoder: as chorus.load gives it, with a language head. Raises InputError for a model that has no words.
     """
-    out = encoder.encode(scene, outputs=("lang",))
-    prompts = [prompt(text) for text in words]
-    embedded = encoder.text([*prompts, *map(prompt, query.CONTRAST)]).cpu().numpy()
-    features, contrast = out.lang.cpu().numpy(), embedded[len(prompts) :]
-    answers = []
-    for text, vector in zip(words, embedded[: len(prompts)], strict=True):
-        score = query.relevance(features, vector, contrast)
-        answers.append(Answer(words=text, scene=scene, score=score, objects=query.objects(scene, score, top=top)))
-    return answers
+
+    def __init__(self, scene: GaussianScene, encoder):
+        self.scene, self._encoder = scene, encoder
+        self._features = query.unit(encoder.encode(scene, outputs=("lang",)).lang.float().cpu().numpy())
+        vocabulary = vocabulary_of(encoder.config.text)
+        self._held, self._elsewhere = self._embedded(vocabulary.held), self._embedded(vocabulary.elsewhere)
+
+    def ask(self, words: str, *, top: int = 5) -> Answer:
+        """The objects that fit the words best: a name, everyday words, a color, "by the window", "not an armchair"."""
+        phrase = parse(words)
+        score = self._relevance(phrase.what)
+        if phrase.without is not None:
+            score = score * (1.0 - self._relevance(phrase.without))
+        if phrase.color is not None:
+            score = score * color_share(self.scene.rgb.detach().cpu().numpy(), phrase.color)
+        if phrase.near is not None:
+            score = score * self._nearness(phrase.near)
+        return Answer(words=words, scene=self.scene, score=score, objects=query.objects(self.scene, score, top=top))
+
+    def _relevance(self, words: str) -> np.ndarray:
+        return query.relevance(self._features, self._embedded([words])[0], self._held, self._elsewhere)
+
+    def _nearness(self, words: str) -> np.ndarray:
+        """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them."""
+        from scipy.spatial import cKDTree  # here: most questions need none of it
+
+        means = self.scene.means.detach().cpu().numpy().astype(np.float64)
+        rows = [found.rows for found in query.objects(self.scene, self._relevance(words), top=NEAR_OBJECTS)]
+        if not rows:
+            return np.zeros(len(means))
+        distance, _ = cKDTree(means[np.concatenate(rows)]).query(means)
+        low, high = np.percentile(means, [2, 98], axis=0)
+        return np.exp(-((distance / (NEAR * np.linalg.norm((high - low)[:2]))) ** 2))
+
+    def _embedded(self, words: Sequence[str]) -> np.ndarray:
+        """[T, C] of unit length."""
+        if not words:
+            return np.zeros((0, self._features.shape[1]), np.float32)
+        return query.unit(self._encoder.text([prompt(text) for text in words]).float().cpu().numpy())
 
 
 def table(answer: Answer, *, unit: str = "m") -> str:
-    """The objects of an answer as lines of text."""
+    """The objects of an answer as lines of text: where they are in the coordinates of the scene's file, how large they
+    are in the unit given."""
+    frame = answer.scene.frame
+    place = f"position ({unit if is_own(frame) else 'of the file'})"
     if not answer.objects:
         return f'"{answer.words}": nothing answers (best score {answer.score.max():.2f})'
-    lines = [
-        f'"{answer.words}"',
-        f"  {'score':>5}  {'position (' + unit + ')':^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}",
-    ]
+    lines = [f'"{answer.words}"', f"  {'score':>5}  {place:^22}  {'extent (' + unit + ')':^18}  {'Gaussians':>9}"]
     for found in answer.objects:
-        where = "  ".join(f"{x:6.2f}" for x in found.position)
+        where = "  ".join(f"{x:6.2f}" for x in frame.to_file(found.position))
         size = " x ".join(f"{x:4.2f}" for x in found.extent)
         lines.append(f"  {found.score:5.2f}  {where:^22}  {size:^18}  {len(found.rows):9d}")
     return "\n".join(lines)
@@ -93,7 +129,7 @@ def save_views(
     pair = [_on_white(picture) for picture in render.views(scene, rgb, inside=inside, width=width, height=height)]
     gap = np.full((height, 8, 3), 255, np.uint8)
     with atomic_file(Path(path)) as temporary:
-        Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary)
+        Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary, compress_level=1)
 
 
 def _on_white(picture: np.ndarray) -> np.ndarray:

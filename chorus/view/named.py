@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chorus.capture import Capture
+from chorus.encoder.read import frame_of, read
+from chorus.errors import InputError
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
 from chorus.store import Store
@@ -22,20 +24,32 @@ class NamedScene:
 
     @property
     def unit(self) -> str:
-        """Of lengths: m, or units where the capture does not know its scale."""
-        return "m" if self.capture is None else self.capture.frame.label
+        """Of lengths: m, or units where nothing says what they are."""
+        return self.gaussians.frame.label
 
 
-def open_scene(name: str, store: Store) -> NamedScene:
+def open_scene(
+    name: str, store: Store, *, up: str | None = None, scale: float | None = None, unit: str | None = None
+) -> NamedScene:
     """The Gaussians of a file, a folder or a fitted scene of the workspace.
 
-    A scene of the workspace comes before a folder that happens to be called the same. Raises InputError for a file that
-    cannot be read, StoreError with the nearest name for a scene that is not there.
+    A scene of the workspace comes before a folder that happens to be called the same. up, scale, unit: of a file, as
+    chorus.read takes them. Raises InputError for a file that cannot be read, StoreError with the nearest name for a
+    scene that is not there.
     """
     path = Path(name)
     if path.suffix or os.sep in name or (path.exists() and name not in store.scenes_with("gaussians")):
-        return NamedScene(path.stem, read_scene(path).validate(name), None)
+        return NamedScene(_stem(path), read(path, up=up, scale=scale, unit=unit), None)
+    if (up, scale, unit) != (None, None, None):
+        raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene of the workspace")
     store.require(name, "gaussians")
     folder = store.scene(name, "capture")
     capture = Capture.load(folder) if folder.is_dir() else None
-    return NamedScene(name, read_scene(store.scene(name, "gaussians")).validate(name), capture)
+    gaussians = read_scene(store.scene(name, "gaussians")).validate(name)
+    if capture is not None:
+        gaussians = replace(gaussians, frame=frame_of(capture.frame))
+    return NamedScene(name, gaussians, capture)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(path.suffix).removesuffix(".compressed") or path.resolve().name

@@ -10,39 +10,9 @@ from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
 
-# What else a room holds. A score says how much better the words fit than any of these do.
-CONTRAST = (
-    "wall",
-    "floor",
-    "ceiling",
-    "door",
-    "window",
-    "bed",
-    "sofa",
-    "armchair",
-    "chair",
-    "stool",
-    "table",
-    "desk",
-    "cabinet",
-    "wardrobe",
-    "bookshelf",
-    "kitchen counter",
-    "refrigerator",
-    "stove",
-    "sink",
-    "toilet",
-    "bathtub",
-    "lamp",
-    "plant",
-    "tv",
-    "curtain",
-    "rug",
-    "picture",
-    "stairs",
-)
-SAME = 0.85  # contrast words this near to the query (cosine) are the query in other words
-TEMPERATURE = 0.05  # of the softmax over cosines
+SAME = 0.85  # a held name this near to the question (cosine) is the question in other words
+TEMPERATURE = 0.05  # of the softmax over cosines of features and names
+MEANING = 0.03  # of that over cosines of a question and names
 CERTAIN = 0.5  # a Gaussian over it fits the query better than all else together
 FAINT = 0.08  # twice what a word gets where nothing fits; below it nothing is called an object
 LEAST = 8  # Gaussians of an object
@@ -58,12 +28,23 @@ class Found(NamedTuple):
     rows: np.ndarray
 
 
-def relevance(features: np.ndarray, query: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-    """[N] in 0..1: softmax weight of the query among the contrast words, by cosine.
+def meaning(query: np.ndarray, held: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+    """[H] in 0..1: how much a question may mean each of the held names.
 
-    features: [N, C] language features; query: [C] and contrast: [B, C] text embeddings.
+    Softmax of cosines over held [H, C] and elsewhere [E, C] names, over its largest; a question about what no room
+    holds leaves all of them small.
     """
-    features, query, contrast = (_unit(np.asarray(x, np.float32)) for x in (features, query, contrast))
+    near = np.concatenate([held @ query, elsewhere @ query]) / MEANING
+    return np.exp(near - near.max())[: len(held)]
+
+
+def relevance(features: np.ndarray, query: np.ndarray, held: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+    """[N] in 0..1: what each feature is likely to be, weighed by what the question may mean.
+
+    sum_c P(c | f) w_c, P the softmax of cosines over the held names and the question itself (w = 1), w of
+    :func:`meaning`. features: [N, C]; query: [C]; held [H, C] and elsewhere [E, C]: text embeddings; all of unit
+    length. Raises InputError where widths differ.
+    """
     if features.shape[1] != query.shape[0]:
         raise InputError(
             "query",
@@ -71,12 +52,17 @@ def relevance(features: np.ndarray, query: np.ndarray, contrast: np.ndarray) -> 
             got=features.shape[1],
             fix="Use the model's own text tower.",
         )
-    others = contrast[contrast @ query < SAME]
-    gap = (features @ others.T - (features @ query)[:, None]) / TEMPERATURE
-    return 1.0 / (1.0 + np.exp(np.clip(gap, -60, 60)).sum(axis=1))
+    weights = meaning(query, held, elsewhere)
+    names = held
+    if float((held @ query).max(initial=-1.0)) < SAME:  # else the question is one of the names in other words
+        names, weights = np.concatenate([held, query[None]]), np.append(weights, 1.0)
+    near = features @ names.T / TEMPERATURE
+    share = np.exp(near - near.max(axis=1, keepdims=True))
+    return (share @ weights) / share.sum(axis=1)
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of unit length."""
     return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 

@@ -24,14 +24,14 @@ def window_attention(
     queries and keys beyond 1e18 count as that; a NaN stays a NaN. On CUDA tensors torch does the work.
     """
     op = "window_attention"
-    device = checks.cpu_or_cuda(qkv)
+    device = checks.home(qkv)
     checks.tensor(op, "qkv", qkv, ("M", 3, "H", HEAD), device=device)
     checks.tensor(op, "rows", rows, ("W", "K"), dtypes=(torch.int64,), device=device)
     if unread is not None:
         checks.tensor(op, "unread", unread, tuple(rows.shape), dtypes=(torch.bool,), device=device)
     if keys is not None:
         checks.tensor(op, "keys", keys, (rows.shape[0],), dtypes=(torch.int64,), device=device)
-    if dispatch.use_reference() or qkv.is_cuda:
+    if dispatch.use_reference() or device != checks.CPU:
         return reference.window_attention(qkv, rows, unread=unread, keys=keys)
     marks = None if unread is None else unread.view(torch.uint8)
     problem = dispatch.native().check_windows(rows, marks, keys, qkv.shape[0])

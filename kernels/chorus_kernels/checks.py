@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from chorus_kernels import dispatch
+
 Size = int | str | None
 CPU = torch.device("cpu")
 
@@ -41,9 +43,9 @@ def tensor(
     return value
 
 
-def cpu_or_cuda(value: object) -> torch.device:
-    """Where an op works whose twin is its CUDA version: the tensor's CUDA device, else the CPU."""
-    return value.device if isinstance(value, Tensor) and value.is_cuda else CPU
+def home(value: object) -> torch.device:
+    """Where an op works that runs on cards too: the tensor's card, else the CPU."""
+    return value.device if isinstance(value, Tensor) and dispatch.on_card(value) else CPU
 
 
 def positive(op: str, **values: float) -> None:

@@ -21,7 +21,7 @@ def submanifold_conv(
     makes it.
     """
     op = "submanifold_conv"
-    if isinstance(feat, Tensor) and feat.is_cuda:
+    if dispatch.on_card(feat):
         return conv_cuda.submanifold_conv(feat, weight, table, bias)
     checks.tensor(op, "feat", feat, ("N", "Cin"))
     n, cin = feat.shape

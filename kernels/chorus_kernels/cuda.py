@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from chorus_kernels import reference
 from chorus_kernels.conv_cuda import spconv_functional
-from chorus_kernels.results import Csr, Rasterized
+from chorus_kernels.results import Csr, Rasterized, pointers
 from chorus_kernels.views import Views
 
 
@@ -103,7 +103,7 @@ def patch_weights(
         for first in range(0, patches, COLUMNS):
             end = min(first + COLUMNS, patches)
             one_hot = means.new_zeros(end - first, patches)
-            one_hot[torch.arange(end - first), torch.arange(first, end)] = 1
+            one_hot[:, first:end].fill_diagonal_(1)
             maps = one_hot.view(-1, patch_rows, patch_cols)
             up = reference.upsampled(maps, height=views.height, width=views.width, footprint=footprint)
             up = up.permute(1, 2, 0).contiguous()  # [H, W, end - first] columns of B
@@ -123,16 +123,9 @@ def _assembled(keys: list[Tensor], values: list[Tensor], n: int, columns: int, *
     value = torch.cat(values) if values else like.new_zeros(0)
     key, order = torch.sort(key)
     row, column, value = key // max(columns, 1), key % max(columns, 1), value[order]
-    counts = torch.bincount(row, minlength=n)
     total = like.new_zeros(n, dtype=torch.float64).index_add_(0, row, value.double())
     coverage = like.new_zeros(columns, dtype=torch.float64).index_add_(0, column, value.double())
-    return (
-        torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
-        column.to(torch.int32),
-        value,
-        total.float(),
-        coverage.float(),
-    )
+    return (pointers(row, n), column.to(torch.int32), value, total.float(), coverage.float())
 
 
 def multiply(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
@@ -166,7 +159,7 @@ def _product(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
 
 def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
     """`chorus_kernels.neighbors`: spconv's hash table, or the torch twin where spconv is not installed."""
-    if spconv_functional() is None or not len(grid):
+    if spconv_functional() is None or not grid.is_cuda or not len(grid):
         return reference.neighbors(grid, batch)
     from spconv.core import ConvAlgo  # pyright: ignore[reportMissingImports]
     from spconv.pytorch import ops  # pyright: ignore[reportMissingImports]

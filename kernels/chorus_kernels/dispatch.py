@@ -6,6 +6,14 @@ import os
 from types import ModuleType
 
 import torch
+from torch import Tensor
+
+CARDS = ("cuda",)  # device types whose tensors the CUDA paths take
+
+
+def on_card(value: object) -> bool:
+    """Whether this is a tensor for the CUDA paths (gsplat, spconv, plain torch)."""
+    return isinstance(value, Tensor) and value.device.type in CARDS
 
 
 def use_reference() -> bool:

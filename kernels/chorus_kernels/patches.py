@@ -29,17 +29,17 @@ def patch_weights(
     op = "patch_weights"
     checks.positive(op, patch_rows=patch_rows, patch_cols=patch_cols)
     checks.one_of(op, "footprint", footprint, ("bilinear", "box"))
-    views.check(op, checks.cpu_or_cuda(means))
+    views.check(op, checks.home(means))
     columns = len(views) * patch_rows * patch_cols
     if columns >= 2**31:
         raise ValueError(
             f"{op}: at most 2^31 - 1 columns, got {len(views)} views of {patch_rows} x {patch_cols} patches"
         )
-    on_device = isinstance(means, Tensor) and means.is_cuda
-    n = len(means) if on_device else checks.scene(op, means, quats, scales, opacities)
+    on_card = dispatch.on_card(means)
+    n = len(means) if on_card else checks.scene(op, means, quats, scales, opacities)
     scene = means.detach(), quats.detach(), scales.detach(), opacities.detach()
-    if on_device or dispatch.use_reference():
-        weigh = cuda.patch_weights if on_device else reference.patch_weights
+    if on_card or dispatch.use_reference():
+        weigh = cuda.patch_weights if on_card else reference.patch_weights
         parts = weigh(*scene, views, patch_rows=patch_rows, patch_cols=patch_cols, footprint=footprint)
         return PatchWeights(*parts, shape=(n, columns))
     builder = dispatch.native().PatchBuilder(n, patch_rows, patch_cols, footprint == "bilinear")
@@ -63,9 +63,8 @@ def lift(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.total` (where it is large enough to trust) for the weighted mean. Differentiable in `features`.
     """
-    if isinstance(features, Tensor) and features.is_cuda:
-        return cuda.multiply(weights.csr, weights.shape[1], features)
-    checks.tensor("lift", "features", features, (weights.shape[1], "C"), dtypes=sparse.HALF_OR_FLOAT)
+    shape, device = (weights.shape[1], "C"), checks.home(features)
+    checks.tensor("lift", "features", features, shape, dtypes=sparse.HALF_OR_FLOAT, device=device)
     return sparse.multiply(weights.csr, weights.shape[1], features)
 
 
@@ -74,7 +73,6 @@ def render_features(weights: PatchWeights, features: Tensor) -> Tensor:
 
     Divide by `weights.coverage` for the mean under each patch. Differentiable in `features`.
     """
-    if isinstance(features, Tensor) and features.is_cuda:
-        return cuda.multiply_t(weights.csr, weights.shape[1], features)
-    checks.tensor("render_features", "features", features, (weights.shape[0], "C"), dtypes=sparse.HALF_OR_FLOAT)
+    shape, device = (weights.shape[0], "C"), checks.home(features)
+    checks.tensor("render_features", "features", features, shape, dtypes=sparse.HALF_OR_FLOAT, device=device)
     return sparse.multiply_t(weights.csr, weights.shape[1], features)

@@ -41,8 +41,8 @@ def rasterize(
     op = "rasterize"
     scene = means, quats, scales, opacities, colors
     options = {"backgrounds": backgrounds, "sh_degree": sh_degree, "eps2d": eps2d, "absgrad": absgrad}
-    views.check(op, checks.cpu_or_cuda(means))
-    if isinstance(means, Tensor) and means.is_cuda:
+    views.check(op, checks.home(means))
+    if dispatch.on_card(means):
         return cuda.rasterize(*scene, views, **options)
     n = checks.scene(op, means, quats, scales, opacities)
     checks.positive(op, eps2d=eps2d)

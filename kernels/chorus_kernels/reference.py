@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from chorus_kernels.checks import CPU
 from chorus_kernels.results import Rasterized
 from chorus_kernels.views import Views
 
@@ -74,7 +75,7 @@ def project(
         -1, (2, 3)
     )
     M = J @ viewmat[:3, :3] @ rotation_matrices(quats) * scales[:, None, :]
-    covariance = M @ M.mT + eps2d * torch.eye(2, dtype=means.dtype)
+    covariance = M @ M.mT + eps2d * torch.eye(2, dtype=means.dtype, device=means.device)
     return torch.stack([fx * ax + cx, fy * ay + cy], -1), covariance, z
 
 
@@ -97,7 +98,7 @@ def blend_weights(
     order = torch.argsort(depth.detach(), stable=True)
     order = order[ahead[order]]
     inverse = torch.linalg.inv(covariance[order])
-    at = torch.arange(view.width * view.height) if pixels is None else pixels
+    at = torch.arange(view.width * view.height, device=means.device) if pixels is None else pixels
     centers = torch.stack([at % view.width, at // view.width], -1).to(means.dtype) + 0.5
     d = centers[:, None] - mean2d[order]  # [P, N, 2]
     power = 0.5 * torch.einsum("pni,nij,pnj->pn", d, inverse, d)
@@ -165,13 +166,21 @@ def upsampled(maps: Tensor, *, height: int, width: int, footprint: str) -> Tenso
 
 
 def upsampling(
-    rows: int, cols: int, *, height: int, width: int, footprint: str, dtype: torch.dtype = torch.float32
+    rows: int,
+    cols: int,
+    *,
+    height: int,
+    width: int,
+    footprint: str,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
 ) -> Tensor:
     """B [height * width, rows * cols]: every one-hot patch map, upsampled.
 
     Which patch is the nearest depends on the type in torch, by its rounding; here it is float32's in every type.
     """
-    one_hot = torch.eye(rows * cols, dtype=dtype if footprint == "bilinear" else torch.float32).view(-1, rows, cols)
+    made = dtype if footprint == "bilinear" else torch.float32
+    one_hot = torch.eye(rows * cols, dtype=made, device=device).view(-1, rows, cols)
     return upsampled(one_hot, height=height, width=width, footprint=footprint).flatten(1).T.to(dtype)
 
 
@@ -187,14 +196,13 @@ def patch_weights(
     footprint: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Twin of `chorus_kernels.patch_weights`: indptr, indices, values, total, coverage."""
-    up = upsampling(
-        patch_rows, patch_cols, height=views.height, width=views.width, footprint=footprint, dtype=means.dtype
-    )
+    kind = {"footprint": footprint, "dtype": means.dtype, "device": means.device}
+    up = upsampling(patch_rows, patch_cols, height=views.height, width=views.width, **kind)
     blocks = []
     for view in views:
         w, order, _ = blend_weights(means, quats, scales, opacities, view)
-        blocks.append(torch.zeros(means.shape[0], up.shape[1], dtype=means.dtype).index_copy(0, order, w.T @ up))
-    dense = torch.cat(blocks, 1) if blocks else torch.zeros(means.shape[0], 0, dtype=means.dtype)
+        blocks.append(means.new_zeros(means.shape[0], up.shape[1]).index_copy(0, order, w.T @ up))
+    dense = torch.cat(blocks, 1) if blocks else means.new_zeros(means.shape[0], 0)
     row, column = dense.nonzero(as_tuple=True)
     indptr = torch.cat([row.new_zeros(1), torch.bincount(row, minlength=len(dense)).cumsum(0)])
     return indptr, column.to(torch.int32), dense[row, column], dense.sum(1), dense.sum(0)
@@ -202,8 +210,9 @@ def patch_weights(
 
 def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tensor:
     """CSR times dense, in the dtype of `values`."""
-    rows = torch.repeat_interleave(torch.arange(indptr.shape[0] - 1), indptr.diff())
-    out = torch.zeros(indptr.shape[0] - 1, dense.shape[1], dtype=values.dtype)
+    rows = torch.arange(indptr.shape[0] - 1, device=indptr.device)
+    rows = torch.repeat_interleave(rows, indptr.diff(), output_size=values.shape[0])
+    out = values.new_zeros(indptr.shape[0] - 1, dense.shape[1])
     return out.index_add(0, rows, values[:, None] * dense.to(values.dtype)[indices.long()])
 
 

@@ -33,12 +33,13 @@ class Csr(NamedTuple):
 
     def check(self, op: str, columns: int) -> None:
         """Raises ValueError unless the arrays describe a matrix of so many columns."""
-        checks.tensor(op, "indptr", self.indptr, ("N + 1",), dtypes=(torch.int64,))
-        checks.tensor(op, "indices", self.indices, ("nnz",), dtypes=(torch.int32,))
-        checks.tensor(op, "values", self.values, (self.indices.shape[0],))
+        device = checks.home(self.values)
+        checks.tensor(op, "indptr", self.indptr, ("N + 1",), dtypes=(torch.int64,), device=device)
+        checks.tensor(op, "indices", self.indices, ("nnz",), dtypes=(torch.int32,), device=device)
+        checks.tensor(op, "values", self.values, (self.indices.shape[0],), device=device)
         if self.indptr.shape[0] < 1:
             raise ValueError(f"{op}: indptr must have at least one element, got none")
-        if not dispatch.use_reference():
+        if device == checks.CPU and not dispatch.use_reference():  # values on a card are trusted
             problem = dispatch.native().check_csr(self.indptr, self.indices, columns)
             if problem:
                 raise ValueError(f"{op}: {problem}")
@@ -46,17 +47,21 @@ class Csr(NamedTuple):
     def transpose(self, columns: int) -> "Csr":
         """The transpose of a matrix of so many columns, rows ascending in each of its rows; plain torch where the
         native build does not run."""
-        if self.values.is_cuda or dispatch.use_reference():
+        if dispatch.on_card(self.values) or dispatch.use_reference():
             rows = torch.arange(self.indptr.shape[0] - 1, device=self.indptr.device)
-            rows = torch.repeat_interleave(rows, self.indptr.diff())
-            order = torch.argsort(self.indices, stable=True)
-            counts = torch.bincount(self.indices.long(), minlength=columns)
-            indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-            return Csr(indptr, rows[order].to(torch.int32), self.values[order])
+            rows = torch.repeat_interleave(rows, self.indptr.diff(), output_size=self.values.shape[0])
+            column, order = torch.sort(self.indices, stable=True)
+            return Csr(pointers(column, columns), rows[order].to(torch.int32), self.values[order])
         nnz = self.indices.shape[0]
         out = Csr(torch.empty(columns + 1, dtype=torch.int64), torch.empty(nnz, dtype=torch.int32), torch.empty(nnz))
         dispatch.native().transpose(*self, *out)
         return out
+
+
+def pointers(sorted_rows: Tensor, rows: int) -> Tensor:
+    """[rows + 1] int64: where each row of ascending row numbers [nnz] begins. Waits for no device."""
+    edges = torch.arange(rows + 1, dtype=sorted_rows.dtype, device=sorted_rows.device)
+    return torch.searchsorted(sorted_rows, edges)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class PatchWeights:
     shape: tuple[int, int] = field(kw_only=True)  # (N, V * rows * cols)
 
     def __post_init__(self) -> None:
-        if self.values.is_cuda:  # made by us; the checks read every element on the CPU
+        if dispatch.on_card(self.values):  # made by us; the checks read every element on the CPU
             return
         self.csr.check("PatchWeights", self.shape[1])
         checks.tensor("PatchWeights", "indptr", self.indptr, (self.shape[0] + 1,), dtypes=(torch.int64,))
@@ -84,6 +89,13 @@ class PatchWeights:
     @property
     def csr(self) -> Csr:
         return Csr(self.indptr, self.indices, self.values)
+
+    def to(self, device: torch.device | str) -> "PatchWeights":
+        """The same on another device; itself where it lies there."""
+        if self.values.device == torch.device(device):
+            return self
+        parts = (self.indptr, self.indices, self.values, self.total, self.coverage)
+        return PatchWeights(*(part.to(device) for part in parts), shape=self.shape)
 
     @cached_property
     def transposed(self) -> Csr:

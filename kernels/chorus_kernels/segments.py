@@ -16,7 +16,7 @@ def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     an error for "max".
     """
     op = "segment_reduce"
-    if isinstance(x, Tensor) and x.is_cuda:
+    if dispatch.on_card(x):
         return conv_cuda.segment_reduce(x, indptr, reduce)
     checks.tensor(op, "x", x, ("N", "C"))
     checks.tensor(op, "indptr", indptr, ("M + 1",), dtypes=(torch.int64,))

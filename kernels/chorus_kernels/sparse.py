@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from chorus_kernels import checks, dispatch, reference
+from chorus_kernels import checks, cuda, dispatch, reference
 from chorus_kernels.results import Csr
 
 HALF_OR_FLOAT = (torch.float32, torch.float16)
@@ -12,6 +12,8 @@ HALF_OR_FLOAT = (torch.float32, torch.float16)
 
 def multiply(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
     """matrix @ dense in float32, differentiable in dense; `columns` are the matrix's. Arguments are trusted."""
+    if dispatch.on_card(dense):
+        return cuda.multiply(matrix, columns, dense)
     if dispatch.use_reference():
         return reference.spmm(*matrix, dense)
     return _Multiply.apply(dense, matrix, columns, False)
@@ -19,6 +21,8 @@ def multiply(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
 
 def multiply_t(matrix: Csr, columns: int, dense: Tensor) -> Tensor:
     """The transpose of matrix @ dense; see `multiply`."""
+    if dispatch.on_card(dense):
+        return cuda.multiply_t(matrix, columns, dense)
     if dispatch.use_reference():
         return reference.spmm(*matrix.transpose(columns), dense)
     return _Multiply.apply(dense, matrix, columns, True)
@@ -31,7 +35,7 @@ def spmm(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor) -> Tens
     Float32 sums in a fixed order, the same on any number of threads. Differentiable in `dense`. The work always runs
     over the longer side of the matrix, so a wide one is transposed first: O(nnz), little beside the product.
     """
-    dense = checks.tensor("spmm", "dense", dense, ("M", "C"), dtypes=HALF_OR_FLOAT)
+    dense = checks.tensor("spmm", "dense", dense, ("M", "C"), dtypes=HALF_OR_FLOAT, device=checks.home(dense))
     matrix, columns = Csr(indptr, indices, values), dense.shape[0]
     matrix.check("spmm", columns)
     rows = indptr.shape[0] - 1
@@ -43,7 +47,7 @@ def spmm_t(indptr: Tensor, indices: Tensor, values: Tensor, dense: Tensor, *, co
     matrix = Csr(indptr, indices, values)
     matrix.check("spmm_t", columns)
     rows = indptr.shape[0] - 1
-    dense = checks.tensor("spmm_t", "dense", dense, (rows, "C"), dtypes=HALF_OR_FLOAT)
+    dense = checks.tensor("spmm_t", "dense", dense, (rows, "C"), dtypes=HALF_OR_FLOAT, device=checks.home(dense))
     return multiply_t(matrix, columns, dense) if rows >= columns else multiply(matrix.transpose(columns), rows, dense)
 
 

@@ -10,10 +10,10 @@ from chorus_kernels import checks, dispatch, reference
 
 
 @functools.cache
-def gaussian_window(window: int, sigma: float) -> Tensor:  # [window], sums to 1
+def gaussian_window(window: int, sigma: float, device: torch.device = checks.CPU) -> Tensor:  # [window], sums to 1
     x = torch.arange(window, dtype=torch.float64) - window // 2
     kernel = torch.exp(-(x**2) / (2 * sigma**2))
-    return (kernel / kernel.sum()).float()
+    return (kernel / kernel.sum()).float().to(device)
 
 
 def ssim(a: Tensor, b: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tensor:
@@ -23,7 +23,7 @@ def ssim(a: Tensor, b: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tenso
     splatting. The mean is over all images, pixels and channels. Differentiable in `a` only; `b` is the target. On CUDA
     tensors torch's convolutions do the work.
     """
-    device = checks.cpu_or_cuda(a)
+    device = checks.home(a)
     checks.tensor("ssim", "a", a, ("B", "H", "W", "C"), device=device)
     checks.tensor("ssim", "b", b, tuple(a.shape), device=device)
     if a.numel() == 0:
@@ -33,9 +33,9 @@ def ssim(a: Tensor, b: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tenso
     checks.positive("ssim", sigma=sigma)
     if b.requires_grad and torch.is_grad_enabled():
         raise ValueError("ssim: b is the target and gets no gradient; pass b.detach()")
-    kernel = gaussian_window(window, sigma)
-    if dispatch.use_reference() or a.is_cuda:
-        return reference.ssim(a, b, kernel.to(device))
+    kernel = gaussian_window(window, sigma, device)
+    if dispatch.use_reference() or device != checks.CPU:
+        return reference.ssim(a, b, kernel)
     return _Ssim.apply(a, b, kernel)
 
 

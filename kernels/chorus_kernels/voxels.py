@@ -16,7 +16,7 @@ def neighbors(grid: Tensor, batch: Tensor) -> Tensor:
     kz, or -1. Coordinates may be negative; |coordinate| < 2^30. Raises ValueError when a voxel occurs twice: pool to
     unique voxels first. On CUDA tensors spconv does the work, or torch where it is not installed.
     """
-    if isinstance(grid, Tensor) and grid.is_cuda:
+    if dispatch.on_card(grid):
         return cuda.neighbors(grid, batch)
     grid, batch = _voxels("neighbors", grid, batch)
     if dispatch.use_reference():
@@ -44,14 +44,15 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
     if not 1 <= depth <= 21:
         raise ValueError(f"{op}: depth must be from 1 to 21 bits, got {depth}")
     grid, batch = _voxels(op, grid, batch)
-    if grid.shape[0]:
+    on_card = dispatch.on_card(grid)
+    if grid.shape[0] and not on_card:  # as everywhere, values on a card are trusted: to read one is to wait for it
         low, high = _range(grid)
         if low < 0 or high >= 2**depth:
             raise ValueError(f"{op}: grid must lie in [0, 2^{depth}), got {low} to {high}; shift it or raise depth")
         low, high = _range(batch)
         if low < 0 or high >= 2 ** (63 - 3 * depth):
             raise ValueError(f"{op}: batch must lie in [0, 2^{63 - 3 * depth}) at depth {depth}, got {low} to {high}")
-    if dispatch.use_reference() or grid.is_cuda:
+    if dispatch.use_reference() or on_card:
         return reference.curve_codes(grid, batch, order, depth)
     codes = torch.empty(grid.shape[0], dtype=torch.int64)
     dispatch.native().curve_codes(
@@ -61,10 +62,10 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int = 16) -> Ten
 
 
 def _voxels(op: str, grid: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-    device = checks.cpu_or_cuda(grid)
+    device = checks.home(grid)
     checks.tensor(op, "grid", grid, ("N", 3), dtypes=WHOLE, device=device)
     checks.tensor(op, "batch", batch, (grid.shape[0],), dtypes=WHOLE, device=device)
-    if grid.shape[0]:
+    if grid.shape[0] and device == checks.CPU:
         low, high = _range(grid)
         if low <= -(2**30) or high >= 2**30:
             raise ValueError(f"{op}: grid must lie within 2^30 of zero, got {low} to {high}")

@@ -59,7 +59,8 @@ nb::str check_windows(In<int64_t> rows, MaybeIn<uint8_t> unread, MaybeIn<int64_t
       }
       if (unread && unread->data()[i]) continue;
       answers += !answered[row];
-      if (answered[row]) return nb::str(("row " + std::to_string(row) + " must be read from one window, not two").c_str());
+      if (answered[row])
+        return nb::str(("row " + std::to_string(row) + " must be read from one window, not two").c_str());
       answered[row] = 1;
     }
   }

@@ -14,8 +14,8 @@ struct Block {
   void reserve(size_t bytes);  // contents are lost when it grows
 };
 
-// Makes thread_scratch(slot, bytes) ready on each of the threads of the next parallel region of so many, so that nothing
-// is thrown inside it, which would end the process. Throws std::bad_alloc itself.
+// Makes thread_scratch(slot, bytes) ready on each of the threads of the next parallel region of so many, so that
+// nothing is thrown inside it, which would end the process. Throws std::bad_alloc itself.
 void reserve_scratch(int slot, size_t bytes, int threads);
 
 // An array in a Block.

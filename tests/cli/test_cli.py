@@ -3,24 +3,31 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import chorus
 from chorus import cli
 from chorus.cameras import Cameras
 from chorus.capture import Capture
-from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.evaluate.strip import COLUMNS
-from chorus.io import read_features, write_scene
+from chorus.frames import Frame
+from chorus.io import read_features, read_scene, write_scene
+from chorus.json_files import read_json
+from chorus.moving import move
 from chorus.scene import scene_from_colors
 from chorus.store import build
+from tests.unit.sources.furnished_room import furnished_room
 
 PROJECT = Path(__file__).parents[2]
 
@@ -50,16 +57,17 @@ def scene():
 
 
 class Words:
+    config = SimpleNamespace(text="embedded")
+
     def encode(self, scene, *, outputs):
         chair = (scene.rgb[:, 0] > 0.7).float()
-        self.lang = torch.stack([chair, 1 - chair, 0 * chair], 1)
+        self.lang = torch.stack([chair, 1 - chair, 0 * chair, 0 * chair], 1)
         self.upcast = torch.ones(len(scene), 5)
         return self
 
     def text(self, prompts):
-        return torch.tensor(
-            [{"this is a chair": [1.0, 0, 0], "this is a piano": [0, 0, 1.0]}.get(p, [0, 1.0, 0]) for p in prompts]
-        )
+        places = {"this is a chair": 0, "this is a wall": 1, "this is a piano": 2}
+        return torch.eye(4)[[places.get(p, 3) for p in prompts]]
 
 
 def test_the_list_of_teachers_says_which_preset_needs_what(workspace, capsys):
@@ -215,7 +223,7 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
         "ingest",
         lambda path, params, options, report: Capture(images=np.zeros((1, 3, 4, 3), np.uint8), cameras=views),
     )
-    monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed: scene)
+    monkeypatch.setattr(fit, "fit_scene", lambda capture, params, seed, device: scene)
     monkeypatch.setattr(artifact, "save_gaussians", lambda out, fitted, capture: write_scene(out / "scene.ply", fitted))
     (workspace / "frames").mkdir()
     for _ in range(2):
@@ -231,3 +239,87 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
 def test_an_unknown_parameter_is_one_line_too(workspace, capsys):
     (workspace / "params.yaml").write_text("sed: 0\n")
     assert "Did you mean 'seed'?" in _fails(capsys, "report")
+
+
+@pytest.mark.parametrize("verb", [["encode", "room.ply", "-o", "f.safetensors"], ["query", "room.ply", "a chair"]])
+def test_a_device_that_is_not_there_is_one_line(workspace, scene, capsys, monkeypatch, verb):
+    size = EncoderConfig(channels=(2, 3), depths=(0, 1), heads=(1, 1), window=16)
+    heads = {"lang": HeadConfig(channels=3, width=8)}
+    save_model(SceneModel(ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads)), workspace / "m")
+    write_scene(workspace / "room.ply", scene)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CHORUS_DEVICE", "cuda:3")
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*verb, "--model", "m"])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("chorus: CHORUS_DEVICE: expected a device this machine has, got 'cuda:3'")
+    assert said.count("\n") == 1
+
+
+def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nSee the documentation.")
+
+    monkeypatch.setattr(cli, "_encoder", full)
+    write_scene(workspace / "room.ply", scene)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["encode", "room.ply", "-o", "f.safetensors"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "chorus: the card's memory is used up: CUDA out of memory. Tried to allocate 20 GiB.\n"
+    )
+
+
+def test_splats_are_converted_labelled_and_cut(workspace, scene, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    write_scene(workspace / "room.ply", scene)
+    for source, target in (("room.ply", "a.compressed.ply"), ("a.compressed.ply", "b.spz"), ("b.spz", "c.splat")):
+        cli.main(["convert", source, target])
+    cli.main(["convert", "c.splat", "folder"])
+    assert len(read_scene(workspace / "folder")) == len(scene)
+    cli.main(["convert", "room.ply", "upright.ply", "--upright", "--up", "-y", "--unit", "cm"])
+    turned = read_scene(workspace / "upright.ply")
+    np.testing.assert_allclose(turned.means[:, 2], -0.01 * scene.means[:, 1], atol=1e-6)
+    assert (turned.report.up, turned.report.unit) == ((0, 0, 1), 1)
+    cli.main(["crop", "room.ply", "-o", "part.ply", "--box", "0", "0", "0.2", "4", "3", "1"])
+    assert len(read_scene(workspace / "part.ply")) == 60
+    capsys.readouterr()
+    assert "--box or --object" in _fails(capsys, "crop", "room.ply", "-o", "x.ply")
+    assert "--upright" in _fails(capsys, "convert", "room.ply", "x.ply", "--up", "y")
+    assert "splat-transform" in _fails(capsys, "convert", "room.ply", "x.ksplat")
+    assert "a .ply to hold labels" in _fails(capsys, "label", "room.ply", "-o", "x.spz")
+
+
+def test_what_was_left_out_and_how_the_frame_is_known_are_said(workspace, scene, capsys):
+    bad = scene.select(torch.arange(len(scene)))
+    bad.quats[:5] = 0
+    write_scene(workspace / "room.ply", bad)
+    cli.main(["show", "room.ply", "--up", "z", "--unit", "cm"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "5 of 360 Gaussians left out: no rotation (a quaternion of zeros)"
+    assert said[1].startswith("z up, as given; lengths in m, as given") and "one unit of it is 0.01 m" in said[1]
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".spz", ".compressed.ply"])
+def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, capsys, suffix):
+    params = (workspace / "params.yaml").read_text()
+    small = (
+        params.replace("views: 28", "views: 8").replace("width: 256", "width: 64").replace("height: 192", "height: 48")
+    )
+    (workspace / "params.yaml").write_text(small)
+    room = furnished_room()
+    turned = move(room, turn=np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]), scale=0.25)  # y down, unscaled
+    write_scene(workspace / f"room{suffix}", replace(turned, frame=Frame(up="assumed", unit="unknown")))
+    cli.main(["ingest", f"room{suffix}", "--as", "room"])
+    cli.main(["fit", "room"])
+    capture = Capture.load(workspace / "data/capture/room")
+    assert capture.info["source"] == "splats" and capture.frame.label == "m" and len(capture) >= 4
+    assert capture.images.std() > 10 and (capture.cameras.positions[:, 2] > 0.5).all()
+    fitted = chorus.read(workspace / "data/gaussians/room")
+    assert (fitted.frame.up, fitted.frame.label, len(fitted)) == ("file", "m", len(room))
+    low, high = np.percentile(fitted.means, [1, 99], axis=0)
+    np.testing.assert_allclose(high - low, [4.5, 3.6, 2.5], atol=0.1)
+    assert read_json(workspace / "data/gaussians/room/metrics.json")["psnr_raw_train"] > 40
+    cli.main(["ingest", f"room{suffix}", "--as", "room"])
+    assert "already there" in capsys.readouterr().out

@@ -2,15 +2,21 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
 
-from chorus.store import Store
+from chorus.errors import InputError
+from chorus.recipes import chain
+from chorus.store import Store, hash_files, manifest_of
+from chorus.train.live import Follower
 from tests.pipeline.tiny import lay_out
 
 FORBIDDEN = ("dagster", "mlflow", "dvc", "great_expectations")
@@ -55,6 +61,84 @@ def test_the_library_trains_by_itself(python, root):
     assert held_out["validation"]["student"]["f_miou"] == validation["zero_shot"]["student"]["f_miou"]
     for what, verb in (("encoder: already there", "distill"), ("adapted encoder: already there", "adapt")):
         assert what in chorus(python, root, verb)
+
+
+def test_two_ranks_adapt_whoever_starts_them(python, root):
+    store = Store(root)
+    assert "adapted encoder: trained" in chorus(python, root, "adapt", "--nproc", "2")
+    launched = hash_files(store.model("adapted"))
+    assert "ranks=2" in manifest_of(store.model("adapted"))["params"]["adapt"]
+    assert "adapted encoder: already there" in chorus(python, root, "adapt", "--nproc", "2")
+    shutil.rmtree(store.model("adapted"))
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "chorus", "adapt")
+    done = run(python, root, *torchrun)
+    assert done.returncode == 0 and done.stdout.count("adapted encoder: trained") == 1, done.stderr
+    assert hash_files(store.model("adapted")) == launched
+    assert not list(store.training("adapted").iterdir())
+
+
+@pytest.mark.parametrize(
+    "verb, training, number, code",
+    [("distill", "points", signal.SIGTERM, 75), ("adapt", "adapted", signal.SIGINT, 130)],  # processes of its own; none
+)
+def test_asked_to_stop_a_training_keeps_its_checkpoint_and_says_so_in_a_line(
+    python, root, verb, training, number, code
+):
+    overlay = (root / "tiny.yaml").read_text().replace("distill: {steps: 12", "distill: {steps: 5000")
+    (root / "long.yaml").write_text(overlay.replace("adapt: {steps: 6", "adapt: {steps: 5000"))
+    environment = {**os.environ, "CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "long.yaml")}
+    process = begun(python, root, environment, verb)
+    figures, deadline = Follower(Store(root).training(training)), time.monotonic() + 120
+    while not figures.new() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == code, told
+    assert [line for line in told if not line.startswith("  ")] == [told[-1]]  # the others say how far it is
+    assert re.fullmatch(
+        r"chorus: .*training.pt: expected 5000 steps, got a request to stop after .* again: .*", told[-1]
+    )
+    assert (Store(root).training(training) / "training.pt").exists()
+
+
+def begun(python, root, environment, verb) -> subprocess.Popen[str]:
+    """A verb that Ctrl-C reaches, with all of its workers, in a group of its own."""
+    return subprocess.Popen(
+        [str(python), "-m", "chorus.cli", verb],
+        cwd=root,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background has none
+    )
+
+
+def test_ctrl_c_ends_teach_in_a_line(python, tmp_path):
+    lay_out(tmp_path)
+    environment = {**os.environ, "CHORUS_ROOT": str(tmp_path), "CHORUS_PARAMS": str(tmp_path / "tiny.yaml")}
+    process, deadline = begun(python, tmp_path, environment, "teach"), time.monotonic() + 120
+    while not list((tmp_path / "data").glob("capture/.*.tmp")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "chorus: interrupted\n" and process.returncode == 130
+
+
+@pytest.mark.parametrize("asked, there, usual, ranks", [(None, 1, 3, 3), (2, 1, 3, 2), (None, 4, 3, 4), (4, 4, 1, 4)])
+def test_how_many_ranks_share_a_step(monkeypatch, asked, there, usual, ranks):
+    monkeypatch.setenv("WORLD_SIZE", str(there))
+    assert chain._ranks(asked, usual) == ranks
+
+
+def test_ranks_that_cannot_be(monkeypatch):
+    with pytest.raises(InputError, match="--nproc: expected 1 or more, got -1"):
+        chain._ranks(-1, 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="--nproc: expected 3 ranks, got 2 that torchrun started"):
+        chain._ranks(3, 1)
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(InputError, match="RANK and WORLD_SIZE: expected numbers"):
+        chain._ranks(None, 1)
 
 
 def test_a_test_room_without_targets_is_named(python, root):

@@ -22,6 +22,7 @@ def test_values_and_gradients_match_the_twin(seed, n, side, channels, with_bias)
     grid, batch = random_voxels(seed, n, side, 2)
     cin, cout = channels
     table = neighbors(grid, batch)
+    torch.manual_seed(seed)
     leaves = [torch.randn(len(grid), cin), torch.randn(cout, 3, 3, 3, cin)] + [torch.randn(cout)] * with_bias
     leaves = [x.clone().requires_grad_() for x in leaves]
     exact = [x.detach().double().requires_grad_() for x in leaves]
@@ -32,7 +33,7 @@ def test_values_and_gradients_match_the_twin(seed, n, side, channels, with_bias)
     got.backward(outer)
     want.backward(outer.double())
     for a, b in zip(leaves, exact, strict=True):
-        assert close(a.grad, b.grad, 2e-6)
+        assert close(a.grad, b.grad, 2e-6, atol=1e-5)  # sums of hundreds of numbers of order one may cancel
 
 
 def test_it_is_a_cross_correlation():

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from chorus.device import device_of
+from chorus.device import autocast, device_of
 from chorus.errors import ParamsError
+from chorus.recipes.seconds import record_seconds, seconds_by_stage
+from chorus.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +52,21 @@ def test_a_card_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setenv("CHORUS_DEVICE", "cuda:2")
     with pytest.raises(ParamsError, match="CHORUS_DEVICE: expected one of the 2 CUDA devices here"):
         device_of("auto")
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_products_are_of_bfloat16_on_a_card_alone():
+    cuda = autocast(torch.device("cuda:0"))
+    assert isinstance(cuda, torch.autocast) and (cuda.device, cuda.fast_dtype) == ("cuda", torch.bfloat16)
+    for other in (autocast(torch.device("cpu")), autocast(torch.device("cuda"), half=False)):
+        assert not isinstance(other, torch.autocast)
+
+
+def test_the_device_stands_beside_the_seconds_of_an_artifact(tmp_path):
+    store = Store(tmp_path)
+    record_seconds(store, "scenes/gaussians", "a", 1.5, device="cuda:0 (NVIDIA H100)")
+    record_seconds(store, "scenes/gaussians", "b", 2.0)
+    assert seconds_by_stage(store, ["a", "b"]) == {"gaussians": 3.5}
+    kept = store.state / "seconds" / "scenes" / "gaussians"
+    assert (kept / "a.txt").read_text() == "1.5000 cuda:0 (NVIDIA H100)\n"
+    assert (kept / "b.txt").read_text() == "2.0000 cpu\n"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chorus.sources.rooms.catalogue import KINDS
+from chorus.sources.rooms.cells import Unfurnishable
 from chorus.sources.rooms.kinds import furnish
 from chorus.sources.rooms.layout import Layout
-from chorus.sources.rooms.plan import Opening, Plan, Unfurnishable, draw_plan
+from chorus.sources.rooms.openings import Opening
+from chorus.sources.rooms.plan import Plan, draw_plan
 from chorus.sources.rooms.space import Box, Placed, Space
 from chorus.sources.rooms.stairwell import Stairwell, open_ceiling, stairwell
 from chorus.sources.rooms.surfaces import Surface
@@ -115,9 +117,9 @@ def _space(plan: Plan, room: int, fixtures) -> Space:
 
 def _home(plan: Plan, rooms: tuple[Room, ...], spaces: dict[int, Space], fixtures) -> Home:
     """Walls, rooms and items."""
-    items = [_item(placed, "doorOrWindow") for _, placed in fixtures]
+    items = [item_of(placed, "doorOrWindow") for _, placed in fixtures]
     for space in spaces.values():
-        items += [_item(p, "light" if p.kind.label == "lamp" else "pieceOfFurniture") for p in space.items]
+        items += [item_of(p, "light" if p.kind.label == "lamp" else "pieceOfFurniture") for p in space.items]
     return Home(
         name="generated",
         wall_height=plan.height,
@@ -144,7 +146,8 @@ def _rooms(plan: Plan) -> tuple[Room, ...]:
     )
 
 
-def _item(placed: Placed, tag: str) -> Item:
+def item_of(placed: Placed, tag: str) -> Item:
+    """A placed thing as the renderer's item: its class in the catalogue id, its model by name."""
     carpet = placed.kind.label == "floor"
     return Item(
         catalog_id="eTeks#texturableBox" if carpet else id_of(placed.kind.label),

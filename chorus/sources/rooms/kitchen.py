@@ -36,7 +36,7 @@ def kitchen(layout: Layout, windows: list[Placed]) -> None:
 
 def _units(layout: Layout) -> list[Placed]:
     """What a run must hold, in a drawn order; the fridge at an end."""
-    machines = [layout.thing("dishwasher")] if layout.chance(0.6) else []
+    machines = [layout.thing("dishwasher")] if layout.chance(0.8) else []
     counters = [layout.thing("counter") for _ in range(int(layout.rng.integers(1, 4)))]
     middle = [layout.thing("kitchen sink"), layout.thing("stove"), *machines, *counters]
     middle = [middle[i] for i in layout.rng.permutation(len(middle))]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from chorus.sources.rooms.catalogue import KINDS
-from chorus.sources.rooms.plan import Unfurnishable
+from chorus.sources.rooms.cells import Unfurnishable
 from chorus.sources.rooms.space import Placed, Space, angle_facing, intersect
 from chorus.sources.rooms.surfaces import Surface, room_on
 from chorus.sources.sweethome3d.catalog import CatalogueModel

@@ -15,11 +15,11 @@ from chorus.errors import InputError
 from chorus.params import CaptureParams
 from chorus.scene_list import GeneratedRoom
 from chorus.sources.rooms.catalogue import DRAWN, LIBRARIES, Catalogue
+from chorus.sources.rooms.cells import Unfurnishable
 from chorus.sources.rooms.drawn import drawn_model
 from chorus.sources.rooms.finishes import draw_finish
 from chorus.sources.rooms.home import DrawnHome, draw_home
 from chorus.sources.rooms.light import Light, draw_light, draw_sensor, expose
-from chorus.sources.rooms.plan import Unfurnishable
 from chorus.sources.rooms.stairwell import CEILING_INDEX, add_shaft
 from chorus.sources.sweethome3d.assemble import RoomScene, assemble_room
 from chorus.sources.sweethome3d.catalog import DEFAULTS, CatalogueModel

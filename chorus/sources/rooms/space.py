@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -108,14 +109,13 @@ def intersect(a: Box, b: Box, *, slack: float = SLACK) -> bool:
     """Whether two boxes share more than ``slack`` metres in every direction: separating axes."""
     if min(a.high, b.high) - max(a.low, b.low) <= slack:
         return False
-    reach = np.hypot(*a.half) + np.hypot(*b.half)
-    apart = b.center - a.center
-    if apart @ apart > reach * reach:
-        return False
-    turns = (turn(a.angle), turn(b.angle))
-    for axes in turns:
-        extent = sum(np.abs(axes.T @ (t * box.half)).sum(1) for t, box in zip(turns, (a, b), strict=True))
-        if (np.abs(axes.T @ apart) >= extent - slack).any():
+    (x, y), (ax, ay), (bx, by) = (b.center - a.center).tolist(), a.half.tolist(), b.half.tolist()
+    c, s = abs(math.cos(b.angle - a.angle)), abs(math.sin(b.angle - a.angle))
+    for angle, (px, py), (qx, qy) in ((a.angle, (ax, ay), (bx, by)), (b.angle, (bx, by), (ax, ay))):
+        along, across = math.cos(angle), math.sin(angle)
+        if abs(along * x + across * y) >= px + c * qx + s * qy - slack:
+            return False
+        if abs(along * y - across * x) >= py + s * qx + c * qy - slack:
             return False
     return True
 
@@ -139,10 +139,12 @@ class Space:
         """Whether a box lies inside the walls, the floor and the ceiling."""
         if box.low < -1e-6 or box.high > self.height + 1e-6:
             return False
-        shrunk = Box(center=box.center, half=box.half - 1e-3, angle=box.angle, low=box.low, high=box.high).corners()
-        return bool(inside(shrunk, self.outline).all()) and (
-            len(self.outline) == 4 or not inside(self.outline, shrunk).any()
-        )
+        corners = replace(box, half=box.half - 1e-3).corners()
+        if (corners.min(0) < self.outline.min(0)).any() or (corners.max(0) > self.outline.max(0)).any():
+            return False
+        if len(self.outline) == 4:
+            return True
+        return bool(inside(corners, self.outline).all()) and not inside(self.outline, corners).any()
 
     def fits(self, thing: Placed, *, zones: bool = True, apart: float = 0.0) -> bool:
         """Whether a thing may stand there: within the room, in nothing else, and in no zone to be left free.

@@ -127,7 +127,7 @@ def assemble_room(
             "items": len(visible),
             "triangles": len(soup),
             "models": dict(sorted(furnisher.counts.items())),
-            "skipped": sorted(furnisher.missing),
+            "missing": sorted(furnisher.missing),
             "instances": {str(k): v for k, v in names.items()},
         },
     )

@@ -16,6 +16,9 @@ from chorus.sources.sweethome3d.mesh import Material, face_normals
 
 MAX_TEXTURE = 256  # pixels; a view is about as wide, so more is never seen
 CREASE = np.cos(np.deg2rad(50.0))
+_ALIKE = [  # corners that are all written as v, as v/vt, as v/vt/vn or v//vn
+    re.compile(rf"(?:\s*-?\d+{rest}(?!\S))+\s*") for rest in ("", r"/-?\d+", r"/(?:-?\d+)?/-?\d+")
+]
 _PANE = "sweethome3d_window_pane"
 
 
@@ -106,14 +109,15 @@ def _fill(rows: np.ndarray, at: np.ndarray, faces: list, slashes: int) -> None:
     """Read faces with equally many slashes into ``rows[at]``: all at once when each corner is written the same way."""
     size = rows.shape[1]
     parts = slashes // size + 1
-    text = " ".join(face[0] for face in faces).replace("//", "/0/").replace("/", " ")
-    with contextlib.suppress(ValueError):
-        found = np.fromstring(text, np.int64, sep=" ")
-        if slashes % size == 0 and parts <= 3 and len(found) == len(faces) * size * parts:
-            found = found.reshape(-1, size, parts)
-            read = np.array([face[3 : 3 + parts] for face in faces])[:, None]  # [F, 1, parts] lines so far
-            rows[at, :, :parts] = np.where(found < 0, found + read, found - 1)
-            return
+    text = " ".join(face[0] for face in faces)
+    if slashes % size == 0 and parts <= 3 and _ALIKE[parts - 1].fullmatch(text):
+        with contextlib.suppress(ValueError):
+            found = np.fromstring(text.replace("//", "/0/").replace("/", " "), np.int64, sep=" ")
+            if len(found) == len(faces) * size * parts:
+                found = found.reshape(-1, size, parts)
+                read = np.array([face[3 : 3 + parts] for face in faces])[:, None]  # [F, 1, parts] lines so far
+                rows[at, :, :parts] = np.where(found < 0, found + read, found - 1)
+                return
     rows[at] = [[_corner(word, *face[3:]) for word in face[0].split()] for face in faces]
 
 

@@ -172,9 +172,9 @@ def _edges(scene: _Scene, s: _Surface, h: int, w: int) -> np.ndarray:
     normal = s.normal.reshape(3, h, w)
     distance = 1.0 / np.maximum(s.depth.reshape(h, w), 1e-3)
     edge = np.zeros((h, w), bool)
-    for a, b in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+    for a, b in ((np.s_[..., 1:], np.s_[..., :-1]), (np.s_[..., 1:, :], np.s_[..., :-1, :])):
         jump = np.abs(distance[a] - distance[b]) > 0.06 * np.maximum(distance[a], distance[b])
-        turn = dot(*([component[side] for component in normal] for side in (a, b)))
+        turn = dot(normal[a], normal[b])
         differs = (thing[a] != thing[b]) | (turn < 0.9) | jump
         edge[a] |= differs
         edge[b] |= differs

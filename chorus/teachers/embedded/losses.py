@@ -32,20 +32,23 @@ def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Te
 def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor) -> Tensor:
     """Supervised contrast (Khosla et al. 2020, their L_out) over patches of one room.
 
-    features [n, D] unit; instances, classes, view [n]. Patches of one instance attract, others repel - except two
-    instances of one class seen in different views, which nothing in the images need tell apart.
+    features [n, D] unit; instances, classes, view [n] on the host, where it is found out who pairs with whom. Patches
+    of one instance attract, others repel - except two instances of one class seen in different views, which nothing in
+    the images need tell apart.
     """
     same = instances[:, None] == instances[None]
     unclear = (classes[:, None] == classes[None]) & ~same & (view[:, None] != view[None])
     itself = torch.eye(len(features), dtype=torch.bool)
-    logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(itself | unclear, float("-inf"))
-    log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(~same | itself, 0.0)
     partners = (same & ~itself).sum(dim=1)
-    return (
-        -(log_share.sum(dim=1) / partners.clamp_min(1))[partners > 0].mean()
-        if (partners > 0).any()
-        else features.sum() * 0
+    paired = (partners > 0).nonzero()[:, 0]
+    if not len(paired):
+        return features.sum() * 0
+    never, apart, partners, paired = (
+        x.to(features.device, non_blocking=True) for x in (itself | unclear, ~same | itself, partners, paired)
     )
+    logits = (features @ features.T / PAIR_TEMPERATURE).masked_fill(never, float("-inf"))
+    log_share = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(apart, 0.0)
+    return -(log_share.sum(dim=1) / partners.clamp_min(1))[paired].mean()
 
 
 def boundary_loss(features: Tensor, instances: Tensor, shares: Tensor) -> Tensor:

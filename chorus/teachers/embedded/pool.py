@@ -92,7 +92,7 @@ def make_pool(
             "instances": instances,
             "purity": purity.half(),
         }
-        for name, x in (made | {stride: x.half() for stride, x in trunk(images).items()}).items():
+        for name, x in (made | {stride: x.half().cpu() for stride, x in trunk(images).items()}).items():
             parts.setdefault(name, []).append(x)
         if progress:
             progress(min((done + 1) * _BATCH, len(chosen)))

@@ -34,8 +34,8 @@ class _DecoderTeacher(_EmbeddedTeacher):
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """images [B, H, W, 3] in 0..1 -> unit vectors [B, h, w, dim]."""
-        return self._decoder(self._trunk(images)).permute(0, 2, 3, 1).contiguous()
+        """images [B, H, W, 3] in 0..1 -> unit vectors [B, h, w, dim], on the images' device."""
+        return self._decoder(self._trunk(images)).permute(0, 2, 3, 1).contiguous().to(images.device)
 
 
 class EmbeddedLang(_DecoderTeacher):
@@ -73,20 +73,22 @@ class EmbeddedDino(_EmbeddedTeacher):
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """images [B, H, W, 3] in 0..1 -> [B, h, w, 152]."""
+        """images [B, H, W, 3] in 0..1 -> [B, h, w, 152], on the images' device."""
         pyramid = self._trunk(images)
         coarse = F.interpolate(pyramid[16], scale_factor=2, mode="bilinear", align_corners=False)
-        return (
-            torch.cat([pyramid[8] / self._scales[8], coarse / self._scales[16]], dim=1).permute(0, 2, 3, 1).contiguous()
-        )
+        both = torch.cat([pyramid[8] / self._scales[8], coarse / self._scales[16]], dim=1)
+        return both.permute(0, 2, 3, 1).contiguous().to(images.device)
 
 
-def load_embedded(folder: Path) -> dict[Role, Teacher]:
-    """The three teachers from a folder of heads. Raises MissingError naming the file or package that is absent."""
-    trunk = Trunk()
+def load_embedded(folder: Path, *, device: torch.device | str = "cpu") -> dict[Role, Teacher]:
+    """The three teachers from a folder of heads, on a device; words are embedded on the CPU.
+
+    Raises MissingError naming the file or package that is absent.
+    """
+    trunk = Trunk(device)
     scales = {int(stride): scale for stride, scale in provenance(folder)["dino_scales"].items()}
     return {
-        "lang": EmbeddedLang(trunk, load_decoder(folder, "lang")),
+        "lang": EmbeddedLang(trunk, load_decoder(folder, "lang").to(device)),
         "dino": EmbeddedDino(trunk, scales),
-        "object": EmbeddedObject(trunk, load_decoder(folder, "object")),
+        "object": EmbeddedObject(trunk, load_decoder(folder, "object").to(device)),
     }

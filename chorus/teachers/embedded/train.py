@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,15 @@ def course_of(params: TeacherParams) -> Course:
     )
 
 
+class Patches(NamedTuple):
+    """Some patches of a room's two views."""
+
+    rows: Tensor  # [n] of the flattened views
+    instances: Tensor  # [n]
+    classes: Tensor  # [n]
+    view: Tensor  # [n] 0 or 1
+
+
 class Decoders(Task):
     """Labelled views, and the two decoders that learn from them with the running means of their weights.
 
@@ -146,8 +155,7 @@ class Decoders(Task):
             parts = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
             self.order = [part for part in parts if len(part) == min(ROOMS, len(self.pool))]
         batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
-        chosen = self._chosen_patches(batch)
-        batch = batch.to(self.device)
+        chosen, batch = self._chosen(batch), batch.to(self.device)
         return {"words": self._word_loss(batch), **self._object_losses(batch, chosen)}
 
     def state(self) -> dict:
@@ -171,26 +179,30 @@ class Decoders(Task):
         features = self.decoders["lang"](batch.pyramid).permute(0, 2, 3, 1)
         return word_loss(features, batch.shares[..., 1:], self.words[1:], self.class_weights[1:])
 
-    def _object_losses(self, batch: Batch, chosen: list[Tensor]) -> dict[str, Tensor]:
-        """chosen: for each room, patches of its two views."""
+    def _object_losses(self, batch: Batch, patches: list[Patches]) -> dict[str, Tensor]:
+        """patches: of each room's two views, for the contrast of instances."""
         features = self.decoders["object"](batch.pyramid)  # [B, D, h, w]
         pairs = []
-        for room, patches in enumerate(chosen):
-            flat, instances, classes = (
-                x[2 * room : 2 * room + 2].flatten(0, 2)
-                for x in (features.permute(0, 2, 3, 1), batch.instances, batch.classes)
-            )
-            view = torch.arange(2, device=flat.device).repeat_interleave(len(flat) // 2)
-            pairs.append(pair_loss(flat[patches], instances[patches], classes[patches], view[patches]))
+        for room, chosen in enumerate(patches):
+            flat = features.permute(0, 2, 3, 1)[2 * room : 2 * room + 2].flatten(0, 2)
+            rows = chosen.rows.to(self.device, non_blocking=True)
+            pairs.append(pair_loss(flat[rows], chosen.instances, chosen.classes, chosen.view))
         return {
             "pairs": torch.stack(pairs).mean(),
             "boundaries": boundary_loss(features, batch.instances, batch.purity),
         }
 
-    def _chosen_patches(self, batch: Batch) -> list[Tensor]:
-        rooms = range(0, len(batch.instances), 2)  # two views each
-        flat = [[x[start : start + 2].flatten() for x in (batch.instances, batch.purity)] for start in rooms]
-        return [self._patches(*room).to(self.device, non_blocking=True) for room in flat]
+    def _chosen(self, batch: Batch) -> list[Patches]:
+        """Some patches of every room, on the host."""
+        found = []
+        for start in range(0, len(batch.instances), 2):  # the two views of a room
+            instances, classes, purity = (
+                x[start : start + 2].flatten() for x in (batch.instances, batch.classes, batch.purity)
+            )
+            rows = self._patches(instances, purity)
+            view = torch.arange(2).repeat_interleave(len(instances) // 2)
+            found.append(Patches(rows, instances[rows], classes[rows], view[rows]))
+        return found
 
     def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
         """Indices of patches one instance fills, large instances thinned by the square root of their size."""

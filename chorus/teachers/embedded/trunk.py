@@ -6,6 +6,7 @@ weights, under the names of another implementation but in the same order. Nothin
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import weakref
 from functools import cache
@@ -44,19 +45,20 @@ def patch_grid(height: int, width: int) -> tuple[int, int]:
 class Trunk:
     """Images to a pyramid of features. Keeps its last answer, since several teachers look at the same images."""
 
-    def __init__(self):
-        self._net = _load()
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+        self._net = _load() if self.device.type == "cpu" else copy.deepcopy(_load()).to(self.device)
         self._last: tuple[weakref.ref, Pyramid] | None = None
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Pyramid:
         """images [B, H, W, 3] in 0..1 (sRGB) -> {stride: [B, C, rows, cols]} float32, strides of the image at its
-        working size."""
+        working size, where the trunk is."""
         if self._last is not None and self._last[0]() is images:
             return self._last[1]
         if images.ndim != 4 or images.shape[-1] != 3 or not images.is_floating_point():
             raise InputError("trunk", expected="float images [B, H, W, 3]", got=f"{images.dtype} {list(images.shape)}")
-        x = images.permute(0, 3, 1, 2).float()
+        x = images.to(self.device).permute(0, 3, 1, 2).float()
         size = working_size(*x.shape[-2:])
         if x.shape[-2:] != size:
             x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)

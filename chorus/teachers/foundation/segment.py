@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chorus.device import device_of
 from chorus.extras import extra
 from chorus.params import MaskParams
 from chorus.teachers.foundation.trunk import Network
@@ -32,7 +33,7 @@ class SamMasks:
         half: bool = True,
         points: int = 64,
     ):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device) if device else device_of()
         self.params, self.fingerprint = params, fingerprint
         self._half = half and self.device.type == "cuda"
         self._sam: Network = sam.eval().requires_grad_(False).to(self.device)

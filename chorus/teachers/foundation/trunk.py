@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chorus.device import device_of
 from chorus.errors import InputError
 from chorus.teachers.base import Role
 from chorus.teachers.foundation.pixels import to_pixels, whole_patches
@@ -35,7 +36,7 @@ class VisionTeacher:
         device: torch.device | str | None = None,
         half: bool = True,
     ):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device) if device else device_of()
         self.net: Network = net.eval().requires_grad_(False).to(self.device)
         self.name, self.dim, self.fingerprint = name, dim, fingerprint
         self.role: Role = role

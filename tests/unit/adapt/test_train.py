@@ -26,6 +26,7 @@ PARAMS = AdaptParams(
     checkpoint_every=4,
     ranks=1,
     accumulate=1,
+    checkpointing="never",
 )
 VIEWS, ROWS, COLS = 4, 6, 8
 STARTS = torch.arange(VIEWS + 1) * (ROWS * COLS)
@@ -205,3 +206,10 @@ def test_a_run_killed_and_resumed_writes_the_same_bytes(model, scene, tmp_path, 
     for name in ("model.safetensors", "config.json", "curves.csv", "metrics.json"):
         assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_activations_computed_twice_give_the_same_bytes(model, scene, tmp_path):
+    for when in ("never", "always"):
+        adapt_encoder(model, [scene], params=replace(PARAMS, steps=3, checkpointing=when), out=tmp_path / when)
+    never, always = ((tmp_path / when / "model.safetensors").read_bytes() for when in ("never", "always"))
+    assert never == always

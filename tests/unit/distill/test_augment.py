@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 
 from chorus.distill.augment import (
     Augmentation,
     augment,
+    blind,
     euler_quat,
     flip,
     immature_blur,
@@ -13,7 +16,15 @@ from chorus.distill.augment import (
     rotate,
     unseen_noise,
 )
-from chorus.encoder.inputs import rotation_matrices
+from chorus.encoder.inputs import (
+    InputConfig,
+    point_features,
+    rotation_matrices,
+    splat_features,
+    splat_normals,
+    voxelize,
+)
+from chorus.params import BlindParams
 
 
 def covariances(scene):
@@ -84,3 +95,37 @@ def test_the_same_generator_gives_the_same_variant(make_room):
     one, two = (augment(room, Augmentation(), torch.Generator().manual_seed(7)) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.tensors().values(), two.tensors().values(), strict=True))
     assert not torch.equal(one.means, augment(room, Augmentation(), torch.Generator().manual_seed(8)).means)
+
+
+@pytest.mark.parametrize("config", [InputConfig(), InputConfig(upright=True), InputConfig(variant="points")])
+def test_blinding_hides_whole_modalities_of_a_scene_as_often_as_asked(make_room, config):
+    room = make_room(300)
+    feat = voxelize(room, replace(config, grid_size=0.2)).feat
+    shares = BlindParams(color=0.3, opacity=1.0, normal=0.0)
+    hidden = dict.fromkeys(("color", "opacity", "normal"), 0)
+    for seed in range(400):
+        seen = blind(feat, config.columns, shares, torch.Generator().manual_seed(seed))
+        for name, columns in config.columns.items():
+            gone = bool((seen[:, columns] == 0).all())
+            assert gone or torch.equal(seen[:, columns], feat[:, columns])  # all rows or none
+            hidden[name] += gone
+        rest = torch.ones(feat.shape[1], dtype=torch.bool)
+        for columns in config.columns.values():
+            rest[columns] = False
+        assert torch.equal(seen[:, rest], feat[:, rest])
+    assert abs(hidden["color"] / 400 - 0.3) < 0.08 and hidden["normal"] == 0
+    assert hidden["opacity"] == (400 if config.variant == "splats" else 0)
+    off = BlindParams(color=0.0, opacity=0.0, normal=0.0)
+    assert blind(feat, config.columns, off, torch.Generator()) is feat
+
+
+def test_blinded_columns_hold_what_they_are_named_after(make_room):
+    room = make_room(200)
+    normals = splat_normals(room)
+    splats, points = splat_features(room, normals), point_features(room, normals)
+    upright, cloud = InputConfig(upright=True).columns, InputConfig(variant="points").columns
+    for rows, columns in ((splats, upright), (points, cloud)):
+        assert torch.equal(rows[:, columns["color"]], room.rgb * 2 - 1)
+        assert torch.equal(rows[:, columns["normal"]], normals)
+    assert torch.equal(splats[:, upright["opacity"]], room.opacities[:, None])
+    assert InputConfig().columns.keys() == {"color", "opacity"}

@@ -1,8 +1,10 @@
 import math
 
+import pytest
 import torch
 
-from chorus.distill.losses import contrastive_loss, match_loss
+from chorus.distill.losses import contrastive_loss, match_in_blocks, match_loss
+from chorus.encoder.heads import Head
 
 
 def test_match_loss_is_the_literal_formula():
@@ -39,3 +41,26 @@ def test_contrastive_loss_is_the_literal_formula():
 
 def test_contrastive_loss_needs_two_labels():
     assert float(contrastive_loss(torch.randn(120, 4), torch.zeros(120, dtype=torch.long), torch.Generator())) == 0.0
+
+
+@pytest.mark.parametrize("block", [1, 7, 40, 1000, None])
+def test_match_in_blocks_is_the_loss_of_the_whole(block):
+    torch.manual_seed(0)
+    head, upcast = Head(6, 24, 5), torch.randn(40, 6, requires_grad=True)
+    place, targets = torch.randint(0, 33, (100,)), torch.randn(100, 5)  # some rows of upcast are never looked at
+    leaves = [upcast, *head.parameters()]
+    whole = match_loss(head(upcast)[place], targets)
+    expected = torch.autograd.grad(whole, leaves)
+    loss = match_in_blocks(head, upcast, place=place, target=lambda rows: targets[rows], block=block)
+    torch.testing.assert_close(loss, whole)
+    for found, known in zip(torch.autograd.grad(loss, leaves), expected, strict=True):
+        torch.testing.assert_close(found, known, atol=1e-6, rtol=1e-4)
+
+
+def test_match_in_blocks_keeps_no_hidden_row_for_the_backward_pass():
+    head, upcast = Head(6, 400, 5), torch.randn(500, 6)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+        targets = torch.randn(500, 5)
+        match_in_blocks(head, upcast, place=torch.arange(500), target=lambda rows: targets[rows], block=50)
+    assert max(kept, default=0) < 50 * 400

@@ -18,7 +18,7 @@ from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.io import write_ply
-from chorus.params import DistillParams
+from chorus.params import BlindParams, DistillParams
 from chorus.teachers.row_codec import CHUNK, code_rows
 from chorus.teachers.rows import ROWS, RowFile, curve_order, save_rows
 
@@ -36,6 +36,8 @@ PARAMS = DistillParams(
     log_every=2,
     checkpoint_every=3,
     ranks=1,
+    blind=BlindParams(color=0.0, opacity=0.0, normal=0.0),
+    checkpointing="never",
     accumulate=1,
 )
 WIDTHS = {"lang": 16, "object": 8}
@@ -155,6 +157,16 @@ def test_training_from_disk_learns_what_training_from_memory_learns(stored, tmp_
     a = train_encoder(scenes, out=tmp_path / "a", **common)
     b = train_encoder(held, out=tmp_path / "b", **common)
     assert abs(a.curves[-1]["loss"] - b.curves[-1]["loss"]) < 0.1  # other draws of centres, the same targets
+
+
+def test_scenes_stay_in_memory_up_to_a_bound_and_crops_never(stored, monkeypatch):
+    monkeypatch.setattr(load, "HELD", int(1.5 * load._bytes(StoredScenes(stored).open(0))))
+    scenes, opened = StoredScenes(stored), []
+    monkeypatch.setattr(load, "read_scene", lambda path, read=load.read_scene: opened.append(path) or read(path))
+    scenes.open(1, crop=300, generator=torch.Generator())
+    for which in (0, 1, 0, 1):
+        assert scenes.open(which).name == f"room{which}"
+    assert opened == [stored[which].gaussians for which in (1, 0, 1, 1)]
 
 
 def test_identity_is_of_manifests_where_there_are_and_changes_with_the_rows(stored, tmp_path, make_room):

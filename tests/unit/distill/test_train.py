@@ -10,7 +10,8 @@ from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
-from chorus.params import DistillParams
+from chorus.params import BlindParams, DistillParams
+from chorus.train import loop
 
 PARAMS = DistillParams(
     steps=12,
@@ -20,11 +21,13 @@ PARAMS = DistillParams(
     clip=1.0,
     crop=0,
     points=256,
+    blind=BlindParams(color=0.0, opacity=0.0, normal=0.0),
     head_width=32,
     log_every=2,
     checkpoint_every=3,
     ranks=1,
     accumulate=1,
+    checkpointing="never",
 )
 
 
@@ -146,3 +149,41 @@ def test_scenes_that_do_not_fit(scenes, tmp_path):
     (tmp_path / "training.pt").write_bytes(b"damaged")
     with pytest.raises(InputError, match="training checkpoint"):
         run(scenes)
+
+
+def test_a_blinded_training_differs_and_stays_a_function_of_its_seed(scenes, tmp_path):
+    blind = BlindParams(color=0.5, opacity=0.5, normal=0.0)
+    for name, params in (("plain", {}), ("a", {"blind": blind}), ("b", {"blind": blind})):
+        train_encoder(scenes, **setup(steps=4, **params), out=tmp_path / name)
+    weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "a", "b")}
+    assert weights["a"] == weights["b"] != weights["plain"]
+
+
+def test_activations_computed_twice_give_the_same_bytes(scenes, tmp_path):
+    for when in ("never", "always"):
+        train_encoder(scenes, **setup(steps=4, checkpointing=when), out=tmp_path / when)  # paths are dropped here
+    never, always = ((tmp_path / when / "model.safetensors").read_bytes() for when in ("never", "always"))
+    assert never == always
+
+
+def test_in_bfloat16_a_training_stays_near_that_in_float32(scenes, tmp_path, monkeypatch):
+    plain = train_encoder(scenes, **setup(steps=20), out=tmp_path / "float32")
+    monkeypatch.setattr(loop, "autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    half = train_encoder(scenes, **setup(steps=20), out=tmp_path / "bfloat16")
+    assert all(p.dtype == torch.float32 for p in half.model.parameters())
+    assert half.metrics["final"] != plain.metrics["final"]
+    for role in ("loss", "lang", "object"):
+        assert half.metrics["final"][role] == pytest.approx(plain.metrics["final"][role], rel=0.03)
+
+
+def test_two_accumulated_rooms_are_their_mean(scenes, tmp_path):
+    result = train_encoder(scenes, **setup(steps=6, accumulate=2), out=tmp_path)
+    assert result.metrics["final"]["loss"] > 0 and result.model.config.notes["params"]["accumulate"] == 2
+
+
+def test_wide_heads_learn_in_blocks_what_they_learn_whole(scenes, tmp_path, monkeypatch):
+    whole = train_encoder(scenes, **setup(steps=4), out=tmp_path / "whole")
+    monkeypatch.setattr("chorus.distill.train.KEPT_BYTES", 0)
+    monkeypatch.setattr("chorus.distill.losses.HIDDEN_BYTES", 4 * 32 * 50)
+    blocks = train_encoder(scenes, **setup(steps=4), out=tmp_path / "blocks")
+    assert abs(whole.curves[-1]["loss"] - blocks.curves[-1]["loss"]) < 1e-4

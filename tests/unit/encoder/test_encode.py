@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,27 @@ def test_four_lines(model, tmp_path, make_room, monkeypatch):
     scores = out.query(["a chair", "a lamp"])
     assert scores.shape == (500, 2)
     assert float(scores.abs().max()) <= 1.00001
+
+
+def test_the_hub_gets_a_model_that_loads_and_a_card(model, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    class Api:
+        def __init__(self, token=None):
+            self.token = token
+
+        def create_repo(self, repo_id, *, private, exist_ok):
+            assert (self.token, private, exist_ok) == ("secret", True, True)
+            return f"https://huggingface.co/{repo_id}"
+
+        def upload_folder(self, *, repo_id, folder_path, commit_message):
+            shutil.copytree(folder_path, tmp_path / repo_id)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    assert model.push_to_hub("me/encoder", private=True, token="secret") == "https://huggingface.co/me/encoder"
+    again = SceneModel.from_pretrained(tmp_path / "me/encoder")
+    assert again.config == model.config
+    assert "gaussian-splatting" in (tmp_path / "me/encoder/README.md").read_text()
 
 
 def test_features_leave_the_standardized_space(model, make_room):
@@ -183,3 +205,19 @@ def test_damaged_models(model, tmp_path):
         load_model(tmp_path)
     with pytest.raises(InputError, match="9 input channels"):
         ModelConfig(encoder=SIZE, inputs=InputConfig(variant="points", grid_size=0.1))
+
+
+def test_rows_of_a_file_of_features_are_those_of_the_scenes_file(model, tmp_path, make_room):
+    room = make_room(300)
+    room.quats[[7, 50]] = 0
+    room.log_scales[9, 1] = 95
+    write_scene(tmp_path / "room.ply", room)
+    scene = chorus.read(tmp_path / "room.ply", up="keep", unit="m")
+    encoder = SceneEncoder(model)
+    encoder.encode_to_files(scene, {"lang": tmp_path / "lang.safetensors"})
+    found = read_features(tmp_path / "lang.safetensors")
+    kept = torch.ones(300, dtype=torch.bool)
+    kept[[7, 9, 50]] = False
+    assert len(scene) == 297 and torch.equal(found.valid, kept)
+    assert found.features.isfinite().all() and (found.features[~kept] == 0).all()
+    assert torch.equal(found.features[kept], encoder.encode(scene).lang.half().float())

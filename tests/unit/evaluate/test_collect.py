@@ -200,7 +200,7 @@ def test_teachers_are_judged_on_every_fourth_render(store, monkeypatch):
         return {"rooms": 1, "lang": {"miou": 0.25, "withheld_f_miou": None}}
 
     monkeypatch.setattr(images, "report_teachers", judge)
-    monkeypatch.setattr(images, "load_teachers", lambda params, store: {})
+    monkeypatch.setattr(images, "load_teachers", lambda params, store, device: {})
     scores, sheet = images.teacher_scores(store, ["room-a", "room-b"], PARAMS.teachers)
     assert seen == {"views": [1, 1], "renders": [1, 1]} and sheet == b"png"
     assert scores == {"rooms": 1, "lang": {"miou": 25.0, "withheld_f_miou": None}}

@@ -45,7 +45,7 @@ def test_splat_of_a_wrong_size(tmp_path, size):
 
 def test_splat_with_nan(tmp_path):
     (tmp_path / "scene.splat").write_bytes(b"\xff" * 32)  # every float is NaN
-    with pytest.raises(InputError, match="finite means"):
+    with pytest.raises(InputError, match="1 of 1 Gaussians left out: NaN"):
         read_splat(tmp_path / "scene.splat")
 
 
@@ -65,7 +65,7 @@ def test_npy_folder_round_trip(tmp_path):
         ("quat", np.zeros((3, 4), np.float32), "quat.npy"),
         ("opacity", np.full(7, 2.0), "opacities in"),
         ("scale", np.full((7, 3), -1.0), "linear scales"),
-        ("coord", np.full((7, 3), np.nan), "finite means"),
+        ("coord", np.full((7, 3), np.nan), "7 of 7 Gaussians left out"),
         ("color", np.array([{}], dtype=object), "color.npy"),
     ],
 )

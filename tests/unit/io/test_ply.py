@@ -17,7 +17,7 @@ from chorus.io import (
     write_ply,
     write_points,
 )
-from chorus.io.ply_table import read_table
+from chorus.io.ply_table import read_elements, read_table
 from chorus.scene import GaussianScene
 
 
@@ -93,8 +93,9 @@ def test_nan_is_counted(tmp_path):
     content = bytearray(path.read_bytes())
     content[-4:] = np.float32("nan").tobytes()  # rot_3 of the last Gaussian
     path.write_bytes(content)
-    with pytest.raises(InputError, match="finite quats, got NaN or infinity in 1 of 4"):
-        read_ply(path)
+    scene = read_ply(path)
+    assert len(scene) == 3 and scene.report.rows.tolist() == [0, 1, 2]
+    assert scene.report.notes == ("1 of 4 Gaussians left out: NaN or infinite values",)
 
 
 @pytest.mark.parametrize("kept", [1, 100, -1])  # bytes
@@ -176,8 +177,9 @@ def test_a_ply_is_parsed_once_whatever_it_holds(tmp_path, monkeypatch):
     write_points(tmp_path / "points.ply", PointCloud(points=np.eye(3, dtype=np.float32)))
     write_points(tmp_path / "none.ply", PointCloud(points=np.zeros((0, 3), np.float32)))
     parsed = []
-    monkeypatch.setattr(scenes, "read_table", lambda path: parsed.append(path) or read_table(path))
-    monkeypatch.setattr(ply, "read_table", None)
+    read = lambda path, **more: parsed.append(path) or read_elements(path, **more)  # noqa: E731
+    monkeypatch.setattr(scenes, "read_elements", read)
+    monkeypatch.setattr(ply, "read_elements", None)
     monkeypatch.setattr(points, "read_table", None)
     assert isinstance(read_scene_or_points(tmp_path / "scene.ply"), GaussianScene)
     assert np.array_equal(read_scene_or_points(tmp_path / "points.ply").points, np.eye(3))

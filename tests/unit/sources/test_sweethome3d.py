@@ -63,7 +63,7 @@ def test_labels_come_from_the_catalog_id(capture):
 
 def test_absent_model_is_skipped_and_counted(capture):
     assert "eTeks/table" not in capture.info["models"]
-    assert capture.info["skipped"] == ["eTeks#roundTable"]
+    assert capture.info["missing"] == ["eTeks#roundTable"]
 
 
 def test_depth_agrees_between_views(capture):

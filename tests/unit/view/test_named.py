@@ -37,7 +37,7 @@ def test_a_scene_of_the_workspace_comes_before_a_folder_of_its_name(store, scene
 def test_a_file_has_no_capture_and_its_stem_for_a_name(store, scene, tmp_path):
     write_scene(tmp_path / "bath room.ply", scene)
     found = open_scene("bath room.ply", store)
-    assert (found.name, found.capture, found.unit, len(found.gaussians)) == ("bath room", None, "m", 9)
+    assert (found.name, found.capture, found.unit, len(found.gaussians)) == ("bath room", None, "units", 9)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Objects out of scores, on a scene drawn for the purpose."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -41,13 +44,32 @@ def test_nothing_is_found_where_nothing_answers(scene):
     assert query.objects(scene, np.full(520, 0.04)) == []
 
 
-def test_relevance_contrasts_with_other_words_but_not_with_itself():
-    text = np.eye(4)
-    features = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]])
-    got = query.relevance(features, text[0], text)  # the first contrast word is the query itself and must not count
+def unit(*rows) -> np.ndarray:
+    return query.unit(np.array(rows, np.float32))
+
+
+def test_relevance_is_the_share_of_the_names_a_question_may_mean():
+    held, none = np.eye(4, dtype=np.float32)[:3], np.zeros((0, 4), np.float32)
+    features = unit([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0])
+    got = query.relevance(features, held[0], held, none)  # the question is a name itself
     assert got[0] > 0.99 and got[1] < 0.01 and got[2] == pytest.approx(0.5, abs=0.01)
+    other = unit([0.6, 0, 0, 0.8])[0]  # other words, nearer to the first name than to any
+    got = query.relevance(features, other, held, none)
+    assert got[0] > 0.95 and got[1] < 0.01
+
+
+def test_a_question_about_what_is_elsewhere_finds_nothing():
+    held, elsewhere = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3:]
+    zebra = unit([0.4, 0, 0, 0.9])[0]
+    features = unit([1, 0, 0, 0], [0, 1, 0, 0])
+    assert query.relevance(features, zebra, held, elsewhere).max() < 0.01
+    assert query.relevance(features, zebra, held, elsewhere[:0]).max() > 0.9  # and would, were it not known
+    assert query.relevance(unit([0.4, 0, 0, 0.9]), zebra, held, elsewhere)[0] > 0.9  # but a zebra that stands there is
+
+
+def test_widths_that_differ_are_refused():
     with pytest.raises(InputError, match="language features of width 4"):
-        query.relevance(np.zeros((2, 3)), text[0], text)
+        query.relevance(np.zeros((2, 3), np.float32), np.eye(4)[0], np.eye(4), np.eye(4))
 
 
 def test_heat_is_gray_without_an_answer_and_warm_with_one(scene):
@@ -61,3 +83,56 @@ def test_components_respect_label_distance_and_size():
     assert clusters.components(positions, labels, cell=0.1, least=1).tolist() == [0, 0, 0, 1, 2, -1]
     assert clusters.components(positions, labels, cell=0.1, least=2).tolist() == [0, 0, 0, -1, -1, -1]
     assert clusters.components(positions, np.full(6, -1), cell=0.1, least=1).tolist() == [-1] * 6
+
+
+def clouds() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    return {
+        "room": rng.random((3000, 3)) * [5, 4, 0.02],
+        "one place": rng.random((1, 3)),
+        "fewer than asked": rng.random((3, 3)),
+        "all alike": np.zeros((40, 3)),
+        "strays": np.concatenate([rng.random((900, 3)), [[1e5, 0, 0], [0, -1e6, 3]]]),
+        "a lump in a hall": np.concatenate([rng.random((2500, 3)) * 1e-3, rng.random((600, 3)) * 50]),
+    }
+
+
+@pytest.mark.parametrize("name", clouds())
+def test_spacing_is_that_of_a_tree(name):
+    from scipy.spatial import cKDTree
+
+    cloud = clouds()[name]
+    count = min(5, len(cloud))
+    distance = np.reshape(cKDTree(cloud).query(cloud, k=count)[0], (-1, count))[:, -1]
+    np.testing.assert_allclose(clusters._kth_distance(cloud, cloud, count), distance, rtol=1e-12, atol=1e-15)
+    assert clusters.spacing(cloud) == pytest.approx(max(np.median(distance), 1e-6))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_components_are_those_of_a_graph(seed):
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    rng = np.random.default_rng(seed)
+    positions, labels = rng.random((800, 3)) * [3, 3, 0.5 * seed], rng.integers(-1, 3, 800)
+    cells = np.floor(positions / 0.12)
+    near = cKDTree(cells).sparse_distance_matrix(cKDTree(cells), 1.0, p=np.inf, output_type="coo_matrix")
+    touching = np.zeros((800, 800), bool)
+    touching[near.row, near.col] = True
+    touching &= (labels[:, None] == labels) & (labels >= 0)
+    part = connected_components(touching, directed=False)[1]
+    group = clusters.components(positions, labels, cell=0.12, least=1)
+    rows = labels >= 0
+    assert (group[~rows] == -1).all()
+    assert ((part[rows, None] == part[rows]) == (group[rows, None] == group[rows])).all()
+    first = [int(np.flatnonzero(group == i)[0]) for i in range(group.max() + 1)]
+    assert first == sorted(first)
+
+
+def test_a_query_waits_for_no_import_it_can_do_without():
+    script = (
+        "import sys, chorus.view.ask, chorus.encoder.encode, chorus.teachers.embedded.text\n"
+        "print(*sorted({'scipy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,5 +1,7 @@
 """Pictures: the right things in the right places."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -61,34 +63,52 @@ def test_the_camera_inside_stands_in_free_space_and_looks_at_the_room(room):
 
 
 class Words:
-    """Stands for a model: the red blob is the chair."""
+    """Stands for a model: the red blob is the chair; of all other words it knows the wall and the piano."""
+
+    config = SimpleNamespace(text="embedded")
 
     def encode(self, scene, *, outputs):
         assert outputs == ("lang",)
         chair = (scene.rgb[:, 0] > 0.7).float()
-        self.lang = torch.stack([chair, 1 - chair, torch.zeros_like(chair)], 1)
+        self.lang = torch.stack([chair, 1 - chair, torch.zeros_like(chair), torch.zeros_like(chair)], 1)
         return self
 
     def text(self, prompts):
-        return torch.tensor(
-            [
-                [1.0, 0, 0] if "chair" in p and "arm" not in p else [0, 1.0, 0] if "piano" not in p else [0, 0, 1.0]
-                for p in prompts
-            ]
-        )
+        places = {"this is a chair": 0, "this is something to sit on": 0, "this is a wall": 1, "this is a piano": 2}
+        prompts = [p.replace(" the ", " a ") for p in prompts]
+        return torch.eye(4)[[places.get(p, 3) for p in prompts]]
 
 
 def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):
-    answers = ask.ask(room, Words(), ["a chair", "a piano"])
-    found = answers[0].objects[0]
-    np.testing.assert_allclose(found.position, [3.2, 0.4, 0.3], atol=0.05)
-    assert answers[1].objects == [] and "nothing answers" in ask.table(answers[1])
-    assert "0.30" in ask.table(answers[0]) and ask.table(answers[0]).endswith(" 80")
-    ply, png = ask.save(answers[0], tmp_path / "new", name="room")
+    search = ask.Search(room, Words())
+    chair, piano = search.ask("a chair"), search.ask("a piano")
+    np.testing.assert_allclose(chair.objects[0].position, [3.2, 0.4, 0.3], atol=0.05)
+    assert piano.objects == [] and "nothing answers" in ask.table(piano)
+    assert "0.30" in ask.table(chair) and ask.table(chair).endswith(" 80")
+    ply, png = ask.save(chair, tmp_path / "new", name="room")
     assert ply.name == "room-a-chair.ply" and Image.open(png).size == (1288, 480)
     from chorus.io import read_scene
 
-    np.testing.assert_allclose(read_scene(ply).rgb, query.heat(room, answers[0].score), atol=1e-3)
+    np.testing.assert_allclose(read_scene(ply).rgb, query.heat(room, chair.score), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("something to sit on", True),  # the name in other words
+        ("a red chair", True),
+        ("a blue chair", False),
+        ("a chair, not a wall", True),
+        ("a chair, not something to sit on", False),
+        ("a chair by the wall", True),
+        ("a chair by the piano", False),  # there is none
+    ],
+)
+def test_what_is_said_beyond_a_name_counts(room, words, found):
+    answer = ask.Search(room, Words()).ask(words)
+    assert bool(answer.objects) == found
+    if found:
+        np.testing.assert_allclose(answer.objects[0].position, [3.2, 0.4, 0.3], atol=0.05)
 
 
 def test_the_view_of_an_object_faces_it_and_minds_what_stands_before_it():

@@ -1,0 +1,58 @@
+"""Any file of splats or points as a scene the encoder reads: valid, z up, in metres as far as anything tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from chorus.encoder.points import scene_of_points
+from chorus.errors import ChorusError
+from chorus.frames import Frame
+from chorus.io import PointCloud, read_scene_or_points
+from chorus.json_files import read_json
+from chorus.scene import GaussianScene
+from chorus.sources.orient import orient
+from chorus.stages import GAUSSIANS, part_of
+from chorus.store import MANIFEST
+
+
+def read(
+    path: str | Path, *, up: str | None = None, scale: float | None = None, unit: str | None = None
+) -> GaussianScene:
+    """A scene of any format of :func:`chorus.io.read_scene`; points become flat Gaussians along the surface.
+
+    up, scale, unit: as :func:`chorus.sources.orient.orient` takes them. The folder of a fitted scene, and its
+    scene.ply, are in the frame of their capture.
+    """
+    path = Path(path)
+    found = read_scene_or_points(path)
+    scene = (
+        scene_of_points(found.points, found.colors, found.normals, where=path)
+        if isinstance(found, PointCloud)
+        else found
+    )
+    fitted = _fitted(path if path.is_dir() else path.parent, path)
+    if fitted is not None and up is None and scale is None and unit is None:
+        return replace(scene, frame=fitted)
+    return orient(scene, up=up, scale=scale, unit=unit, where=path)
+
+
+def frame_of(capture: Frame) -> Frame:
+    """The frame of Gaussians fitted to a capture: their file is upright already, in the capture's unit."""
+    return Frame(unit=capture.unit, unit_known=capture.unit_known, unit_error=capture.unit_error)
+
+
+def _fitted(folder: Path, path: Path) -> Frame | None:
+    """The frame of the artifact a path belongs to; None where it is none."""
+    if path != folder and path.name != "scene.ply":
+        return None
+    try:
+        if read_json(folder / MANIFEST).get("stage") != GAUSSIANS:
+            return None
+    except (ChorusError, AttributeError):
+        return None
+    cameras = folder.resolve().parents[1] / part_of("scenes/capture") / folder.resolve().name / "cameras.json"
+    if not cameras.is_file():
+        return Frame(unit="unknown")
+    frame = read_json(cameras).get("frame")
+    return frame_of(Frame() if frame is None else Frame.from_json(frame, where=cameras))
