@@ -102,7 +102,8 @@ def view_rows(capture: Capture) -> list[dict]:
 
 def capture_row(capture: Capture) -> dict:
     """One row: how many views, how large it is in metres, what was left out, and what its photos say of its poses."""
-    skipped = sum(value for value in capture.info.get("skipped", {}).values() if isinstance(value, int))
+    counts = capture.info.get("skipped", {})  # of views, by reason; of a rendered home the names of models
+    skipped = sum(counts.values()) if isinstance(counts, dict) else 0
     row = {"views": len(capture), "skipped": skipped / (skipped + len(capture)), **capture.info.get("measured", {})}
     if capture.depth is not None:  # depth is parallax enough
         row.pop("parallax", None)
@@ -137,9 +138,7 @@ _APART = "Take or keep more frames between them: neighbours should share half of
 
 RULES: tuple[Rule, ...] = (
     Rule(table="capture", column="views", low=6, says="at least 6 views", fix="Take more photos, or raise max_views."),
-    Rule(
-        table="capture", column="baseline", low=0.02, says="cameras that move (parallax)", fix=f"No parallax. {_TURN}"
-    ),
+    Rule(table="capture", column="baseline", low=0.02, says="cameras that move (parallax)", fix=_TURN),
     Rule(table="capture", column="parallax", low=1.0, says="cameras that move (parallax)", fix=_TURN),
     Rule(table="capture", column="agreement", low=0.08, says="poses that the photos agree with", fix=_AXES),
     Rule(
