@@ -102,8 +102,7 @@ def view_rows(capture: Capture) -> list[dict]:
 
 def capture_row(capture: Capture) -> dict:
     """One row: how many views, how large it is in metres, what was left out, and what its photos say of its poses."""
-    counts = capture.info.get("skipped", {})  # of views, by reason; of a rendered home the names of models
-    skipped = sum(counts.values()) if isinstance(counts, dict) else 0
+    skipped = sum(capture.info.get("skipped", {}).values())
     row = {"views": len(capture), "skipped": skipped / (skipped + len(capture)), **capture.info.get("measured", {})}
     if capture.depth is not None:  # depth is parallax enough
         row.pop("parallax", None)

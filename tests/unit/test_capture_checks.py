@@ -15,7 +15,7 @@ def test_a_good_room_has_no_error(sharp_room):
 
 
 def test_a_rendered_home_lists_the_models_it_left_out(sharp_room):
-    assert capture_row(replace(sharp_room, info={"skipped": ["piano"]}))["skipped"] == 0
+    assert capture_row(replace(sharp_room, info={"missing": ["piano"]}))["skipped"] == 0
 
 
 @pytest.mark.parametrize(
