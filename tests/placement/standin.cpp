@@ -30,7 +30,7 @@ const c10::Device HERE(kHere, 0);
 
 std::mutex counts_lock;
 std::map<std::string, int64_t> counts;
-std::atomic<bool> counting{true};
+thread_local bool counting = true;  // of this thread: images are drawn in another while teachers look
 std::atomic<bool> lending{false};  // whether rows may be taken by an index of the CPU, as on CUDA
 
 void count(const std::string& what) {
