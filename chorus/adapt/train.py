@@ -23,7 +23,7 @@ from chorus.adapt.views import overlapping
 from chorus.distill.augment import Augmentation, augment
 from chorus.distill.losses import match_loss
 from chorus.distill.scenes import summary
-from chorus.distill.train import ELSEWHERE, TrainResult, write_result
+from chorus.distill.train import TrainResult, write_result
 from chorus.encoder.adapter import content_of
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.heads import Head
@@ -32,6 +32,7 @@ from chorus.errors import InputError
 from chorus.params import AdaptParams
 from chorus.scene import GaussianScene
 from chorus.store import plain
+from chorus.train.checkpoint import without_layout
 from chorus.train.loop import Course, Task, Watch, train
 from chorus.train.ranks import device_of_rank
 from chorus.train.schedule import generator_of, scene_of_step
@@ -155,26 +156,14 @@ def adapt_encoder(
     """
     device = device_of_rank(torch.device(device))
     task = Adaptation(model, scenes, params=params, seed=seed, device=device)
-    curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+    course = Course.of(params, warmup=WARMUP, clip=CLIP)
+    curves, ranks = train(task, course, state=Path(state or out), resume=resume, watch=watch)
     if ranks.writes and params.tune == "lora":
         save_low_rank(task.module, Path(out) / ADAPTER, base=task.base)
     result = task.finish(curves)
     if ranks.writes:
         write_result(result, out)
     return result
-
-
-def course_of(params: AdaptParams) -> Course:
-    return Course(
-        steps=params.steps,
-        lr=params.lr,
-        warmup=WARMUP,
-        clip=CLIP,
-        log_every=params.log_every,
-        checkpoint_every=params.checkpoint_every,
-        accumulate=params.accumulate,
-        ranks=params.ranks,
-    )
 
 
 class Adaptation(Task):
@@ -205,7 +194,7 @@ class Adaptation(Task):
         self._augmentation = Augmentation()
 
     def identity(self) -> Any:
-        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
+        params = without_layout(plain(self.params))
         scenes = [
             [scene.name, summary(scene.scene.means), *(summary(scene.teacher_maps[role]) for role in self.roles)]
             for scene in self.scenes

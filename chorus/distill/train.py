@@ -28,6 +28,7 @@ from chorus.json_files import write_json
 from chorus.params import DistillParams
 from chorus.store import plain
 from chorus.train.ahead import Ahead
+from chorus.train.checkpoint import without_layout
 from chorus.train.curves import CURVES, write_curves
 from chorus.train.loop import Course, Task, Watch, train
 from chorus.train.ranks import device_of_rank
@@ -35,7 +36,6 @@ from chorus.train.schedule import generator_of, scene_of_step
 from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
-ELSEWHERE = ("ranks", "accumulate")  # parameters a checkpoint names beside what the run is made from
 CONTRAST = 0.02  # weight of the contrastive loss, for scenes that bring labels
 
 
@@ -81,26 +81,13 @@ def train_encoder(
     device = device_of_rank(torch.device(device))
     task = Distillation(scenes, config, params=params, seed=seed, spaces=spaces or {}, device=device)
     try:
-        curves, ranks = train(task, course_of(params), state=Path(state or out), resume=resume, watch=watch)
+        curves, ranks = train(task, Course.of(params), state=Path(state or out), resume=resume, watch=watch)
     finally:
         task.close()
     result = TrainResult(task.module.eval(), task.metrics(curves), curves)
     if ranks.writes:
         write_result(result, out)
     return result
-
-
-def course_of(params: DistillParams) -> Course:
-    return Course(
-        steps=params.steps,
-        lr=params.lr,
-        warmup=params.warmup,
-        clip=params.clip,
-        log_every=params.log_every,
-        checkpoint_every=params.checkpoint_every,
-        accumulate=params.accumulate,
-        ranks=params.ranks,
-    )
 
 
 def write_result(result: TrainResult, out: Path) -> None:
@@ -159,7 +146,7 @@ class Distillation(Task):
 
     def identity(self) -> Any:
         config = replace(self.config, notes={})
-        params = {k: v for k, v in plain(self.params).items() if k not in ELSEWHERE}
+        params = without_layout(plain(self.params))
         return [config.to_json(), params, self.seed, self.scenes.identity()]
 
     def sample_name(self, sample: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,11 +15,17 @@ from chorus.io.pth import read_pth
 from chorus.store import atomic_file
 
 CHECKPOINT = "training.pt"
+LAYOUT = ("ranks", "accumulate")  # parameters that a checkpoint names beside what its run is made from
 
 
 def fingerprint(identity: object) -> str:
     """What a run is made from, as one hash. identity: plain JSON."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def without_layout(params: Mapping[str, object]) -> dict[str, object]:
+    """The parameters that say what a run is made from: how many share its work is the checkpoint's to name."""
+    return {name: value for name, value in params.items() if name not in LAYOUT}
 
 
 def write_checkpoint(path: Path, state: dict, *, made_from: str, layout: tuple[int, int]) -> None:

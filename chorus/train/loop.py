@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ class Course:
     checkpoint_every: int
     accumulate: int = 1  # samples a step of each rank
     ranks: int = 1  # processes that must be there
+
+    @classmethod
+    def of(cls, params: object, **own: float) -> Course:
+        """The course that a stage's parameters name, field by field; own: what they do not, or call otherwise."""
+        named = {field.name: getattr(params, field.name) for field in fields(cls) if hasattr(params, field.name)}
+        return cls(**{**named, **own})
 
 
 class Task(ABC):

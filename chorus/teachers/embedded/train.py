@@ -57,7 +57,9 @@ def train_embedded(
     with one_thread(), torch.random.fork_rng(devices=[]):
         views = training_views(captures, withheld=params.withheld)
         task = Decoders(views, params, seed=seed, device=torch.device(device))
-        curve, _ = train(task, course_of(params), state=Path(state or out), watch=watch)
+        every = {"log_every": LOG_EVERY, "checkpoint_every": CHECKPOINT_EVERY}
+        course = Course(steps=params.train_steps, lr=params.lr, warmup=WARMUP, clip=CLIP, **every)
+        curve, _ = train(task, course, state=Path(state or out), watch=watch)
         summary = {
             "steps": params.train_steps,
             "views": len(views),
@@ -75,17 +77,6 @@ def train_embedded(
         average = {role: decoder.cpu() for role, decoder in task.average.items()}
         save_heads(Path(out), **average, dino=task.dino_scales(), notes=notes)
     return {**summary, "losses": curve}
-
-
-def course_of(params: TeacherParams) -> Course:
-    return Course(
-        steps=params.train_steps,
-        lr=params.lr,
-        warmup=WARMUP,
-        clip=CLIP,
-        log_every=LOG_EVERY,
-        checkpoint_every=CHECKPOINT_EVERY,
-    )
 
 
 class Patches(NamedTuple):

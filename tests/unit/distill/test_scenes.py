@@ -18,28 +18,13 @@ from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.io import write_ply
-from chorus.params import BlindParams, DistillParams
 from chorus.teachers.row_codec import CHUNK, code_rows
 from chorus.teachers.rows import ROWS, RowFile, curve_order, save_rows
+from tests.unit.distill import small
 
 INPUTS = InputConfig(grid_size=0.1)
 ENCODER = EncoderConfig(channels=(16, 16, 32), depths=(0, 1, 1), heads=(1, 1, 2), window=64, drop_path=0.1)
-PARAMS = DistillParams(
-    steps=6,
-    lr=2e-3,
-    weight_decay=0.05,
-    warmup=0.1,
-    clip=1.0,
-    crop=0,
-    points=256,
-    head_width=32,
-    log_every=2,
-    checkpoint_every=3,
-    ranks=1,
-    blind=BlindParams(color=0.0, opacity=0.0, normal=0.0),
-    checkpointing="never",
-    accumulate=1,
-)
+PARAMS = replace(small.PARAMS, steps=6)
 WIDTHS = {"lang": 16, "object": 8}
 
 
