@@ -62,6 +62,11 @@ class Cameras:
         """[V, 3] optical centres in the world, metres."""
         return self.world_from_cam[:, :3, 3]
 
+    def distance_to(self, points: np.ndarray) -> float:
+        """The median distance from the middle of the cameras to points [P, 3], some 2,000 of them looked at."""
+        near = points[:: -(-len(points) // 2000)]
+        return float(np.median(np.linalg.norm(near - np.median(self.positions, axis=0), axis=1)))
+
     def to_world(self, view: int, points: np.ndarray) -> np.ndarray:
         """[..., 3] points [..., 3] of one camera's frame, in the world; metres."""
         pose = np.linalg.inv(self.cam_from_world[view])

@@ -118,11 +118,9 @@ def _extent(capture: Capture) -> float:
     """Metres from the cameras to what they see, the median; their own spread where nothing tells it."""
     if capture.depth is not None and (capture.depth > 0).any():
         return float(np.median(capture.depth[capture.depth > 0]))
-    positions = capture.cameras.positions
     if capture.points is not None and len(capture.points):
-        near = capture.points[:: -(-len(capture.points) // 2000)]
-        return float(np.median(np.linalg.norm(near - np.median(positions, axis=0), axis=1)))
-    return float(np.linalg.norm(np.ptp(positions, axis=0)))
+        return capture.cameras.distance_to(capture.points)
+    return float(np.linalg.norm(np.ptp(capture.cameras.positions, axis=0)))
 
 
 _TURN = "No parallax. The camera only turned: walk while you take photos, half a metre between them, or bring depth."

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import yaml
 
+from chorus.axes import UPS, meters_of
 from chorus.errors import InputError, StoreError
-from chorus.frames import UNITS
 from chorus.store import Store, check_scene_id, is_scene_id
 
-AXES = ("auto", "x", "-x", "y", "-y", "z", "-z", "keep")
+AXES = ("auto", *UPS, "keep")
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 SETTINGS = ".yaml"  # beside the folder: NAME.yaml
 
@@ -64,9 +64,7 @@ def options_of(
     """Options as the command line has them; unit: m, cm, mm, in or ft, in place of scale."""
     if unit is not None and scale is not None:
         raise InputError("ingest", expected="either --scale or --unit", got="both")
-    if unit is not None and unit not in UNITS:
-        raise InputError("ingest --unit", expected=f"one of {', '.join(UNITS)}", got=unit)
-    scale = UNITS[unit] if unit is not None else scale
+    scale = meters_of(unit) if unit is not None else scale
     return IngestOptions(up=up, scale=scale, depth_scale=depth_scale).validate()
 
 

@@ -17,9 +17,7 @@ def measured(
     found = {"agreement": agreement(matches), "parallax": largest_parallax(matches, cameras)}
     spread = float(np.linalg.norm(np.ptp(cameras.positions, axis=0)))
     if points is not None and len(points):
-        near = points[:: -(-len(points) // 2000)]
-        distance = np.median(np.linalg.norm(near - np.median(cameras.positions, axis=0), axis=1))
-        found["baseline"] = spread / max(float(distance), 1e-12)
+        found["baseline"] = spread / max(cameras.distance_to(points), 1e-12)
     elif spread < 1e-9:
         found["baseline"] = 0.0
     if depth is not None:

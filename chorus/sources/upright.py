@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chorus.axes import UPS, turn_up
 from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
@@ -25,17 +26,13 @@ _THICK, _TRIALS, _PLANE_SHARE = (
 )  # of a plane: half its thickness over the scene's radius; samples; points
 _PLANE_POINTS = 60
 _CANCEL = 0.2  # length of the mean up vector, below which cameras are held every way up
-AXES = {
-    "x": (1.0, 0.0, 0.0), "-x": (-1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "-y": (0.0, -1.0, 0.0), "z": (0.0, 0.0, 1.0),
-    "-z": (0.0, 0.0, -1.0),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
     """What a kind of file is known for: its axis that points up, and whether files always keep to it."""
 
-    up: str | None = None  # of AXES
+    up: str | None = None  # of chorus.axes.UPS
     always: bool = False  # a data set's own promise; False: usual, to be borne out by the cameras
 
 
@@ -59,7 +56,7 @@ def upright(
         shift = scale * origin if np.abs(origin).max() < _FAR else np.zeros(3)
         return _moved(capture, np.eye(3), scale=scale, shift=shift, known="kept")
     direction, known = find_up(capture, points, up=up, convention=convention)
-    turn = _rotation_to_z(direction)
+    turn = turn_up(direction)
     points = scale * points @ turn.T
     shift = [*(-0.5 * np.sum(np.percentile(points[:, :2], [1, 99], axis=0), axis=0)), -floor_height(points[:, 2])]
     return _moved(capture, turn, scale=scale, shift=np.array(shift), known=known)
@@ -67,16 +64,16 @@ def upright(
 
 def find_up(capture: Capture, points: np.ndarray, *, up: str, convention: Convention) -> tuple[np.ndarray, Known]:
     """[3] unit: the direction that points up, and how that is known. points: [P, 3] of the scene."""
-    if up in AXES:
-        return np.array(AXES[up]), "given"
+    if up in UPS:
+        return np.array(UPS[up]), "given"
     if convention.up and convention.always:
-        return np.array(AXES[convention.up]), "file"
+        return np.array(UPS[convention.up]), "file"
     forward, ups = capture.cameras.cam_from_world[:, 2, :3].mean(axis=0), -capture.cameras.cam_from_world[:, 1, :3]
     cancel = np.linalg.norm(ups.mean(axis=0)) < _CANCEL
     if np.linalg.norm(forward) > _ONE_WAY:  # a drone looking down, or a walk straight ahead
         back = -forward / np.linalg.norm(forward)
-        if convention.up and back @ np.array(AXES[convention.up]) > _DOWN:
-            return np.array(AXES[convention.up]), "file"
+        if convention.up and back @ np.array(UPS[convention.up]) > _DOWN:
+            return np.array(UPS[convention.up]), "file"
         if cancel:  # nobody holds a camera upside down half the time: it looks down
             return _snapped(_leveled(capture, points, back))
     found = _leveled(capture, points, camera_up(capture.cameras))
@@ -85,7 +82,7 @@ def find_up(capture: Capture, points: np.ndarray, *, up: str, convention: Conven
 
 def _snapped(up: np.ndarray) -> tuple[np.ndarray, Known]:
     """The file's axis where the estimate is that axis but for its own error: files made with gravity have it exact."""
-    near = max(AXES.values(), key=lambda axis: float(up @ np.array(axis)))
+    near = max(UPS.values(), key=lambda axis: float(up @ np.array(axis)))
     return (np.array(near), "file") if up @ np.array(near) > _SNAP else (up, "estimated")
 
 
@@ -213,16 +210,6 @@ def _median_distance(capture: Capture, points: np.ndarray) -> float:
     """From camera to point, over all views; a view at a time, for points may be many."""
     positions = capture.cameras.positions
     return float(np.median([np.median(np.linalg.norm(points - position, axis=1)) for position in positions]))
-
-
-def _rotation_to_z(up: np.ndarray) -> np.ndarray:
-    """[3, 3] the smallest rotation that takes ``up`` to +z (Rodrigues)."""
-    axis, cosine = np.cross(up, [0.0, 0.0, 1.0]), up[2]
-    if cosine < -1 + 1e-9:
-        return np.diag([1.0, -1.0, -1.0])
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
 
 
 def _moved(capture: Capture, turn: np.ndarray, *, scale: float, shift: np.ndarray, known: Known) -> Capture:

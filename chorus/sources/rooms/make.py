@@ -23,10 +23,10 @@ from chorus.sources.rooms.light import Light, draw_light, draw_sensor, expose
 from chorus.sources.rooms.stairwell import CEILING_INDEX, add_shaft
 from chorus.sources.sweethome3d.assemble import RoomScene, assemble_room
 from chorus.sources.sweethome3d.catalog import DEFAULTS, CatalogueModel
-from chorus.sources.sweethome3d.classes import CLASS_NAMES
 from chorus.sources.sweethome3d.fetch import find_homes
 from chorus.sources.sweethome3d.furnish import Furnisher
 from chorus.sources.sweethome3d.home_xml import Item
+from chorus.sources.sweethome3d.make import capture_of
 from chorus.sources.sweethome3d.mesh import SoupBuilder
 from chorus.sources.sweethome3d.models import Model
 from chorus.sources.sweethome3d.raycast import Tracer
@@ -110,21 +110,9 @@ def _capture(spec, params: CaptureParams, catalogue: Catalogue, rng: np.random.G
     except InputError as error:
         raise Unfurnishable("no free place for a camera") from error
     frames = render(room, tracer, cameras, preset=light.preset)
-    info = {
-        **room.info,
-        "fov_deg": round(fov, 2),
-        "overlap_min": round(float(overlaps.min()), 3) if len(overlaps) else 1.0,
-    }
     seen = expose(frames.radiance, sensor)
-    return Capture(
-        images=develop(seen, rng, exposure=sensor.exposure, noise=sensor.noise),
-        cameras=cameras,
-        depth=frames.depth,
-        semantic=frames.semantic,
-        instance=frames.instance,
-        class_names=CLASS_NAMES,
-        info=info,
-    )
+    images = develop(seen, rng, exposure=sensor.exposure, noise=sensor.noise)
+    return capture_of(room, frames, cameras, images=images, overlaps=overlaps, fov=fov)
 
 
 def assemble(
