@@ -33,7 +33,9 @@ Up = Annotated[
     tyro.conf.arg(help="which way is up in the file; found from the file or the room when absent"),
 ]
 Scale = Annotated[float | None, tyro.conf.arg(help="metres of one unit of the file")]
-Unit = Annotated[Literal["mm", "cm", "m", "ft"] | None, tyro.conf.arg(help="unit of the file, in place of --scale")]
+Unit = Annotated[
+    Literal["m", "cm", "mm", "in", "ft"] | None, tyro.conf.arg(help="unit of the file, in place of --scale")
+]
 Ranks = Annotated[
     int | None,
     tyro.conf.arg(metavar="N", help="processes that share a step, a card each; ranks of params.yaml when absent"),
@@ -49,8 +51,8 @@ def ingest(
         Literal["auto", "x", "-x", "y", "-y", "z", "-z", "keep"],
         tyro.conf.arg(help="the axis of the files that points up; keep: leave the axes as they are"),
     ] = "auto",
-    scale: Annotated[float | None, tyro.conf.arg(help="metres of one length of the files")] = None,
-    unit: Annotated[Literal["m", "cm", "mm", "in", "ft"] | None, tyro.conf.arg(help="of the files' lengths")] = None,
+    scale: Scale = None,
+    unit: Unit = None,
     depth_scale: Annotated[float | None, tyro.conf.arg(help="counts a metre of depth images")] = None,
 ) -> None:
     """Take photos (with poses or without), a COLMAP project, RGB-D frames, a video or a file of splats in as a scene of
@@ -388,9 +390,9 @@ def _scene(name: str, **frame) -> NamedScene:
 
 def _say(scene: GaussianScene) -> None:
     """What reading a file left out, and how up and unit were found, on stderr."""
-    from chorus.sources.orient import said
-
     if scene.report.total:
+        from chorus.sources.orient import said
+
         print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 

@@ -62,6 +62,10 @@ class Frame:
             offset=tuple(origin.tolist()),
         )
 
+    def upright(self) -> Frame:
+        """Of Gaussians fitted to what is in this frame: their file is upright already, in the same unit."""
+        return Frame(unit=self.unit, unit_known=self.unit_known, unit_error=self.unit_error)
+
     def says(self) -> str:
         """One line: up, unit, and how both are known."""
         error = f" within {self.unit_error:.0%}" if self.unit_error else ""

@@ -37,11 +37,6 @@ def read(
     return orient(scene, up=up, scale=scale, unit=unit, where=path)
 
 
-def frame_of(capture: Frame) -> Frame:
-    """The frame of Gaussians fitted to a capture: their file is upright already, in the capture's unit."""
-    return Frame(unit=capture.unit, unit_known=capture.unit_known, unit_error=capture.unit_error)
-
-
 def _fitted(folder: Path, path: Path) -> Frame | None:
     """The frame of the artifact a path belongs to; None where it is none."""
     if path != folder and path.name != "scene.ply":
@@ -55,4 +50,4 @@ def _fitted(folder: Path, path: Path) -> Frame | None:
     if not cameras.is_file():
         return Frame(unit="unknown")
     frame = read_json(cameras).get("frame")
-    return frame_of(Frame() if frame is None else Frame.from_json(frame, where=cameras))
+    return (Frame() if frame is None else Frame.from_json(frame, where=cameras)).upright()

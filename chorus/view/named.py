@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chorus.capture import Capture
-from chorus.encoder.read import frame_of, read
 from chorus.errors import InputError
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
@@ -39,6 +38,8 @@ def open_scene(
     """
     path = Path(name)
     if path.suffix or os.sep in name or (path.exists() and name not in store.scenes_with("gaussians")):
+        from chorus.encoder.read import read  # here: which way a scene of the workspace is up is known
+
         return NamedScene(_stem(path), read(path, up=up, scale=scale, unit=unit), None)
     if (up, scale, unit) != (None, None, None):
         raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene of the workspace")
@@ -47,7 +48,7 @@ def open_scene(
     capture = Capture.load(folder) if folder.is_dir() else None
     gaussians = read_scene(store.scene(name, "gaussians")).validate(name)
     if capture is not None:
-        gaussians = replace(gaussians, frame=frame_of(capture.frame))
+        gaussians = replace(gaussians, frame=capture.frame.upright())
     return NamedScene(name, gaussians, capture)
 
 
