@@ -40,8 +40,12 @@ def save_capture_of_splats(
 ) -> None:
     """Write a capture whose photos and depth are renders of the splats, and the splats themselves, z up.
 
-    options: up and scale, where the user said them. Raises InputError where no place in the scene is free for a camera.
+    options: up and scale, where the user said them. Raises InputError for a depth scale, of which splats have none to
+    tell, and where no place in the scene is free for a camera.
     """
+    if options.depth_scale is not None:
+        expected, fix = "--depth-scale with depth images", "Say the file's unit with --unit or --scale."
+        raise InputError(source, expected=expected, got="splats", fix=fix)
     scene = read(source, up=None if options.up == "auto" else options.up, scale=options.scale)
     try:
         places = -(-params.views // DIRECTIONS)

@@ -323,3 +323,6 @@ def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, caps
     assert read_json(workspace / "data/gaussians/room/metrics.json")["psnr_raw_train"] > 40
     cli.main(["ingest", f"room{suffix}", "--as", "room"])
     assert "already there" in capsys.readouterr().out
+    assert "--depth-scale with depth images" in _fails(
+        capsys, "ingest", f"room{suffix}", "--as", "other", "--depth-scale", "5000"
+    )
