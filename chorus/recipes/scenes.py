@@ -83,7 +83,7 @@ def teacher_views(workspace: Workspace, scene: str) -> Recipe:
 
 
 def targets(workspace: Workspace, scene: str) -> Recipe:
-    """The factorised lifting: one weight matrix a patch grid, and which Gaussians have a valid target."""
+    """Teacher features lifted onto the Gaussians: compact rows of every role, and which of them are valid."""
     store = workspace.store
     return Recipe(
         store=store,

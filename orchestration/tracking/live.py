@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,6 @@ def followed(store: Store, params: Params, names: Mapping[str, Path]) -> Iterato
 class _Follow(threading.Thread):
     def __init__(self, store: Store, params: Params, names: Mapping[str, Path], runs: dict[str, str]):
         super().__init__(daemon=True)
-        import time
-
         self._store, self._params, self._runs = store, params, runs
         self._followers = {name: Follower(folder, since=time.time()) for name, folder in names.items()}
         self._logged = dict.fromkeys(names, 0)  # the last step MLflow has

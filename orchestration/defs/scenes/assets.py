@@ -37,7 +37,7 @@ def teacher_views(context: dg.AssetExecutionContext, workspace: WorkspaceResourc
 
 @dg.asset(**about(TARGETS, "pytorch", pool="gpu"), partitions_def=scenes, deps=[teacher_views])
 def targets(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """Teacher features lifted onto the Gaussians, in factorised form."""
+    """Teacher features lifted onto the Gaussians, kept as compact rows."""
     artifact = workspace.make(context, recipes.targets)
     views = workspace.artifact(TEACHER_VIEWS, context.partition_key)
     return metadata.result(artifact, teachers=metadata.table(tables.targets(artifact, views)))
