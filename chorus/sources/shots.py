@@ -97,6 +97,8 @@ def make_capture(found: Shots, params: CaptureParams, options: IngestOptions) ->
     )
     mask = None if any(v.mask is None for v in views) else np.stack([v.mask for v in views])  # type: ignore[arg-type]
     depth = None if any(v.depth is None for v in views) else np.stack([v.depth for v in views])  # type: ignore[arg-type]
+    if options.depth_scale is not None and depth is None:
+        raise InputError(found.where, expected="depth images for --depth-scale", got="none", fix="Leave it out.")
     matches = match_views(pixels, cameras, mask)
     if found.cloud is not None:
         points, colors = found.cloud.points - center, found.cloud.colors

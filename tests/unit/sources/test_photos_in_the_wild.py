@@ -320,6 +320,11 @@ def test_a_mask_that_is_named_and_absent_is_refused(copied):
         ingest(copied, PARAMS)
 
 
+def test_a_depth_scale_without_depth_is_refused(plain):
+    with pytest.raises(InputError, match="expected depth images for --depth-scale"):
+        ingest(plain, PARAMS, IngestOptions(depth_scale=5000.0))
+
+
 def test_depth_that_is_named_is_read_with_its_unit(copied):
     def add(spec):
         spec["depth_unit_scale_factor"] = 1 / 5000
