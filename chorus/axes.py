@@ -47,6 +47,16 @@ def axis_name(up: np.ndarray) -> str:
     return f"({', '.join(f'{x:.3f}' for x in up)})"
 
 
+def said(frame: Frame) -> str:
+    """One line: which way of the file is up, what its unit is, where it was centred, and how each is known."""
+    parts = [frame.says(), f"up is {axis_name(np.asarray(frame.rotation)[2])} of the file"]
+    if frame.unit == "m" and frame.scale != 1.0:
+        parts.append(f"one unit of it is {frame.scale:.4g} m")
+    if any(frame.offset):
+        parts.append(f"centred on {', '.join(f'{x:.10g}' for x in frame.offset)}")
+    return "; ".join(parts)
+
+
 def turn_up(up: np.ndarray) -> np.ndarray:
     """[3, 3] the smallest rotation that takes ``up`` [3] to +z (Rodrigues); exact for the six axes."""
     up = np.asarray(up, np.float64) / np.linalg.norm(up)

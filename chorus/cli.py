@@ -391,7 +391,7 @@ def _scene(name: str, **frame) -> NamedScene:
 def _say(scene: GaussianScene) -> None:
     """What reading a file left out, and how up and unit were found, on stderr."""
     if scene.report.total:
-        from chorus.sources.orient import said
+        from chorus.axes import said
 
         print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from chorus.adapt.views import DIRECTIONS, sample_views
+from chorus.axes import said
 from chorus.capture import Capture
 from chorus.encoder.read import read
 from chorus.errors import InputError
@@ -16,7 +17,6 @@ from chorus.io import is_splat_file, read_ply, write_ply
 from chorus.moving import upright_as_file
 from chorus.params import CaptureParams
 from chorus.scene import GaussianScene
-from chorus.sources.orient import said
 from chorus.splat.rasterize import render
 
 SPLATS = "scene.ply"  # of a capture that came as splats

@@ -6,9 +6,9 @@ import logging
 
 import numpy as np
 
-from chorus.axes import axis_name, meters_of, turn_up, up_vector
+from chorus.axes import meters_of, said, turn_up, up_vector
 from chorus.errors import InputError
-from chorus.frames import Frame, Known
+from chorus.frames import Known
 from chorus.moving import move
 from chorus.scene import GaussianScene
 from chorus.sources.gravity import SOLID, find_up, room_height
@@ -38,16 +38,6 @@ def orient(
     found = _scaled(_turned(scene, up), scale, unit)
     _log.info("%s: %s", where, said(found.frame))
     return found
-
-
-def said(frame: Frame) -> str:
-    """One line: which way of the file is up, what its unit is, where it was centred, and how each is known."""
-    parts = [frame.says(), f"up is {axis_name(np.asarray(frame.rotation)[2])} of the file"]
-    if frame.unit == "m" and frame.scale != 1.0:
-        parts.append(f"one unit of it is {frame.scale:.4g} m")
-    if any(frame.offset):
-        parts.append(f"centred on {', '.join(f'{x:.10g}' for x in frame.offset)}")
-    return "; ".join(parts)
 
 
 def _turned(scene: GaussianScene, up: str | None) -> GaussianScene:

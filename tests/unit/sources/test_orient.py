@@ -6,14 +6,14 @@ import torch
 from scipy.spatial.transform import Rotation
 
 import chorus
-from chorus.axes import UPS, axis_name
+from chorus.axes import UPS, axis_name, said
 from chorus.errors import InputError
 from chorus.frames import Frame
 from chorus.io import PointCloud, write_points, write_scene
 from chorus.moving import move
 from chorus.scene import GaussianScene
 from chorus.sources.gravity import find_up, room_height
-from chorus.sources.orient import meters_per_unit, orient, said
+from chorus.sources.orient import meters_per_unit, orient
 from tests.unit.io.splat_files import C0, columns, write
 from tests.unit.sources.furnished_room import furnished_room
 
