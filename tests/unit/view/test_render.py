@@ -10,9 +10,8 @@ from PIL import Image
 from chorus.cameras import Cameras, look_at
 from chorus.capture import Capture
 from chorus.scene import scene_from_colors
-from chorus.teachers.embedded.sentences import sentences
-from chorus.text import prompt
 from chorus.view import ask, query, render
+from tests.unit.view.sayings import said_of
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +75,7 @@ class Words:
         return self
 
     def text(self, prompts):
-        known = ("chair", "wall", "piano")
-        places = {prompt(s): i for i, name in enumerate(known) for s in (name, *sentences().of(name, "train"))}
-        places["this is something to sit on"] = 0
+        places = {**said_of("chair", "wall", "piano"), "this is something to sit on": 0}
         return torch.eye(4)[[places.get(p, places.get(p.replace(" the ", " a "), 3)) for p in prompts]]
 
 
