@@ -10,6 +10,7 @@ import torch
 
 from chorus.encoder.points import scene_of_points
 from chorus.errors import InputError
+from chorus.incoming import NOTHING_SAID
 from chorus.params import CaptureParams
 from chorus.scene import GaussianScene
 from chorus.sources.rgbd import read_rgbd
@@ -38,7 +39,7 @@ def house(count: int, room: GaussianScene, *, pitch: float = 0.3, jitter: float 
 def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:
     """An RGB-D capture as Gaussians: ``count`` pixels drawn over all frames, unprojected, each a flat Gaussian along
     its surface."""
-    capture = read_rgbd(folder, LIMITS)
+    capture = read_rgbd(folder, LIMITS, NOTHING_SAID)
     draw = np.random.default_rng(0)
     each = -(-count // len(capture))
     points, colors = [], []
