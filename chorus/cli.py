@@ -320,6 +320,47 @@ def show(
     print(f"{output}: {len(named.gaussians)} Gaussians")
 
 
+def view(
+    scene: Scene,
+    *,
+    model: Model = None,
+    beside: Annotated[
+        str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
+    ] = None,
+    host: Annotated[str, tyro.conf.arg(help="another than loopback lets everyone who reaches it look")] = "127.0.0.1",
+    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
+    exports: Annotated[Path, tyro.conf.arg(help="folder of what is exported")] = Path("."),
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Look at a scene in the browser, click it and ask it; Ctrl-C ends it."""
+    from chorus.view import viewer
+    from chorus.view.session import Session
+
+    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder_or_none(model))]
+    if beside is not None:
+        is_model = any((Path(beside) / name).is_file() for name in ("config.json", "splats/config.json"))
+        named = sessions[0].named if is_model else _scene(beside)
+        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
+    if host not in viewer.LOOPBACK:
+        print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
+    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports)
+    print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
+    shown.run()
+
+
+def _encoder_or_none(model: Path | None):
+    """The model to ask; None, with a line, where none was named and none is there: a scene can be looked at without."""
+    try:
+        return _encoder(model)
+    except MissingError as error:
+        if model is not None:
+            raise
+        print(f"chorus: looking without asking: {error}", file=sys.stderr)
+        return None
+
+
 def fetch(
     *,
     homes: Annotated[
@@ -420,6 +461,7 @@ VERBS = {
     "encode": encode,
     "query": query,
     "show": show,
+    "view": view,
     "convert": convert,
     "label": label,
     "crop": crop,

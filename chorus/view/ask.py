@@ -45,6 +45,7 @@ class Search:
         self.scene, self._encoder = scene, encoder
         self._features = query.unit(encoder.encode(scene, outputs=("lang",)).lang.float().cpu().numpy())
         vocabulary = vocabulary_of(encoder.config.text)
+        self._names = vocabulary.held
         self._held, self._elsewhere = self._embedded(vocabulary.held), self._embedded(vocabulary.elsewhere)
 
     def ask(self, words: str, *, top: int = 5) -> Answer:
@@ -58,6 +59,18 @@ class Search:
         if phrase.near is not None:
             score = score * self._nearness(phrase.near)
         return Answer(words=words, scene=self.scene, score=score, objects=query.objects(self.scene, score, top=top))
+
+    @property
+    def features(self) -> np.ndarray:
+        """[N, C] language features of unit length."""
+        return self._features
+
+    def names(self, row: int) -> list[tuple[str, float]]:
+        """What a Gaussian may be among the names that rooms hold, each with its share, best first."""
+        near = self._held @ self._features[row] / query.TEMPERATURE
+        share = np.exp(near - near.max())
+        share = share / share.sum()
+        return [(self._names[i], float(share[i])) for i in np.argsort(-share)]
 
     def _relevance(self, words: str) -> np.ndarray:
         return query.relevance(self._features, self._embedded([words])[0], self._held, self._elsewhere)
