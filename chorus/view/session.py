@@ -90,7 +90,7 @@ class Session:
             return query.heat(self.scene, np.max([answer.score for answer in answers], axis=0))
         made: dict[str, Callable[[], np.ndarray]] = {
             "names": lambda: label_colors(self.labels.label.numpy(), self.labels.names),
-            "instances": lambda: group_colors(self._instances),
+            "instances": lambda: group_colors(self.instances),
             "PCA": lambda: pca_colors(self.search.features),
         }
         return made[mode]() if mode in made else self.scene.rgb.detach().cpu().numpy()
@@ -113,8 +113,8 @@ class Session:
             return None
         if self.encoder is None:
             return Clicked(hit=hit, names=[], rows=np.array([hit.row]), extent=np.zeros(3))
-        group = self._instances[hit.row]
-        rows = np.array([hit.row]) if group < 0 else np.flatnonzero(self._instances == group)
+        group = self.instances[hit.row]
+        rows = np.array([hit.row]) if group < 0 else np.flatnonzero(self.instances == group)
         low, high = np.percentile(self.scene.means[torch.from_numpy(rows)].numpy(), [5, 95], axis=0)
         return Clicked(hit=hit, names=self.search.names(hit.row)[:NAMES_SHOWN], rows=rows, extent=high - low)
 
@@ -135,6 +135,7 @@ class Session:
         return len(scene)
 
     @cached_property
-    def _instances(self) -> np.ndarray:
+    def instances(self) -> np.ndarray:
+        """[N] the object of every Gaussian, -1 none."""
         instance = self.labels.instance
         return np.full(len(self.scene), -1) if instance is None else instance.numpy()
