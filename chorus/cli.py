@@ -199,7 +199,7 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene, up=up, scale=scale, unit=unit)
-    search = ask.Search(named.gaussians, _encoder(model))
+    search = ask.Search.of(named.gaussians, _encoder(model))
     answers = [search.ask(text, top=top) for text in words]
     _say(named.gaussians)
     for answer in answers:

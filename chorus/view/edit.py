@@ -36,7 +36,7 @@ def crop_box(scene: GaussianScene, box: Sequence[float]) -> GaussianScene:
 
 def crop_object(scene: GaussianScene, encoder, words: str) -> GaussianScene:
     """The Gaussians of the object that answers best to some words. Raises InputError where nothing answers."""
-    answer = Search(scene, encoder).ask(words, top=1)
+    answer = Search.of(scene, encoder).ask(words, top=1)
     if not answer.objects:
         got = f"nothing answers (best score {answer.score.max():.2f})"
         raise InputError("--object", expected=f"an object that is {words}", got=got, fix="Ask for something else.")

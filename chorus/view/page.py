@@ -20,6 +20,7 @@ from chorus.view import query, render
 from chorus.view.ask import Search
 from chorus.view.colors import group_colors, label_colors, pca_colors
 from chorus.view.session import Session
+from chorus.view.vocabulary import known_words
 
 DIMS = 32  # principal directions of the features that a page holds
 MOST_WORDS = 5000
@@ -34,7 +35,7 @@ def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Pa
     int8, and for every word what it may mean, so that a question costs a product and a softmax (view.query.relevance).
     Raises InputError for too many words.
     """
-    words = page_words(session.search, words)
+    words = page_words(words)
     rows = session.kept
     arrays = {**_splats(session, rows), **_colors(session, rows), **_language(session.search, rows, words)}
     blob, places = _packed(arrays)
@@ -72,9 +73,9 @@ def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Pa
     return path
 
 
-def page_words(search: Search, own: Sequence[str] = ()) -> list[str]:
+def page_words(own: Sequence[str] = ()) -> list[str]:
     """The words a page answers: the user's own first, then the vocabulary's, each once, in small letters."""
-    words = list(dict.fromkeys(word.strip().lower() for word in (*own, *search.known) if word.strip()))
+    words = list(dict.fromkeys(word.strip().lower() for word in (*own, *known_words()) if word.strip()))
     if len(words) > MOST_WORDS:
         raise InputError("--words", expected=f"at most {MOST_WORDS} words", got=len(words))
     return words

@@ -54,7 +54,7 @@ class Session:
         """Raises InputError without a model, or with one that has no words."""
         if self.encoder is None:
             raise InputError("view", expected="a model", got="none", fix="Give --model DIR.")
-        return Search(self.scene, self.encoder)
+        return Search.of(self.scene, self.encoder)
 
     @cached_property
     def labels(self) -> SplatLabels:
