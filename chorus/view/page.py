@@ -44,7 +44,7 @@ def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Pa
     head = {
         "arrays": places,
         "count": len(rows),
-        "dims": len(arrays["features"]) // len(rows),
+        "dims": arrays["features"].shape[1],
         "held": len(session.search.contrast.held),
         "anything": len(session.search.contrast.anything),
         "temperature": query.TEMPERATURE,

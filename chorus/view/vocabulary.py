@@ -46,4 +46,5 @@ def vocabulary_of(text: str) -> Vocabulary:
 
 def known_words() -> list[str]:
     """Names and other sayings of what rooms hold, for a list to choose from."""
-    return [*HELD, *(saying for name in HELD for saying in sentences().of(name, "train"))]
+    parts = ("train", "validation", "test")
+    return [*HELD, *(saying for name in HELD for part in parts for saying in sentences().of(name, part))]

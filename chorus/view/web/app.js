@@ -67,7 +67,7 @@ function heat(score, rgb, out) {
 class Page {
   constructor(arrays) {
     this.a = arrays;
-    this.colors = new Float32Array(3 * head.count);
+    this.colors = Float32Array.from(arrays.rgb, (x) => x / 255);
     this.quats = Float32Array.from(arrays.quats, (x) => x / 127);
     this.scales = Float32Array.from(arrays.scales, (x, i) => Math.exp(head.scale[0] + (x / 255) * head.scale[1]));
     this.renderer = new THREE.WebGLRenderer({ antialias: false, preserveDrawingBuffer: true });
@@ -79,7 +79,8 @@ class Page {
     this.controls = new OrbitControls(this.camera, this.renderer.domElement);
     this.scene.add(new SparkRenderer({ renderer: this.renderer }));
     this.packed = new PackedSplats({ maxSplats: head.count, construct: (splats) => this.fill(splats) });
-    this.scene.add(new SplatMesh({ packedSplats: this.packed }));
+    this.mesh = new SplatMesh({ packedSplats: this.packed });
+    this.scene.add(this.mesh);
     this.mark = new THREE.Mesh(new THREE.SphereGeometry(0.02), new THREE.MeshBasicMaterial({ color: 0xff5028 }));
     this.mark.visible = false;
     this.scene.add(this.mark);
@@ -201,6 +202,7 @@ class Page {
       else splats.pushSplat(center, scales, turn, opacity, color);
     }
     splats.needsUpdate = true;
+    this.mesh?.updateVersion();
   }
 
   click(event) {
