@@ -3,6 +3,7 @@ Gaussians."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,7 @@ def house(count: int, room: GaussianScene, *, pitch: float = 0.3, jitter: float 
     copy = torch.arange(count) // len(room)
     scene = room.select(torch.arange(count) % len(room))
     offset = torch.stack([copy % side, copy // side, torch.zeros_like(copy)], dim=1) * size
-    return GaussianScene(
-        **{**scene.tensors(), "means": scene.means + offset + jitter * torch.randn(count, 3, generator=draw)}
-    )
+    return replace(scene, means=scene.means + offset + jitter * torch.randn(count, 3, generator=draw))
 
 
 def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from chorus.store import atomic_file
 from chorus.text import prompt
 from chorus.view import query, render
 from chorus.view.phrase import color_share, parse
-from chorus.view.vocabulary import Vocabulary, vocabulary_of
+from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
 NEAR_OBJECTS = 3  # that "by the window" may mean
@@ -46,11 +47,11 @@ class Search:
         understood against."""
         self.scene, self._text = scene, text
         self._features = query.unit(features.float().cpu().numpy())
-        held = [self._embedded(called).mean(axis=0) for called in vocabulary.held]
+        held = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
         self._contrast = query.Contrast(
             held=query.unit(np.array(held).reshape(len(held), self._features.shape[1])),
-            elsewhere=self._embedded(vocabulary.elsewhere),
-            anything=self._embedded(vocabulary.anything),
+            elsewhere=self.embedded(vocabulary.elsewhere),
+            anything=self.embedded(vocabulary.anything),
         )
         self._faint = query.CERTAIN if vocabulary.anything else query.FAINT
 
@@ -72,8 +73,40 @@ class Search:
             score = score * self._nearness(phrase.near)
         return Answer(words=words, scene=self.scene, score=score, objects=self._objects(score, top))
 
+    @property
+    def features(self) -> np.ndarray:
+        """[N, C] of unit length."""
+        return self._features
+
+    @property
+    def contrast(self) -> query.Contrast:
+        """What questions are told apart from."""
+        return self._contrast
+
+    @property
+    def faint(self) -> float:
+        """The score under which nothing is called an object."""
+        return self._faint
+
+    def names(self, row: int) -> list[tuple[str, float]]:
+        """What a Gaussian may be among the names of what rooms hold, each with its share, best first."""
+        near = self._named @ self._features[row] / query.TEMPERATURE
+        share = np.exp(near - near.max())
+        share = share / share.sum()
+        return [(HELD[i], float(share[i])) for i in np.argsort(-share)]
+
+    def embedded(self, words: Sequence[str]) -> np.ndarray:
+        """[T, C] of unit length, as :func:`chorus.text.prompt` words them."""
+        if not words:
+            return np.zeros((0, self._features.shape[1]), np.float32)
+        return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
+
+    @cached_property
+    def _named(self) -> np.ndarray:
+        return self.embedded(HELD)
+
     def _relevance(self, words: str) -> np.ndarray:
-        return query.relevance(self._features, self._embedded([words])[0], contrast=self._contrast)
+        return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)
 
     def _objects(self, score: np.ndarray, top: int) -> list[query.Found]:
         return query.objects(self.scene, score, top=top, faint=self._faint)
@@ -89,12 +122,6 @@ class Search:
         distance, _ = cKDTree(means[np.concatenate(rows)]).query(means)
         low, high = np.percentile(means, [2, 98], axis=0)
         return np.exp(-((distance / (NEAR * np.linalg.norm((high - low)[:2]))) ** 2))
-
-    def _embedded(self, words: Sequence[str]) -> np.ndarray:
-        """[T, C] of unit length."""
-        if not words:
-            return np.zeros((0, self._features.shape[1]), np.float32)
-        return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
 
 
 def table(answer: Answer, *, unit: str = "m") -> str:

@@ -47,3 +47,9 @@ def vocabulary_of(text: str) -> Vocabulary:
     if text != "embedded":
         return Vocabulary(anything=ANYTHING)
     return Vocabulary(tuple((name, *sentences().of(name, "train")) for name in HELD), ELSEWHERE)
+
+
+def known_words() -> list[str]:
+    """Names and other sayings of what rooms hold, for a list to choose from."""
+    parts = ("train", "validation", "test")
+    return [*HELD, *(saying for name in HELD for part in parts for saying in sentences().of(name, part))]
