@@ -82,7 +82,7 @@ def _upright(image: Image.Image, size: tuple[int, int] | None, as_stored: bool) 
     if size is None:
         return image if as_stored else turned
     stored_fits, turned_fits = _fits(image.size, size), _fits(turned.size, size)
-    keep = stored_fits if as_stored else stored_fits and not turned_fits
+    keep = stored_fits or not turned_fits if as_stored else stored_fits and not turned_fits
     return image if keep else turned
 
 
