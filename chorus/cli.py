@@ -233,9 +233,9 @@ def convert(
         raise InputError("convert", expected="--upright with --up, --scale and --unit", got="them without it")
     else:
         scene = read_scene(source)
-    write_scene(target, scene)
-    if scene.report.notes:
-        print("\n".join(scene.report.notes), file=sys.stderr)
+    notes = (*scene.report.notes, *write_scene(target, scene))
+    if notes:
+        print("\n".join(notes), file=sys.stderr)
     print(f"{target}: {len(scene)} Gaussians")
 
 
@@ -302,8 +302,10 @@ def crop(
     part = (
         edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
     )
-    write_scene(output, part)
+    notes = write_scene(output, part)
     _say(gaussians)
+    if notes:
+        print("\n".join(notes), file=sys.stderr)
     print(f"{output}: {len(part)} of {len(gaussians)} Gaussians")
 
 
