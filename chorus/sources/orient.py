@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,8 @@ HEIGHT, HEIGHTS = 2.5, (1.9, 4.5)  # metres from floor to ceiling: the likeliest
 SPREAD = 0.2  # of room heights
 _LIKELY, _NAMED = (2.2, 3.2), ("mm", "cm")  # metres: heights that speak for a unit with a name
 _WIDE, _USUAL = (0.5, 200.0), 5.0  # units a scene without floor and ceiling may span, and what it is brought to else
+
+_SURE = 0.7  # probability below which an estimated up is to be looked at
 
 _log = logging.getLogger("chorus.frame")
 
@@ -36,7 +39,7 @@ def orient(
     declares, else from the height of the room: unknown where there is none. Raises InputError for other values.
     """
     found = _scaled(_turned(scene, up), scale, unit)
-    _log.info("%s: %s", where, said(found.frame))
+    _log.info("%s: %s", where, "; ".join([said(found.frame), *found.report.notes[len(scene.report.notes) :]]))
     return found
 
 
@@ -47,8 +50,11 @@ def _turned(scene: GaussianScene, up: str | None) -> GaussianScene:
     elif scene.report.up is not None:
         direction, known = np.array(scene.report.up), "file"
     else:
-        direction, sure = find_up(scene)
-        known = "estimated" if sure else "assumed"
+        direction, probability = find_up(scene)
+        known = "estimated" if probability else "assumed"
+        if 0 < probability < _SURE:
+            note = f"which way is up is not sure ({probability:.0%}): look at it (chorus show), or say --up"
+            scene = replace(scene, report=replace(scene.report, notes=(*scene.report.notes, note)))
     return move(scene, turn=turn_up(direction), up=known)
 
 
