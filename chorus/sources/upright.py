@@ -184,9 +184,9 @@ def sharpened_up(points: np.ndarray, up: np.ndarray) -> np.ndarray:
         for tilt in around[np.linalg.norm(around, axis=1) <= _REACH]:
             direction = up + np.tan(tilt) @ sideways
             direction /= np.linalg.norm(direction)
-            sharpness = _sharpness(points @ direction, width)
-            if sharpness > best:
-                best, tilts, found = sharpness, tilt, direction
+            likely = np.exp(-0.5 * (tilt @ tilt) / _REACH**2)  # of many directions one is sharp by chance
+            if (score := likely * _sharpness(points @ direction, width)) > best:
+                best, tilts, found = score, tilt, direction
     return found if best > _SHARPER * start else up
 
 
