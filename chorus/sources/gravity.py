@@ -59,9 +59,16 @@ def find_up(scene: GaussianScene) -> Up:
     return Up(_snapped(level_up(normals[flat], candidates[best])), float(1 / np.exp(logits - logits[best]).sum()))
 
 
-def room_height(points: np.ndarray) -> float | None:
-    """From the floor to the ceiling, or to where the walls end, in the units of the points [P, 3], z up; None where
-    there is no floor, or what stands on it thins out or draws together upwards as nothing with walls does."""
+class Height(NamedTuple):
+    """value: from the floor to the ceiling, or to where walls end; ceiling: whether one was seen."""
+
+    value: float
+    ceiling: bool
+
+
+def room_height(points: np.ndarray) -> Height | None:
+    """The height of a room, in the units of the points [P, 3], z up; None where there is no floor, or what stands on
+    it thins out or draws together upwards as nothing with walls does."""
     heights = points[:, 2]
     low, high = np.percentile(heights, [0.5, 99.5])
     if high <= low:
@@ -79,7 +86,7 @@ def room_height(points: np.ndarray) -> float | None:
     walls = counts[-_BINS // 6 : -_BINS // 20].mean() > _WALLS * usual
     if floor is None or (ceiling is None and not walls) or not _wide_above(points, 0.7 * high + 0.3 * floor):
         return None
-    return float(high if ceiling is None else ceiling) - floor
+    return Height(float(high if ceiling is None else ceiling) - floor, ceiling is not None)
 
 
 def _wide_above(points: np.ndarray, height: float) -> bool:

@@ -12,7 +12,7 @@ from chorus.frames import Frame
 from chorus.io import PointCloud, write_points, write_scene
 from chorus.moving import move
 from chorus.scene import GaussianScene
-from chorus.sources.gravity import find_up, room_height
+from chorus.sources.gravity import Height, find_up, room_height
 from chorus.sources.orient import meters_per_unit, orient
 from tests.unit.io.splat_files import C0, columns, write
 from tests.unit.sources.furnished_room import furnished_room
@@ -170,14 +170,33 @@ def test_a_garden_has_no_room_height(room):
     ground = draw.uniform((-20, -20, 0), (20, 20, 0.1), (4000, 3))
     tree = draw.normal((3, 2, 4), (1, 1, 1.5), (3000, 3))
     assert room_height(np.concatenate([ground, tree])) is None
-    assert room_height(room.means.double().numpy()) == pytest.approx(2.5, abs=0.03)
+    assert room_height(room.means.double().numpy()) == (pytest.approx(2.5, abs=0.03), True)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25, 100.0])
+def test_walls_that_end_below_a_ceiling_that_is_not_seen(room, scale):
+    low = room.select(room.means[:, 2] < 1.7)
+    assert room_height(low.means.double().numpy()) == (pytest.approx(1.7, abs=0.05), False)
+    found = orient(as_file(move(low, scale=scale))).frame
+    assert found.label == "m" and abs(np.log(found.scale * scale)) < found.unit_error and found.unit_error == 0.35
 
 
 @pytest.mark.parametrize(
-    ("height", "scale"), [(2.5, 1), (3.9, 1), (250, 0.01), (2600, 0.001), (0.625, 4), (100, 0.025)]
+    ("height", "ceiling", "scale"),
+    [
+        (2.5, True, 1),
+        (3.9, True, 1),
+        (250, True, 0.01),
+        (2600, True, 0.001),
+        (0.625, True, 4),
+        (100, True, 0.025),
+        (1.4, False, 1),
+        (160, False, 0.01),
+        (0.5, False, 4),
+    ],
 )
-def test_units_of_a_height(height, scale):
-    assert meters_per_unit(height) == pytest.approx(scale)
+def test_units_of_a_height(height, ceiling, scale):
+    assert meters_per_unit(Height(height, ceiling)) == pytest.approx(scale)
 
 
 def test_points_are_turned_as_splats_are(tmp_path, room):
