@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from chorus.errors import InputError
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")  # Pillow's modes of one channel with more than 8 bits
 _SAMPLED = 8  # photos whose range is measured
+PANORAMA = (
+    "Cut the panoramas into perspective photos first, for instance with ns-process-data --camera-type equirectangular."
+)
 _SAME = 0.02  # aspect ratios that differ by less are of the same picture
 
 
@@ -58,6 +63,15 @@ def load_rgb(
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.array(image.convert("RGB"))
+
+
+def refuse_panorama(path: Path) -> None:
+    """Raise InputError for a photo whose XMP says that it is a panorama (Google's GPano); OSError when unreadable."""
+    with Image.open(path) as image:
+        said = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    said = (said.encode() if isinstance(said, str) else said).lower()
+    if b"projectiontype" in said and b"equirectangular" in said:
+        raise InputError(path, expected="a photo", got="an equirectangular panorama, as its XMP says", fix=PANORAMA)
 
 
 def shown_size(path: Path) -> tuple[int, int]:

@@ -17,8 +17,7 @@ from PIL import Image
 
 from chorus.errors import InputError
 from chorus.extras import extra
-from chorus.sources.clouds import Cloud
-from chorus.sources.images import load_rgb, shown_size, value_range
+from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_range
 from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
 from chorus.sources.shots import UNREADABLE, Shot, Shots
@@ -47,7 +46,7 @@ class _Group:
 
 
 def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int, report: Report | None = None) -> Shots:
-    """Poses, lenses and points of photos without any. in_time: they follow each other, as frames of a video.
+    """Poses and lenses of photos without any. in_time: they follow each other, as frames of a video.
 
     The largest connected part is kept; photos that found no place in it are counted. Raises MissingError without
     pycolmap, InputError when the photos are too many for all pairs or hardly any fit together.
@@ -77,7 +76,7 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
         got = f"{len(shots)} of {len(names)}"
         raise InputError(where, expected="photos that fit together", got=f"{got} in the largest part", fix=_ADVICE)
     note = f"poses found for {len(shots)} of {len(photos)} photos"
-    return Shots(where=where, source="photos", shots=shots, cloud=_cloud(model), skipped=skipped, notes=[note])
+    return Shots(where=where, source="photos", shots=shots, skipped=skipped, notes=[note])
 
 
 def _pycolmap():
@@ -93,6 +92,7 @@ def _copies(photos: Sequence[Path], folder: Path, say: Report) -> tuple[list[_Gr
     for done, photo in enumerate(photos):
         say("photos", done, len(photos))
         try:
+            refuse_panorama(photo)
             size, image = shown_size(photo), load_rgb(photo, deep=deep)
         except OSError:
             skipped[UNREADABLE] += 1
@@ -170,7 +170,7 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     options.random_seed, options.num_threads = seed, 1
     options.mapper.random_seed = options.triangulation.random_seed = seed
     options.min_model_size = 3
-    options.extract_colors = False  # once, in the end
+    options.extract_colors = False  # its points are not kept: triangulating again from all matches gives far more
     placed = iter(range(2, 100 * count))
     models = pycolmap.incremental_mapping(
         work / "database.db",
@@ -183,7 +183,6 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     if best is not None:
         say("refinement", 0, 1)
         best = _refined(pycolmap, best)
-        best.extract_colors_for_all_images(work / "images")
     return best
 
 
@@ -237,10 +236,3 @@ def _shots(model, names: dict[str, Path], where: Path) -> list[Shot]:
             glass = lens(camera.model.name, list(camera.params), size, where=where)
             shots.append(Shot(path=names[image.name], lens=glass, pose=pose, name=names[image.name].name))
     return shots
-
-
-def _cloud(model) -> Cloud | None:
-    points = [model.points3D[key] for key in sorted(model.points3D)]
-    if not points:
-        return None
-    return Cloud(points=np.array([p.xyz for p in points]), colors=np.array([p.color for p in points], np.uint8))

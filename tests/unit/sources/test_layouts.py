@@ -197,6 +197,14 @@ def test_float_depth_counts_metres(tmp_path, save):
     assert np.median(np.abs(capture.depth[0] / shoot(walk()[0], pinhole())[1] - 1)[known]) < 0.02
 
 
+def test_openexr_depth_is_refused_by_name(tmp_path):
+    folder = seven_scenes(tmp_path / "room")
+    for path in folder.rglob("*.depth.png"):
+        path.rename(path.with_suffix(".exr"))
+    with pytest.raises(InputError, match=r"depth in .png, .tiff or .npy, got OpenEXR.*numpy.save"):
+        ingest(folder, PARAMS)
+
+
 def test_left_handed_rgbd_is_refused(tmp_path):
     with pytest.raises(InputError, match="left-handed"):
         ingest(seven_scenes(tmp_path / "room", change=lambda pose: np.diag([1.0, 1, -1, 1]) @ pose), PARAMS)
