@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test test-all ui setup lint wheel check-tools sanitize bench clean
+.PHONY: demo test test-all ui setup lint wheel check-tools sanitize bench viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -53,6 +53,9 @@ $(VENV)/ready: pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	test -e .git || $(BIN)/dvc config --local core.no_scm true   # an unpacked archive: DVC would refuse every command
 	touch $@
+
+viewer-bundle:       ## chorus/view/web/bundle.js from app.js; needs node and npm
+	cd chorus/view/web && npm install --no-save --no-package-lock --silent && npm run --silent bundle && rm -rf node_modules
 
 sanitize: setup      ## the kernels' tests under the address and undefined-behaviour sanitizers
 	PYTHON=$(BIN)/python kernels/sanitize.sh

@@ -3,6 +3,7 @@ Gaussians."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from chorus.encoder.points import scene_of_points
 from chorus.errors import InputError
+from chorus.incoming import NOTHING_SAID
 from chorus.params import CaptureParams
 from chorus.scene import GaussianScene
 from chorus.sources.rgbd import read_rgbd
@@ -30,15 +32,13 @@ def house(count: int, room: GaussianScene, *, pitch: float = 0.3, jitter: float 
     copy = torch.arange(count) // len(room)
     scene = room.select(torch.arange(count) % len(room))
     offset = torch.stack([copy % side, copy // side, torch.zeros_like(copy)], dim=1) * size
-    return GaussianScene(
-        **{**scene.tensors(), "means": scene.means + offset + jitter * torch.randn(count, 3, generator=draw)}
-    )
+    return replace(scene, means=scene.means + offset + jitter * torch.randn(count, 3, generator=draw))
 
 
 def captured_room(folder: Path, count: int = ROOM) -> GaussianScene:
     """An RGB-D capture as Gaussians: ``count`` pixels drawn over all frames, unprojected, each a flat Gaussian along
     its surface."""
-    capture = read_rgbd(folder, LIMITS)
+    capture = read_rgbd(folder, LIMITS, NOTHING_SAID)
     draw = np.random.default_rng(0)
     each = -(-count // len(capture))
     points, colors = [], []

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 from torch import Tensor
@@ -40,9 +41,10 @@ def in_turns(
 
 
 def in_own_process(run: Callable[..., Result], *arguments: object) -> Result:
-    """What a call returns in a fresh process: its peak of memory and its allocator are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(run, arguments)
+    """What a call returns in a fresh process: its peak of memory and its allocator are its own. Raises
+    BrokenProcessPool when the process is killed, for memory say."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(run, *arguments).result()
 
 
 def leaves(*tensors: Tensor) -> list[Tensor]:

@@ -1,12 +1,13 @@
-"""How often words find the right thing: ``python -m benchmarks.words --split validation``.
+"""How often words find the right thing: ``python -m benchmarks.words --split validation --who teacher``.
 
-Every room is asked for what stands in it, by its name and in everyday words (words.yaml), and for what stands in none.
-An answer is right when most Gaussians of the best object bear the class asked for; truth is read here and nowhere else.
+Every room is asked for what stands in it, by its name and in everyday words (``sentences.yaml`` of the embedded
+teachers), and for what stands in none (words.yaml). An answer is right when most Gaussians of the best object bear the
+class asked for; truth is read here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,12 +20,18 @@ import chorus
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
 from chorus.splat.labels import load_labels
+from chorus.teachers.base import language_of
+from chorus.teachers.embedded.sentences import sentences
+from chorus.teachers.lift import targets_of
+from chorus.teachers.load import load_teachers
 from chorus.view.ask import Answer, Search
+from chorus.view.vocabulary import vocabulary_of
 from chorus.workspace import Workspace
 
-WORDS = Path(__file__).with_suffix(".yaml")
+ABSENT = Path(__file__).with_suffix(".yaml")
 LEAST = 30  # Gaussians of a class in a room for it to be asked about
 Kind = Literal["name", "everyday", "absent"]
+Asked = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,13 @@ class Room:
         return [name for name, count in zip(self.names, counts, strict=True) if count >= LEAST]
 
 
-def questions(room: Room, part: str) -> Iterator[Question]:
-    """What a room is asked: the part (choose | judge) of the wordings."""
-    words = yaml.safe_load(WORDS.read_text())
+def questions(room: Room, part: Asked) -> Iterator[Question]:
+    """What a room is asked, with this part of the wordings."""
     for name in room.holds():
-        if name in words["things"]:
+        if wordings := sentences().of(name, part):
             yield Question("name", name, name)
-            yield from (Question("everyday", each, name) for each in words["things"][name][part])
-    yield from (Question("absent", each, None) for each in words["absent"][part])
+            yield from (Question("everyday", each, name) for each in wordings)
+    yield from (Question("absent", each, None) for each in yaml.safe_load(ABSENT.read_text())["absent"][part])
 
 
 def right(question: Question, asked: Answer, room: Room) -> bool:
@@ -69,34 +75,53 @@ def right(question: Question, asked: Answer, room: Room) -> bool:
 
 
 def main(
+    who: Literal["student", "teacher"] = "student",
     model: Path | None = None,
     split: Literal["validation", "held_out"] = "validation",
-    part: Literal["choose", "judge"] = "choose",
+    part: Asked = "validation",
     show: bool = False,
 ) -> None:
     """Shares of right answers over the rooms of a split.
 
     Args:
+        who: A model, or the language teacher itself, lifted onto the Gaussians (the rooms' targets).
         model: A folder of a model; the workspace's encoder when left out.
         split: Numbers of the search are chosen on validation rooms; held-out ones are for a release.
-        part: Which wordings of words.yaml.
+        part: Which wordings: those numbers are chosen with, or those nothing is chosen or trained with.
         show: Print every wrong answer.
     """
     workspace = Workspace.open()
-    encoder = chorus.load(model or workspace.store.model("encoder"))
+    searching = _teacher(workspace) if who == "teacher" else _student(workspace, model)
     counts: dict[str, list[bool]] = {}
     for name in workspace.rooms(split=split, domain="main"):
         room = read_room(workspace, name)
-        search = Search(room.scene, encoder)
+        search = searching(room)
         for question in questions(room, part):
             asked = search.ask(question.words)
             good = right(question, asked, room)
             counts.setdefault(question.kind, []).append(good)
             if show and not good:
                 print(f"{room.name}: {question.words} ({question.wanted or 'absent'}): {answer_of(asked, room)}")
-    print(f"| {split}, {part} | questions | right |\n|---|---|---|")
+    print(f"| {who}, {split} rooms, {part} wordings | questions | right |\n|---|---|---|")
     for kind, found in counts.items():
         print(f"| {kind} | {len(found)} | {100 * np.mean(found):.0f} % |")
+
+
+def _student(workspace: Workspace, model: Path | None) -> Callable[[Room], Search]:
+    encoder = chorus.load(model or workspace.store.model("encoder"))
+    return lambda room: Search.of(room.scene, encoder)
+
+
+def _teacher(workspace: Workspace) -> Callable[[Room], Search]:
+    chosen = workspace.params.teachers
+    text = language_of(load_teachers(chosen, workspace.store)).text
+    vocabulary = vocabulary_of(chosen.family)
+
+    def search(room: Room) -> Search:
+        features = targets_of(workspace.store, room.name).features("lang")
+        return Search(room.scene, features, text=text, vocabulary=vocabulary)
+
+    return search
 
 
 def read_room(workspace: Workspace, name: str) -> Room:

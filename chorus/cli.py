@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chorus.scene import GaussianScene
     from chorus.store import Artifact
     from chorus.view.named import NamedScene
+    from chorus.view.session import Session
     from chorus.workspace import Workspace
 
 ABOUT = (
@@ -199,7 +200,7 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene, up=up, scale=scale, unit=unit)
-    search = ask.Search(named.gaussians, _encoder(model))
+    search = ask.Search.of(named.gaussians, _encoder(model))
     answers = [search.ask(text, top=top) for text in words]
     _say(named.gaussians)
     for answer in answers:
@@ -343,6 +344,70 @@ def show(
     print(f"{output}: {len(named.gaussians)} Gaussians")
 
 
+def view(
+    scene: Scene,
+    *,
+    model: Model = None,
+    beside: Annotated[
+        str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
+    ] = None,
+    host: Annotated[str, tyro.conf.arg(help="another than loopback lets everyone who reaches it look")] = "127.0.0.1",
+    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
+    exports: Annotated[Path, tyro.conf.arg(help="folder of what is exported")] = Path("."),
+    static: Annotated[
+        Path | None, tyro.conf.arg(metavar="OUT.html", help="write one page that needs no server instead of serving")
+    ] = None,
+    words: Annotated[
+        Path | None, tyro.conf.arg(help="a text file, a line each: more words for the page to answer")
+    ] = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Look at a scene in the browser, click it and ask it; Ctrl-C ends it. --static writes one file to mail instead:
+    it opens anywhere, and answers the words it holds without a network."""
+    from chorus.view.session import Session
+
+    if words is not None and static is None:
+        raise InputError("--words", expected="--static", got="a viewer, which answers any words")
+    if static is not None:
+        return _write_page(static, Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model)), words)
+    from chorus.view import viewer
+
+    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder_or_none(model))]
+    if beside is not None:
+        is_model = any((Path(beside) / name).is_file() for name in ("config.json", "splats/config.json"))
+        named = sessions[0].named if is_model else _scene(beside)
+        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
+    if host not in viewer.LOOPBACK:
+        print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
+    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports)
+    print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
+    shown.run()
+
+
+def _write_page(path: Path, session: Session, words: Path | None) -> None:
+    from chorus.view.page import write_page
+
+    try:
+        own = [] if words is None else words.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(words, expected="a text file of words, a line each", got=str(error)) from error
+    written = write_page(path, session, words=own)
+    print(f"{written}: {len(session.kept):,} Gaussians, {written.stat().st_size / 1e6:.1f} MB")
+
+
+def _encoder_or_none(model: Path | None):
+    """The model to ask; None, with a line, where none was named and none is there: a scene can be looked at without."""
+    try:
+        return _encoder(model)
+    except MissingError as error:
+        if model is not None:
+            raise
+        print(f"chorus: looking without asking: {error}", file=sys.stderr)
+        return None
+
+
 def fetch(
     *,
     homes: Annotated[
@@ -443,6 +508,7 @@ VERBS = {
     "encode": encode,
     "query": query,
     "show": show,
+    "view": view,
     "convert": convert,
     "label": label,
     "crop": crop,

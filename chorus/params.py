@@ -96,8 +96,7 @@ class TeacherParams:
     family: Literal["embedded", "foundation"]
     dir: str  # where foundation weights lie; never looked at by the embedded family
     withheld: tuple[str, ...]  # class names never shown to the embedded language teacher's training
-    train_pairs: Count  # pairs of neighbouring views drawn, augmented and shown to the trunk once
-    train_steps: Count  # 4 pairs each, over two decoders
+    train_steps: Count  # of 4 pairs of neighbouring views each, drawn and changed anew; over two decoders
     lr: Positive
     storage: Literal["half", "int8"]  # of patch features
     storage_error: Positive  # of int8: mean squared, as a share of the features' variance

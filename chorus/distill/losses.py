@@ -11,8 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from chorus.encoder.heads import Head
 
-KEPT_BYTES = 2**31  # of a head's hidden rows: more are not kept for the backward pass
-HIDDEN_BYTES = 2**28  # of a block of them then
+KEPT_BYTES, KEPT_ON_CARD = 2**30, 2**33  # of a head and its loss: more are not kept for the backward pass
+HIDDEN_BYTES = 2**28  # of a block of hidden rows then
 
 
 def match_loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -27,6 +27,12 @@ def match_loss(predicted: Tensor, target: Tensor) -> Tensor:
         1e-8
     )  # F.cosine_similarity takes twice as long here
     return (1.0 - cosine).mean() + F.smooth_l1_loss(predicted, target)
+
+
+def kept_bytes(head: Head, *, cells: int, rows: int) -> int:
+    """What a head over ``cells`` voxels and its loss over ``rows`` Gaussians keep for the backward pass, float32:
+    hidden rows before and after GELU, answers, and of each Gaussian answer, target and their difference."""
+    return 4 * (cells * (2 * head.width + head.channels) + 3 * rows * head.channels)
 
 
 def match_in_blocks(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
-from chorus.distill.losses import KEPT_BYTES, contrastive_loss, match_in_blocks, match_loss
+from chorus.distill.losses import KEPT_BYTES, KEPT_ON_CARD, contrastive_loss, kept_bytes, match_in_blocks, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
@@ -177,14 +177,15 @@ class Distillation(Task):
         drawn = self.samples[sample]
         scene = drawn.scene
         upcast = self.module.encoder.run(drawn.pyramid, self._moved(drawn.feat), rows=self._moved(drawn.cells)).upcast
-        found = {}
+        found, most = {}, KEPT_BYTES if self.device.type == "cpu" else KEPT_ON_CARD
         for role in self.active(step):
             valid = scene.valid[role][drawn.rows]
             seen = drawn.rows[valid]
             if not len(seen):
                 continue
             head, place = self.module.head(role), drawn.place[valid]
-            if 4 * len(upcast) * head.width > KEPT_BYTES and role not in scene.labels:
+            kept = kept_bytes(head, cells=len(upcast), rows=len(seen))
+            if kept > most and role not in scene.labels:
                 wanted = partial(self._targets, scene, role, seen)
                 found[role] = match_in_blocks(head, upcast, place=place, target=wanted)
                 continue

@@ -19,6 +19,7 @@ from chorus.encoder.memory import rows_that_fit
 from chorus.encoder.sinks import Bar, FileRows, InMemory, Members, Sink, file_rows
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
+from chorus.heap import give_back, kept_heap
 from chorus.io import open_features
 from chorus.scene import GaussianScene
 from chorus.text import prompt
@@ -210,6 +211,7 @@ class SceneEncoder:
         members = Members(voxels.index, len(voxels))
         tokens, cells, block = [], [], BLOCK if self.device.type == "cpu" else CARD_BLOCK
         with (
+            kept_heap(),
             autocast(self.device, half=self.half),
             Bar(2 * len(voxels), show=sys.stderr.isatty() if progress is None else progress) as bar,
         ):
@@ -218,6 +220,7 @@ class SceneEncoder:
             ):
                 tokens.append(part.tokens.float())
                 cells.append(part.tokens_grid)
+                give_back()  # what the network worked in, before its features spread over the Gaussians
                 for begin in range(0, len(part.rows), block):
                     rows = part.rows[begin : begin + block]
                     self._write(part.upcast(begin, begin + block), *members.of(rows), sinks)

@@ -89,7 +89,9 @@ def encode_tiles(
         tokens, cells, _ = last_level(features, pyramid)
         mine = _owned(cells, torch.div(grid[core], cell, rounding_mode="floor").to(cells.device))
         index = pyramid.ancestors(torch.nonzero(core)[:, 0].to(cells.device))
-        yield Part(rows[core], features, index, tokens[mine], cells[mine])
+        part = Part(rows[core], features, index, tokens[mine], cells[mine])
+        del pyramid, grid, features, index, tokens, cells  # not held beside the part
+        yield part
 
 
 def _scaled(advance: Callable[[float], None], rows: int, share: float) -> None:

@@ -48,7 +48,7 @@ def _train(workspace: Workspace, names: list[str], out: Path) -> None:
     from chorus.teachers.embedded.train import train_embedded
 
     store, params = workspace.store, workspace.params
-    captures = [Capture.load(store.artifact(CAPTURE, name)) for name in names]
+    captures = (Capture.load(store.artifact(CAPTURE, name)) for name in names)  # one in memory at a time
     device = device_of(params.device)
     folder = store.training("embedded")
     train_embedded(captures, params.teachers, out=out, seed=params.seed, device=device, state=folder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from chorus.axes import is_own
 from chorus.cameras import Cameras
@@ -20,7 +22,7 @@ from chorus.text import prompt
 from chorus.view import query, render
 from chorus.view.phrase import color_share, parse
 from chorus.view.ruler import draw_ruler
-from chorus.view.vocabulary import vocabulary_of
+from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
 NEAR_OBJECTS = 3  # that "by the window" may mean
@@ -37,16 +39,28 @@ class Answer:
 
 
 class Search:
-    """A scene encoded once, to be asked many times.
+    """A scene whose Gaussians have language features, to be asked many times."""
 
-    encoder: as chorus.load gives it, with a language head. Raises InputError for a model that has no words.
-    """
+    def __init__(
+        self, scene: GaussianScene, features: Tensor, *, text: Callable[[list[str]], Tensor], vocabulary: Vocabulary
+    ):
+        """features: [N, C]; text: T prompts to [T, C] in the features' space; vocabulary: what questions in it are
+        understood against."""
+        self.scene, self._text = scene, text
+        self._features = query.unit(features.float().cpu().numpy())
+        held = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
+        self._contrast = query.Contrast(
+            held=query.unit(np.array(held).reshape(len(held), self._features.shape[1])),
+            elsewhere=self.embedded(vocabulary.elsewhere),
+            anything=self.embedded(vocabulary.anything),
+        )
+        self._faint = query.CERTAIN if vocabulary.anything else query.FAINT
 
-    def __init__(self, scene: GaussianScene, encoder):
-        self.scene, self._encoder = scene, encoder
-        self._features = query.unit(encoder.encode(scene, outputs=("lang",)).lang.float().cpu().numpy())
-        vocabulary = vocabulary_of(encoder.config.text)
-        self._held, self._elsewhere = self._embedded(vocabulary.held), self._embedded(vocabulary.elsewhere)
+    @classmethod
+    def of(cls, scene: GaussianScene, encoder) -> Search:
+        """The scene as a model sees it. encoder: as chorus.load gives it. Raises InputError for one without words."""
+        features = encoder.encode(scene, outputs=("lang",)).lang
+        return cls(scene, features, text=encoder.text, vocabulary=vocabulary_of(encoder.config.text))
 
     def ask(self, words: str, *, top: int = 5) -> Answer:
         """The objects that fit the words best: a name, everyday words, a color, "by the window", "not an armchair"."""
@@ -58,28 +72,57 @@ class Search:
             score = score * color_share(self.scene.rgb.detach().cpu().numpy(), phrase.color)
         if phrase.near is not None:
             score = score * self._nearness(phrase.near)
-        return Answer(words=words, scene=self.scene, score=score, objects=query.objects(self.scene, score, top=top))
+        return Answer(words=words, scene=self.scene, score=score, objects=self._objects(score, top))
+
+    @property
+    def features(self) -> np.ndarray:
+        """[N, C] of unit length."""
+        return self._features
+
+    @property
+    def contrast(self) -> query.Contrast:
+        """What questions are told apart from."""
+        return self._contrast
+
+    @property
+    def faint(self) -> float:
+        """The score under which nothing is called an object."""
+        return self._faint
+
+    def names(self, row: int) -> list[tuple[str, float]]:
+        """What a Gaussian may be among the names of what rooms hold, each with its share, best first."""
+        near = self._named @ self._features[row] / query.TEMPERATURE
+        share = np.exp(near - near.max())
+        share = share / share.sum()
+        return [(HELD[i], float(share[i])) for i in np.argsort(-share)]
+
+    def embedded(self, words: Sequence[str]) -> np.ndarray:
+        """[T, C] of unit length, as :func:`chorus.text.prompt` words them."""
+        if not words:
+            return np.zeros((0, self._features.shape[1]), np.float32)
+        return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
+
+    @cached_property
+    def _named(self) -> np.ndarray:
+        return self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
-        return query.relevance(self._features, self._embedded([words])[0], self._held, self._elsewhere)
+        return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)
+
+    def _objects(self, score: np.ndarray, top: int) -> list[query.Found]:
+        return query.objects(self.scene, score, top=top, faint=self._faint)
 
     def _nearness(self, words: str) -> np.ndarray:
         """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them."""
         from scipy.spatial import cKDTree  # here: most questions need none of it
 
         means = self.scene.means.detach().cpu().numpy().astype(np.float64)
-        rows = [found.rows for found in query.objects(self.scene, self._relevance(words), top=NEAR_OBJECTS)]
+        rows = [found.rows for found in self._objects(self._relevance(words), NEAR_OBJECTS)]
         if not rows:
             return np.zeros(len(means))
         distance, _ = cKDTree(means[np.concatenate(rows)]).query(means)
         low, high = np.percentile(means, [2, 98], axis=0)
         return np.exp(-((distance / (NEAR * np.linalg.norm((high - low)[:2]))) ** 2))
-
-    def _embedded(self, words: Sequence[str]) -> np.ndarray:
-        """[T, C] of unit length."""
-        if not words:
-            return np.zeros((0, self._features.shape[1]), np.float32)
-        return query.unit(self._encoder.text([prompt(text) for text in words]).float().cpu().numpy())
 
 
 def table(answer: Answer, *, unit: str = "m") -> str:

@@ -36,7 +36,7 @@ def crop_box(scene: GaussianScene, box: Sequence[float]) -> GaussianScene:
 
 def crop_object(scene: GaussianScene, encoder, words: str) -> GaussianScene:
     """The Gaussians of the object that answers best to some words. Raises InputError where nothing answers."""
-    answer = Search(scene, encoder).ask(words, top=1)
+    answer = Search.of(scene, encoder).ask(words, top=1)
     if not answer.objects:
         got = f"nothing answers (best score {answer.score.max():.2f})"
         raise InputError("--object", expected=f"an object that is {words}", got=got, fix="Ask for something else.")
@@ -44,8 +44,13 @@ def crop_object(scene: GaussianScene, encoder, words: str) -> GaussianScene:
 
 
 def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> GaussianScene:
-    """The scene with a label for every Gaussian: the name among ``names`` that suits it best, its score (the softmax
-    weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
+    """The scene with :func:`labels_of` it."""
+    return replace(scene, labels=labels_of(scene, encoder, names))
+
+
+def labels_of(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> SplatLabels:
+    """A label for every Gaussian: the name among ``names`` that suits it best, its score (the softmax weight of that
+    name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
     names = tuple(dict.fromkeys(names))
     if len(names) < 2:
         raise InputError("--names", expected="at least two names to choose from", got=", ".join(names) or "none")
@@ -53,10 +58,9 @@ def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> Gaussia
     score, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
     groups = components(positions, best.cpu().numpy(), cell=2.0 * spacing(positions), least=query.LEAST)
-    labels = SplatLabels(
+    return SplatLabels(
         label=best.int().cpu(),
         instance=torch.from_numpy(groups.astype(np.int32)),
         score=score.float().cpu(),
         names=names,
     )
-    return replace(scene, labels=labels)

@@ -10,12 +10,20 @@ from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
 
-SAME = 0.85  # a held name this near to the question (cosine) is the question in other words
-TEMPERATURE = 0.05  # of the softmax over cosines of features and names
-MEANING = 0.03  # of that over cosines of a question and names
+TEMPERATURE = 0.05  # of the softmax over cosines of features and things
+MEANING = 0.03  # of that over cosines of a question and things
 CERTAIN = 0.5  # a Gaussian over it fits the query better than all else together
 FAINT = 0.08  # twice what a word gets where nothing fits; below it nothing is called an object
 LEAST = 8  # Gaussians of an object
+
+
+class Contrast(NamedTuple):
+    """What a question is told apart from, in embeddings of unit length: of things that a feature may be, of what a
+    question may mean besides, and of phrases that fit whatever there is (``vocabulary.py``)."""
+
+    held: np.ndarray  # [H, C]
+    elsewhere: np.ndarray  # [E, C]
+    anything: np.ndarray  # [A, C]; where there are some, held and elsewhere are not looked at
 
 
 class Found(NamedTuple):
@@ -28,37 +36,36 @@ class Found(NamedTuple):
     rows: np.ndarray
 
 
-def meaning(query: np.ndarray, held: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
-    """[H] in 0..1: how much a question may mean each of the held names.
+def meaning(question: np.ndarray, held: np.ndarray, *, elsewhere: np.ndarray) -> np.ndarray:
+    """[H] in 0..1: how much a question [C] may mean each of the held things.
 
-    Softmax of cosines over held [H, C] and elsewhere [E, C] names, over its largest; a question about what no room
-    holds leaves all of them small.
+    Softmax of cosines over held [H, C] and elsewhere [E, C], over its largest; a question about what no room holds
+    leaves all of them small.
     """
-    near = np.concatenate([held @ query, elsewhere @ query]) / MEANING
+    near = np.concatenate([held @ question, elsewhere @ question]) / MEANING
     return np.exp(near - near.max())[: len(held)]
 
 
-def relevance(features: np.ndarray, query: np.ndarray, held: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+def relevance(features: np.ndarray, question: np.ndarray, *, contrast: Contrast) -> np.ndarray:
     """[N] in 0..1: what each feature is likely to be, weighed by what the question may mean.
 
-    sum_c P(c | f) w_c, P the softmax of cosines over the held names and the question itself (w = 1), w of
-    :func:`meaning`. features: [N, C]; query: [C]; held [H, C] and elsewhere [E, C]: text embeddings; all of unit
-    length. Raises InputError where widths differ.
+    sum_c P(c | f) w_c over the held things, P the softmax of cosines, w of :func:`meaning`; without a list the least
+    share of the question against any one of the phrases (Kerr et al. 2023, LERF, eq. 3). features: [N, C]; question:
+    [C]; of unit length. Raises InputError where widths differ.
     """
-    if features.shape[1] != query.shape[0]:
+    if features.shape[1] != question.shape[0]:
         raise InputError(
             "query",
-            expected=f"language features of width {query.shape[0]}",
+            expected=f"language features of width {question.shape[0]}",
             got=features.shape[1],
             fix="Use the model's own text tower.",
         )
-    weights = meaning(query, held, elsewhere)
-    names = held
-    if float((held @ query).max(initial=-1.0)) < SAME:  # else the question is one of the names in other words
-        names, weights = np.concatenate([held, query[None]]), np.append(weights, 1.0)
-    near = features @ names.T / TEMPERATURE
+    if len(contrast.anything):
+        rival = (features @ contrast.anything.T).max(axis=1)
+        return 1.0 / (1.0 + np.exp((rival - features @ question) / TEMPERATURE))
+    near = features @ contrast.held.T / TEMPERATURE
     share = np.exp(near - near.max(axis=1, keepdims=True))
-    return (share @ weights) / share.sum(axis=1)
+    return (share @ meaning(question, contrast.held, elsewhere=contrast.elsewhere)) / share.sum(axis=1)
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -66,14 +73,14 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
-def objects(scene: GaussianScene, score: np.ndarray, *, top: int = 5) -> list[Found]:
+def objects(scene: GaussianScene, score: np.ndarray, *, top: int = 5, faint: float = FAINT) -> list[Found]:
     """The best connected groups of Gaussians that answer, by mean score.
 
-    score: [N] of :func:`relevance`. A Gaussian answers over half the best score there is, but never below FAINT nor
+    score: [N] of :func:`relevance`. A Gaussian answers over half the best score there is, but never below ``faint`` nor
     needing more than CERTAIN. Groups join over gaps of about twice the spacing of the Gaussians.
     """
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
-    bar = float(np.clip(0.5 * score.max(), FAINT, CERTAIN))
+    bar = float(np.clip(0.5 * score.max(), faint, CERTAIN))
     solid = scene.opacities.detach().cpu().numpy() > 0.1
     answer = np.where((score >= bar) & solid, 0, -1)
     group = components(positions, answer, cell=2.0 * spacing(positions), least=LEAST)

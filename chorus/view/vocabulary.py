@@ -1,21 +1,23 @@
 """The words a question is understood against.
 
-A feature of the embedded language teacher lies near the name of a thing, so a question in other words is understood
-through the names it is near. ``HELD`` are names of what rooms hold; ``ELSEWHERE`` names what they do not, so that a
-question about a zebra is understood as one about an animal, which no feature answers. The space of a foundation
-teacher was learnt from sentences of all kinds and needs no names: ``ANYTHING`` are the phrases it is contrasted with
-(as LERF, Kerr et al. 2023, does).
+A feature of the embedded language teacher lies near what a thing is called, so a question in other words is understood
+through the things it may mean. ``HELD`` are things that rooms hold, each known by its name and by the sentences the
+teacher was trained with; ``ELSEWHERE`` names what rooms do not hold, so that a question about a zebra is understood as
+one about an animal, which no feature answers. The space of a foundation teacher was learnt from sentences of all kinds
+and needs no list: ``ANYTHING`` are the phrases a question is contrasted with (as LERF, Kerr et al. 2023, does).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from chorus.teachers.embedded.sentences import sentences
+
 HELD = (
     "wall", "floor", "ceiling", "door", "window", "bed", "sofa", "armchair", "chair", "stool", "table", "desk",
     "cabinet", "wardrobe", "bookshelf", "nightstand", "dresser", "kitchen counter", "refrigerator", "stove",
     "dishwasher", "washing machine", "sink", "toilet", "bathtub", "shower", "lamp", "plant", "tv", "tv stand", "laptop",
-    "piano", "fireplace", "radiator", "range hood", "stairs", "curtain", "rug", "picture", "mirror",
+    "piano", "fireplace", "radiator", "range hood", "stairs", "curtain", "picture", "mirror",
 )  # fmt: skip
 ELSEWHERE = (
     "animal", "bird", "fish", "insect", "person", "car", "truck", "train", "boat", "aircraft", "vehicle", "wheel",
@@ -27,12 +29,22 @@ ANYTHING = ("object", "things", "stuff", "texture")
 
 
 class Vocabulary(NamedTuple):
-    """held: what a feature may be; elsewhere: what a question may mean besides."""
+    """held: what a feature may be, of each thing all that it is called; elsewhere: what a question may mean besides;
+    anything: phrases that fit whatever there is, where no list is needed."""
 
-    held: tuple[str, ...]
-    elsewhere: tuple[str, ...]
+    held: tuple[tuple[str, ...], ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    anything: tuple[str, ...] = ()
 
 
 def vocabulary_of(text: str) -> Vocabulary:
     """For a model whose words are embedded by this text tower (``text`` of its configuration)."""
-    return Vocabulary(HELD, ELSEWHERE) if text == "embedded" else Vocabulary(ANYTHING, ())
+    if text != "embedded":
+        return Vocabulary(anything=ANYTHING)
+    return Vocabulary(tuple((name, *sentences().of(name, "train")) for name in HELD), ELSEWHERE)
+
+
+def known_words() -> list[str]:
+    """Names and other sayings of what rooms hold, for a list to choose from."""
+    parts = ("train", "validation", "test")
+    return [*HELD, *(saying for name in HELD for part in parts for saying in sentences().of(name, part))]

@@ -1,7 +1,9 @@
+import cv2
+import numpy as np
 import torch
 
 from benchmarks.encoder import agreement, measure, model_of
-from benchmarks.house import drawn_room, house
+from benchmarks.house import captured_room, drawn_room, house
 from benchmarks.operations import operations, product_rate
 from chorus.encoder.curves import build_pyramid
 from chorus.encoder.inputs import voxelize
@@ -46,3 +48,21 @@ def test_operations_are_counted():
     assert found["attention"] == 4 * 2 * 2 * 4  # scores and their products with values
     assert found["dense layers"] == 2 * 2 * 11 * 4 + 2 * 2 * 16 * (1 + 3 + 1 + 8)
     assert product_rate(64, 1) > 0
+
+
+def test_a_captured_room_is_unprojected_pixels(tmp_path):
+    """Three 7-Scenes frames of a wall two metres ahead."""
+    draw = np.random.default_rng(0)
+    np.savetxt(tmp_path / "camera-intrinsics.txt", [[500, 0, 320], [0, 500, 240], [0, 0, 1]])
+    for number in range(3):
+        stem = tmp_path / f"frame-{number:06d}"
+        pose = np.eye(4)
+        pose[0, 3] = 0.1 * number
+        np.savetxt(f"{stem}.pose.txt", pose)
+        cv2.imwrite(f"{stem}.color.png", draw.integers(0, 255, (480, 640, 3), dtype=np.uint8))
+        cv2.imwrite(f"{stem}.depth.png", np.full((480, 640), 2000, np.uint16))
+    room = captured_room(tmp_path, 900)
+    assert len(room) == 900
+    middle = room.means.median(dim=0).values
+    flat = (room.means - middle).abs().max(dim=0).values.sort().values
+    assert flat[0] < 0.01 and flat[2] > 1.0  # a plane, however it was turned upright

@@ -19,7 +19,7 @@ SCENE_IDS = {"train-a", "train-b", "test-a", "check-a", "new-train", "new-test",
 OVERLAY = """\
 capture: {views: 10, width: 64, height: 48}
 fit: {max_gaussians: 1500, iterations: 40}
-teachers: {train_pairs: 8, train_steps: 4}
+teachers: {train_steps: 4}
 distill: {steps: 12, points: 256, log_every: 2, checkpoint_every: 5}
 adapt: {steps: 6, log_every: 1}
 evaluate: {neighbors: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, bootstrap: 10, truth_grid: 0.1}

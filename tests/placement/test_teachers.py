@@ -9,8 +9,8 @@ import yaml
 
 from chorus.params import TargetParams, load_params
 from chorus.scene import scene_from_colors
-from chorus.teachers.embedded.labels import training_views
 from chorus.teachers.embedded.train import Decoders, train_embedded
+from chorus.teachers.embedded.views import training_views
 from chorus.teachers.foundation import load_foundation
 from chorus.teachers.foundation.standins import write_standins
 from chorus.teachers.lift import load_targets, make_targets
@@ -112,7 +112,7 @@ def test_the_host_fetches_what_it_writes_once_a_batch(device, scene, cameras, em
 
 
 def test_embedded_teachers_learn_as_on_the_cpu(device, embedded, drawn_room, tmp_path):  # noqa: F811
-    params = replace(embedded, train_steps=6, train_pairs=6, withheld=())
+    params = replace(embedded, train_steps=6, withheld=())
     captures, curves = [drawn_room(seed) for seed in range(3)], []
     for where in ("cpu", device):
         metrics = train_embedded(captures, params, out=tmp_path / str(where), seed=0, device=where)
@@ -120,9 +120,10 @@ def test_embedded_teachers_learn_as_on_the_cpu(device, embedded, drawn_room, tmp
     assert curves[1] == pytest.approx(curves[0], rel=0.02)
 
 
-def test_a_step_of_the_embedded_teachers_reads_nothing(device, embedded, drawn_room):  # noqa: F811
-    params = replace(embedded, train_steps=6, train_pairs=6, withheld=())
-    task = Decoders(training_views([drawn_room(seed) for seed in range(3)], withheld=()), params, seed=0, device=device)
+def test_a_step_of_the_embedded_teachers_reads_nothing(device, embedded, drawn_room, tmp_path):  # noqa: F811
+    params = replace(embedded, train_steps=6, withheld=())
+    views = training_views([drawn_room(seed) for seed in range(3)], withheld=(), folder=tmp_path)
+    task = Decoders(views, params, seed=0, device=device)
     with standin.waits() as found:
         for sample in range(4):
             sum(task.losses(sample, sample).values()).backward()

@@ -129,6 +129,7 @@ def assemble_room(
             "models": dict(sorted(furnisher.counts.items())),
             "missing": sorted(furnisher.missing),
             "instances": {str(k): v for k, v in names.items()},
+            "shown": {str(k): v for k, v in furnisher.shown.items()},
         },
     )
 

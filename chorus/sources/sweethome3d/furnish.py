@@ -35,6 +35,7 @@ class Furnisher:
     seed: int
     lamps_on: bool
     counts: dict[str, int] = field(default_factory=dict)  # items by the model drawn for them, "archive/model"
+    shown: dict[int, str] = field(default_factory=dict)  # the model of each instance, by its number
     missing: list[str] = field(default_factory=list)
 
     def add(
@@ -54,6 +55,7 @@ class Furnisher:
             self.missing.append(item.catalog_id or item.name)
             return
         self.counts[name] = self.counts.get(name, 0) + 1
+        self.shown.setdefault(instance, name)
         placed = _placed(item, stand_in, kind)
         corners, normals = place(model, placed, base=base)
         materials = self._materials(item, model, swapped=stand_in is not None)

@@ -15,18 +15,23 @@ _BOUNDARY_AT, _BOUNDARY_WIDTH = (
 )  # the cosine taken for an even chance of one object, and how fast certainty grows
 
 
-def word_loss(features: Tensor, shares: Tensor, words: Tensor, class_weights: Tensor) -> Tensor:
-    """Cross-entropy of the cosines with all supervised words, plus the distance to the right ones.
+def word_loss(features: Tensor, shares: Tensor, *, words: Tensor, of: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of the cosines with a sentence and those about other things, plus the distance to the sentence.
 
-    features [..., D] unit; shares [..., K] of each patch's pixels; words [K, D] unit; class_weights [K]. The first term
-    tells words apart, the second keeps features near the words themselves, so that words never trained on still have a
-    meaning.
+    features [..., D] unit; shares [..., M] of each patch's pixels in each sentence; words [M, D] unit; of [M] the thing
+    of each sentence; weights [K] of things. What else is said of the same thing is no rival, and a thing much is said
+    of rivals no more than another: its sentences count as their mean. The first term tells things apart, the second
+    keeps features near the words themselves, so that words never trained on still have a meaning.
     """
-    cosines = features @ words.T  # [..., K]
-    weights = shares * class_weights
-    apart = -(weights * F.log_softmax(cosines / WORD_TEMPERATURE, dim=-1)).sum()
-    near = (weights * (1 - cosines)).sum()
-    return (apart + near) / weights.sum().clamp_min(1e-6)
+    cosines = features @ words.T  # [..., M]
+    near = ((cosines - 1) / WORD_TEMPERATURE).exp()
+    things = (of[:, None] == torch.arange(len(weights), device=of.device)).to(near.dtype)  # [M, K]
+    means = near @ (things / things.sum(dim=0).clamp_min(1))  # [..., K]
+    rivals = (means.sum(dim=-1, keepdim=True) - means)[..., of].clamp_min(0)
+    weighed = shares * weights[of]
+    apart = (weighed * ((near + rivals).log() - (cosines - 1) / WORD_TEMPERATURE)).sum()
+    away = (weighed * (1 - cosines)).sum()
+    return (apart + away) / weighed.sum().clamp_min(1e-6)
 
 
 def pair_loss(features: Tensor, instances: Tensor, classes: Tensor, view: Tensor) -> Tensor:

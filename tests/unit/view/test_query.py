@@ -48,28 +48,48 @@ def unit(*rows) -> np.ndarray:
     return query.unit(np.array(rows, np.float32))
 
 
-def test_relevance_is_the_share_of_the_names_a_question_may_mean():
-    held, none = np.eye(4, dtype=np.float32)[:3], np.zeros((0, 4), np.float32)
+NONE = np.zeros((0, 4), np.float32)
+
+
+def contrast(held=NONE, *, elsewhere=NONE, anything=NONE) -> query.Contrast:
+    return query.Contrast(held=held, elsewhere=elsewhere, anything=anything)
+
+
+def test_relevance_is_the_share_of_the_things_a_question_may_mean():
+    things = contrast(np.eye(4, dtype=np.float32)[:3])
     features = unit([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0])
-    got = query.relevance(features, held[0], held, none)  # the question is a name itself
-    assert got[0] > 0.99 and got[1] < 0.01 and got[2] == pytest.approx(0.5, abs=0.01)
-    other = unit([0.6, 0, 0, 0.8])[0]  # other words, nearer to the first name than to any
-    got = query.relevance(features, other, held, none)
-    assert got[0] > 0.95 and got[1] < 0.01
+    for question in (things.held[0], unit([0.6, 0, 0, 0.8])[0]):  # a name, and other words nearest to it
+        got = query.relevance(features, question, contrast=things)
+        assert got[0] > 0.95 and got[1] < 0.01 and got[2] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_question_that_may_mean_two_things_finds_both():
+    things = contrast(np.eye(4, dtype=np.float32)[:3])
+    got = query.relevance(np.eye(4, dtype=np.float32)[:3], unit([1, 1, 0, 0])[0], contrast=things)
+    assert got[0] > 0.95 and got[1] > 0.95 and got[2] < 0.01
 
 
 def test_a_question_about_what_is_elsewhere_finds_nothing():
     held, elsewhere = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3:]
-    zebra = unit([0.4, 0, 0, 0.9])[0]
-    features = unit([1, 0, 0, 0], [0, 1, 0, 0])
-    assert query.relevance(features, zebra, held, elsewhere).max() < 0.01
-    assert query.relevance(features, zebra, held, elsewhere[:0]).max() > 0.9  # and would, were it not known
-    assert query.relevance(unit([0.4, 0, 0, 0.9]), zebra, held, elsewhere)[0] > 0.9  # but a zebra that stands there is
+    zebra, features = unit([0.4, 0, 0, 0.9])[0], unit([1, 0, 0, 0], [0, 1, 0, 0])
+    assert query.relevance(features, zebra, contrast=contrast(held, elsewhere=elsewhere)).max() < 0.01
+    assert query.relevance(features, zebra, contrast=contrast(held)).max() > 0.9  # and would, were it not known
+
+
+def test_without_a_list_the_nearest_of_the_usual_phrases_is_the_rival():
+    anything = np.eye(4, dtype=np.float32)[2:]
+    question = np.eye(4, dtype=np.float32)[0]
+    features = unit([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0.5, 0, 0, 0.5])
+    got = query.relevance(features, question, contrast=contrast(anything=anything))
+    cosines = features @ np.concatenate([question[None], anything]).T / query.TEMPERATURE
+    pairs = [np.exp(cosines[:, 0]) / (np.exp(cosines[:, 0]) + np.exp(cosines[:, i])) for i in (1, 2)]
+    np.testing.assert_allclose(got, np.minimum(*pairs), rtol=1e-5)
+    assert got[0] > 0.99 and got[1] == pytest.approx(0.5) and got[2] < 0.01
 
 
 def test_widths_that_differ_are_refused():
     with pytest.raises(InputError, match="language features of width 4"):
-        query.relevance(np.zeros((2, 3), np.float32), np.eye(4)[0], np.eye(4), np.eye(4))
+        query.relevance(np.zeros((2, 3), np.float32), np.eye(4)[0], contrast=contrast(np.eye(4)))
 
 
 def test_heat_is_gray_without_an_answer_and_warm_with_one(scene):

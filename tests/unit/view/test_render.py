@@ -11,6 +11,7 @@ from chorus.cameras import Cameras, look_at
 from chorus.capture import Capture
 from chorus.scene import scene_from_colors
 from chorus.view import ask, query, render
+from tests.unit.view.sayings import said_of
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +85,12 @@ class Words:
         return self
 
     def text(self, prompts):
-        places = {"this is a chair": 0, "this is something to sit on": 0, "this is a wall": 1, "this is a piano": 2}
-        prompts = [p.replace(" the ", " a ") for p in prompts]
-        return torch.eye(4)[[places.get(p, 3) for p in prompts]]
+        places = {**said_of("chair", "wall", "piano"), "this is something to sit on": 0}
+        return torch.eye(4)[[places.get(p, places.get(p.replace(" the ", " a "), 3)) for p in prompts]]
 
 
 def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):
-    search = ask.Search(room, Words())
+    search = ask.Search.of(room, Words())
     chair, piano = search.ask("a chair"), search.ask("a piano")
     np.testing.assert_allclose(chair.objects[0].position, [3.2, 0.4, 0.3], atol=0.05)
     assert piano.objects == [] and "nothing answers" in ask.table(piano)
@@ -115,7 +115,7 @@ def test_asking_finds_the_blob_and_leaves_a_map_and_a_picture(room, tmp_path):
     ],
 )
 def test_what_is_said_beyond_a_name_counts(room, words, found):
-    answer = ask.Search(room, Words()).ask(words)
+    answer = ask.Search.of(room, Words()).ask(words)
     assert bool(answer.objects) == found
     if found:
         np.testing.assert_allclose(answer.objects[0].position, [3.2, 0.4, 0.3], atol=0.05)

@@ -1,0 +1,141 @@
+"""One scene looked at and asked: what a viewer shows and answers, without the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chorus.errors import InputError
+from chorus.io import write_scene
+from chorus.scene import GaussianScene, SplatLabels
+from chorus.view import edit, query
+from chorus.view.ask import Answer, Search
+from chorus.view.colors import group_colors, label_colors, pca_colors
+from chorus.view.named import NamedScene
+from chorus.view.pick import Hit, pick
+
+MODES = ("rgb", "heat", "names", "instances", "PCA")
+MOST = 300_000  # Gaussians that a browser turns smoothly
+BETWEEN = ";"  # several questions at once
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clicked:
+    """What was clicked. names: best first, with their share; rows: the Gaussians of its object (its own alone where it
+    belongs to none); extent: [3] m of the box that holds the object's middle 90 %."""
+
+    hit: Hit
+    names: list[tuple[str, float]]
+    rows: np.ndarray
+    extent: np.ndarray
+
+
+@dataclass
+class Session:
+    """named: the scene; encoder: as chorus.load gives it, None to look without asking."""
+
+    named: NamedScene
+    encoder: object | None = None
+    most: int = MOST
+    hidden: set[int] = field(default_factory=set)
+
+    @property
+    def scene(self) -> GaussianScene:
+        return self.named.gaussians
+
+    @cached_property
+    def search(self) -> Search:
+        """Raises InputError without a model, or with one that has no words."""
+        if self.encoder is None:
+            raise InputError("view", expected="a model", got="none", fix="Give --model DIR.")
+        return Search.of(self.scene, self.encoder)
+
+    @cached_property
+    def labels(self) -> SplatLabels:
+        """What every Gaussian most likely is, and the object it belongs to."""
+        return edit.labels_of(self.scene, self.encoder)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """[K] rows, ascending, that are sent to a browser: all, or the ``most`` that cover most of a picture (opacity
+        times the area of the two longer axes)."""
+        if len(self.scene) <= self.most:
+            return np.arange(len(self.scene))
+        scales = np.sort(self.scene.scales.detach().cpu().numpy(), axis=1)
+        cover = self.scene.opacities.detach().cpu().numpy() * scales[:, 1] * scales[:, 2]
+        return np.sort(np.argpartition(-cover, self.most)[: self.most])
+
+    def thinned(self) -> str:
+        """A line for the user where not all is shown; empty where it is."""
+        if len(self.kept) == len(self.scene):
+            return ""
+        return f"{len(self.kept):,} of {len(self.scene):,} Gaussians are shown: those that cover most"
+
+    def ask(self, words: str) -> list[Answer]:
+        """An answer to each of the questions in a line, which semicolons part. Raises InputError for an empty one."""
+        questions = [part.strip() for part in words.split(BETWEEN) if part.strip()]
+        if not questions:
+            raise InputError("view", expected='words to look for, as "a chair"', got=repr(words))
+        return [self.search.ask(question) for question in questions]
+
+    def colors(self, mode: str, answers: Sequence[Answer] = ()) -> np.ndarray:
+        """[N, 3] in 0..1. heat: of the best of the answers, plain where nothing was asked."""
+        if mode == "heat" and answers:
+            return query.heat(self.scene, np.max([answer.score for answer in answers], axis=0))
+        made: dict[str, Callable[[], np.ndarray]] = {
+            "names": lambda: label_colors(self.labels.label.numpy(), self.labels.names),
+            "instances": lambda: group_colors(self.instances),
+            "PCA": lambda: pca_colors(self.search.features),
+        }
+        return made[mode]() if mode in made else self.scene.rgb.detach().cpu().numpy()
+
+    def shown(self, *, opacity: float = 0.0, below: float = 1.0) -> np.ndarray:
+        """[N] bool: at least so opaque, in the lower share ``below`` of the room's height, and not hidden by hand."""
+        z = self.scene.means[:, 2].detach().cpu().numpy()
+        low, high = np.percentile(z, [1, 99])
+        mask = self.scene.opacities.detach().cpu().numpy() >= opacity
+        if below < 1.0:
+            mask &= z <= low + below * (high - low)
+        if self.hidden:
+            mask[np.fromiter(self.hidden, int)] = False
+        return mask
+
+    def click(self, origin: np.ndarray, direction: np.ndarray, *, shown: np.ndarray | None = None) -> Clicked | None:
+        """What a ray meets first: its place, and with a model its names and its object. None for nothing."""
+        hit = pick(self.scene, origin, direction, among=shown)
+        if hit is None:
+            return None
+        if self.encoder is None:
+            return Clicked(hit=hit, names=[], rows=np.array([hit.row]), extent=np.zeros(3))
+        group = self.instances[hit.row]
+        rows = np.array([hit.row]) if group < 0 else np.flatnonzero(self.instances == group)
+        low, high = np.percentile(self.scene.means[torch.from_numpy(rows)].numpy(), [5, 95], axis=0)
+        return Clicked(hit=hit, names=self.search.names(hit.row)[:NAMES_SHOWN], rows=rows, extent=high - low)
+
+    def similar(self, row: int) -> Answer:
+        """Where the scene is like one of its Gaussians: cosine of features, stretched from 0.5..1 to 0..1."""
+        features = self.search.features
+        score = ((features @ features[row] - 0.5) / 0.5).clip(0.0, 1.0)
+        return Answer(words="similar", scene=self.scene, score=score, objects=query.objects(self.scene, score))
+
+    def export(self, path: Path, rows: np.ndarray | None = None) -> int:
+        """Write Gaussians to a file by its suffix, with their labels in a .ply where there is a model; how many."""
+        scene = self.scene
+        if self.encoder is not None and Path(path).suffix.lower() == ".ply":
+            scene = replace(scene, labels=self.labels)
+        if rows is not None:
+            scene = scene.select(torch.from_numpy(np.sort(rows)))
+        write_scene(path, scene)
+        return len(scene)
+
+    @cached_property
+    def instances(self) -> np.ndarray:
+        """[N] the object of every Gaussian, -1 none."""
+        instance = self.labels.instance
+        return np.full(len(self.scene), -1) if instance is None else instance.numpy()

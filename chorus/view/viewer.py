@@ -1,0 +1,379 @@
+"""A scene in the browser, turned, clicked and asked (viser). Loopback unless another host is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chorus.capture import Capture
+from chorus.errors import ChorusError, InputError
+from chorus.extras import extra
+from chorus.view import render
+from chorus.view.ask import Answer
+from chorus.view.session import MODES, Clicked, Session
+from chorus_kernels.reference import rotation_matrices
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PORTS = range(8080, 8100)  # tried in turn where none is asked for
+GAP = 0.15  # of a room's width between two that stand side by side
+FRUSTUM = 0.04  # of the room's diagonal
+STAND_OFF = 1.6  # m, at least, from an object that is flown to
+CLICKS = ("what is this", "find similar", "measure")
+NONE_YET, REMEMBERED = "-", 20  # of the list of questions asked before
+_log = logging.getLogger(__name__)
+
+
+class Viewer:
+    """sessions: one scene, or two that stand side by side under one camera; the words, colours and cut-offs are of
+    both. folder: where exports go."""
+
+    def __init__(self, sessions: Sequence[Session], *, host: str = "127.0.0.1", port: int | None = None, folder: Path):
+        with extra("view"):
+            import viser
+        self.sessions, self.folder = list(sessions), Path(folder)
+        port = free_port(host, port)
+        with contextlib.redirect_stdout(io.StringIO()):  # its banner; the address is said by who asked for a viewer
+            self.server = viser.ViserServer(host=host, port=port, label="Chorus", verbose=False)
+        self.address = f"http://{host}:{port}"
+        self._lock = threading.RLock()
+        self._answers: list[list[Answer]] = [[] for _ in self.sessions]
+        self._clicked: tuple[int, Clicked] | None = None
+        self._measured: list[np.ndarray] = []
+        self._history: list[str] = []
+        self._found: list = []
+        self._offsets = _side_by_side(self.sessions)
+        self._scene()
+        self._panel()
+        self._start_view()
+        self.draw()
+        threading.Thread(target=self._told, args=(self._encode,), daemon=True).start()
+
+    def run(self) -> None:
+        """Serve until interrupted."""
+        try:
+            self.server.sleep_forever()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the server."""
+        self.server.stop()
+
+    # What is in the scene
+
+    def _scene(self) -> None:
+        self.server.scene.set_up_direction("+z")
+        self._splats, self._frusta = [], []
+        for number, (session, offset) in enumerate(zip(self.sessions, self._offsets, strict=True)):
+            scene, rows = session.scene, session.kept
+            self._splats.append(
+                self.server.scene.add_gaussian_splats(
+                    f"/scene{number}",
+                    centers=scene.means.numpy()[rows].astype(np.float32),
+                    covariances=_covariances(session)[rows],
+                    rgbs=scene.rgb.numpy()[rows],
+                    opacities=scene.opacities.numpy()[rows, None],
+                    position=tuple(offset),
+                )
+            )
+            if session.named.capture is not None:
+                self._add_frusta(number, session.named.capture, offset, session)
+        self.server.scene.on_click()(self._on_click)
+
+    def _add_frusta(self, number: int, capture: Capture, offset: np.ndarray, session: Session) -> None:
+        low, high = render.bounds(session.scene)
+        cameras = capture.cameras
+        for view in range(len(cameras)):
+            pose = cameras.world_from_cam[view]
+            frustum = self.server.scene.add_camera_frustum(
+                f"/cameras{number}/{view}",
+                fov=float(2 * np.arctan(cameras.height / (2 * cameras.K[view, 1, 1]))),
+                aspect=cameras.width / cameras.height,
+                scale=FRUSTUM * float(np.linalg.norm(high - low)),
+                image=_small(capture.images[view]),
+                format="jpeg",
+                wxyz=tuple(_quaternion(pose[:3, :3])),
+                position=tuple(pose[:3, 3] + offset),
+                visible=False,
+            )
+            frustum.on_click(lambda event, pose=pose, offset=offset: self._stand_at(event.client, pose, offset))
+            self._frusta.append(frustum)
+
+    def _start_view(self) -> None:
+        """From above one corner of all that is shown."""
+        corners = [np.stack(render.bounds(s.scene)) + o for s, o in zip(self.sessions, self._offsets, strict=True)]
+        low, high = np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
+        middle, size = (low + high) / 2, high - low
+        self.server.initial_camera.look_at = tuple(middle - [0, 0, 0.2 * size[2]])
+        self.server.initial_camera.position = tuple(middle + [0.0, -0.9 * max(size[:2]), 1.1 * max(size[:2])])
+
+    # What is beside it
+
+    def _panel(self) -> None:
+        gui, asks = self.server.gui, self.sessions[0].encoder is not None
+        notes = [f"**{session.named.name}** · {len(session.scene):,} Gaussians" for session in self.sessions]
+        gui.add_markdown("  \n".join([*notes, *filter(None, (session.thinned() for session in self.sessions))]))
+        with gui.add_folder("Ask"):
+            self._words = gui.add_text(
+                "words", "", multiline=True, hint="a chair; something to sit on; a chair, not an armchair"
+            )
+            self._ask = gui.add_button("ask", icon=None)
+            self._said = gui.add_markdown("" if asks else "No model: give --model to ask.")
+            self._past = gui.add_dropdown("before", [NONE_YET], visible=False)
+        self._results = gui.add_folder("Found", visible=False)
+        with gui.add_folder("Look"):
+            self._mode = gui.add_dropdown("colors", MODES if asks else ("rgb",))
+            self._opacity = gui.add_slider("least opacity", 0.0, 1.0, 0.05, 0.0)
+            self._below = gui.add_slider("height shown", 0.1, 1.0, 0.05, 1.0)
+            self._cameras = gui.add_checkbox("cameras", False, visible=bool(self._frusta))
+        with gui.add_folder("Click"):
+            self._click = gui.add_dropdown("a click", CLICKS if asks else (CLICKS[0], CLICKS[2]))
+            self._what = gui.add_markdown("Click a Gaussian.")
+            self._export = gui.add_button("export the object", visible=False)
+            self._hide = gui.add_button("hide the object", visible=False)
+            self._unhide = gui.add_button("show all", visible=False)
+        self._ask.on_click(lambda _: self.ask(self._words.value))
+        self._words.on_update(lambda _: self._typed())
+        self._past.on_update(lambda _: self._asked_before())
+        for control in (self._mode, self._opacity, self._below):
+            control.on_update(lambda _: self.draw())
+        self._cameras.on_update(lambda _: self._show_cameras())
+        self._export.on_click(lambda event: self._told(lambda: self._save(event.client)))
+        self._hide.on_click(lambda _: self._told(self._hide_object))
+        self._unhide.on_click(lambda _: self._told(self._show_all))
+
+    def ask(self, words: str) -> None:
+        """Answer a line of questions in every scene: a heat map and the objects."""
+        self._told(lambda: self._answer(words))
+
+    def _typed(self) -> None:
+        """Enter asks."""
+        if self._words.value.endswith("\n"):
+            self._words.value = self._words.value.strip()
+            self.ask(self._words.value)
+
+    def _asked_before(self) -> None:
+        if self._past.value != NONE_YET:
+            self.ask(self._past.value)
+
+    def draw(self) -> None:
+        """Bring colours and cut-offs of what is shown up to date."""
+        self._told(self._draw)
+
+    def _encode(self) -> None:
+        """Before the first question, so that it is answered at once."""
+        for session in self.sessions:
+            if session.encoder is not None:
+                session.search  # noqa: B018  made when first read
+
+    def _answer(self, words: str) -> None:
+        start = time.perf_counter()
+        self._answers = [session.ask(words) for session in self.sessions]
+        seconds = time.perf_counter() - start
+        if words in self._history:
+            self._history.remove(words)
+        self._history.insert(0, words)
+        self._past.options = (NONE_YET, *self._history[:REMEMBERED])
+        self._past.visible = True
+        self._list_objects()
+        count = sum(len(answer.objects) for answers in self._answers for answer in answers)
+        found = f"{count} object{'' if count == 1 else 's'}" if count else "Nothing answers"
+        self._said.content = f"{found}, {seconds:.2f} s"
+        self._mode.value = "heat"
+        self._draw()
+
+    def _list_objects(self) -> None:
+        for button in self._found:
+            button.remove()
+        self._found = []
+        with self._results:
+            for number, answers in enumerate(self._answers):
+                unit = self.sessions[number].named.unit
+                for answer in answers:
+                    for found in answer.objects:
+                        size = " x ".join(f"{x:.2f}" for x in found.extent)
+                        title = f"{answer.words} · {found.score:.2f} · {size} {unit}"
+                        button = self.server.gui.add_button(title)
+                        place, size = found.position + self._offsets[number], float(np.linalg.norm(found.extent))
+                        button.on_click(lambda event, p=place, s=size: self._fly(event.client, p, s))
+                        self._found.append(button)
+        self._results.visible = bool(self._found)
+
+    def _draw(self) -> None:
+        for number, (session, splats) in enumerate(zip(self.sessions, self._splats, strict=True)):
+            rows = session.kept
+            shown = session.shown(opacity=self._opacity.value, below=self._below.value)[rows]
+            colors = session.colors(self._mode.value, self._answers[number])[rows]
+            with self.server.atomic():
+                splats.rgbs = colors.astype(np.float32)
+                splats.opacities = (session.scene.opacities.numpy()[rows] * shown)[:, None].astype(np.float32)
+
+    # What a click does
+
+    def _on_click(self, event) -> None:
+        self._told(lambda: self._clicked_at(np.array(event.ray_origin), np.array(event.ray_direction)))
+
+    def _clicked_at(self, origin: np.ndarray, direction: np.ndarray) -> None:
+        hits = []
+        for number, session in enumerate(self.sessions):
+            shown = session.shown(opacity=self._opacity.value, below=self._below.value)
+            found = session.click(origin - self._offsets[number], direction, shown=shown)
+            if found is not None:
+                hits.append((found.hit.distance, number, found))
+        if not hits:
+            self._what.content = "Nothing there."
+            return
+        _, number, found = min(hits, key=lambda hit: hit[0])
+        self._clicked = (number, found)
+        self._export.visible = self._hide.visible = True
+        self._mark(found.hit.position + self._offsets[number])
+        if self._click.value == "measure":
+            self._measure(found.hit.position + self._offsets[number], self.sessions[number].named.unit)
+        elif self._click.value == "find similar":
+            self._answers[number] = [self.sessions[number].similar(found.hit.row)]
+            self._mode.value = "heat"
+            self._list_objects()
+            self._draw()
+        else:
+            self._what.content = _told_of(found, self.sessions[number])
+
+    def _mark(self, place: np.ndarray) -> None:
+        self.server.scene.add_icosphere("/mark", radius=0.02, color=(255, 80, 40), position=tuple(place))
+
+    def _measure(self, place: np.ndarray, unit: str) -> None:
+        self._measured = [*self._measured, place][-2:] if len(self._measured) < 2 else [place]
+        if len(self._measured) < 2:
+            self._what.content = "Click the other end."
+            return
+        points = np.stack(self._measured)[None].astype(np.float32)
+        self.server.scene.add_line_segments("/measure", points, colors=(255, 80, 40), thickness=0.01)
+        self._what.content = f"**{np.linalg.norm(points[0, 1] - points[0, 0]):.2f} {unit}**"
+
+    def _save(self, client) -> None:
+        if self._clicked is None:
+            return
+        number, found = self._clicked
+        session = self.sessions[number]
+        name = found.names[0][0].replace(" ", "-") if found.names else "object"
+        path = _fresh(self.folder, f"{session.named.name}-{name}")
+        count = session.export(path, found.rows)
+        self._what.content = f"{path}: {count} Gaussians"
+        if client is not None:
+            client.send_file_download(path.name, path.read_bytes())
+
+    def _hide_object(self) -> None:
+        if self._clicked is not None:
+            number, found = self._clicked
+            self.sessions[number].hidden.update(found.rows.tolist())
+            self._unhide.visible = True
+            self._draw()
+
+    def _show_all(self) -> None:
+        for session in self.sessions:
+            session.hidden.clear()
+        self._unhide.visible = False
+        self._draw()
+
+    def _show_cameras(self) -> None:
+        for frustum in self._frusta:
+            frustum.visible = self._cameras.value
+
+    def _fly(self, client, place: np.ndarray, size: float) -> None:
+        clients = self.server.get_clients().values() if client is None else [client]
+        for one in clients:
+            away = np.asarray(one.camera.position) - place
+            away = away / max(float(np.linalg.norm(away)), 1e-6)
+            with one.atomic():
+                one.camera.look_at = tuple(place)
+                one.camera.position = tuple(place + away * max(STAND_OFF, 1.5 * size))
+
+    def _stand_at(self, client, pose: np.ndarray, offset: np.ndarray) -> None:
+        eye = pose[:3, 3] + offset
+        with client.atomic():
+            client.camera.position = tuple(eye)
+            client.camera.look_at = tuple(eye + pose[:3, 2])
+
+    def _told(self, run: Callable[[], object]) -> None:
+        """Run one request at a time; what the user can mend is said in the panel, and the server stays up."""
+        with self._lock:
+            try:
+                run()
+            except ChorusError as error:
+                self._said.content = f"**{error}**"
+            except Exception as error:  # a defect must not end the server for all who look
+                _log.exception("viewer")
+                self._said.content = f"**defect: {type(error).__name__}: {error}**"
+
+
+def free_port(host: str, port: int | None) -> int:
+    """The port itself, or the first free one. Raises InputError where it is taken, or the host is not of this
+    machine."""
+    for one in PORTS if port is None else (port,):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((host, one))
+                return one
+            except OSError as error:
+                why = error.strerror or str(error)
+    got = f"{port}: {why}" if port is not None else f"none of {PORTS.start} to {PORTS.stop - 1}"
+    raise InputError("view", expected=f"a free port of {host}", got=got, fix="Give another --port.")
+
+
+def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:
+    """[3] m to move each scene by, so that they stand along x."""
+    offsets, edge = [], 0.0
+    for number, session in enumerate(sessions):
+        low, high = render.bounds(session.scene)
+        width = high[0] - low[0]
+        offsets.append(np.array([edge + GAP * width - low[0] if number else 0.0, 0.0, 0.0]))
+        edge = high[0] + offsets[-1][0]
+    return offsets
+
+
+def _covariances(session: Session) -> np.ndarray:
+    """[N, 3, 3] R S S' R'."""
+    axes = rotation_matrices(session.scene.unit_quats) * session.scene.scales[:, None, :]
+    return torch.einsum("nij,nkj->nik", axes, axes).numpy().astype(np.float32)
+
+
+def _told_of(found: Clicked, session: Session) -> str:
+    """What was clicked, as Markdown."""
+    where = " ".join(f"{x:.2f}" for x in session.scene.frame.to_file(found.hit.position))
+    lines = [f"at {where}"]
+    if found.names:
+        first, *rest = found.names
+        lines.insert(0, f"**{first[0]}** {first[1]:.0%} · " + ", ".join(f"{name} {share:.0%}" for name, share in rest))
+    if len(found.rows) > 1:
+        size = " x ".join(f"{x:.2f}" for x in found.extent)
+        lines.append(f"object of {len(found.rows):,} Gaussians, {size} {session.named.unit}")
+    return "  \n".join(lines)
+
+
+def _fresh(folder: Path, stem: str) -> Path:
+    """A .ply that is not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while (path := folder / f"{stem}-{number}.ply").exists():
+        number += 1
+    return path
+
+
+def _small(image: np.ndarray, side: int = 160) -> np.ndarray:
+    return image[:: max(1, image.shape[0] // side), :: max(1, image.shape[1] // side)]
+
+
+def _quaternion(rotation: np.ndarray) -> np.ndarray:
+    """[4] wxyz of a rotation [3, 3]."""
+    from viser.transforms import SO3
+
+    return SO3.from_matrix(rotation).wxyz
