@@ -218,20 +218,41 @@ def convert(
     scale: Scale = None,
     unit: Unit = None,
 ) -> None:
-    """Write splats in another format: .ply, .compressed.ply, .spz, .splat, or a folder of .npy arrays."""
+    """Write splats in another format: .ply, .compressed.ply, .spz, .splat, or a folder of .npy arrays; the folder of a
+    capture (data/capture/NAME) as a COLMAP project."""
+    from chorus.capture import is_capture
     from chorus.io import read_scene, write_scene
     from chorus.moving import upright_as_file
 
+    if is_capture(source):
+        if (up, scale, unit) != (None, None, None):
+            raise InputError("convert", expected="--up, --scale and --unit for splats", got="a capture")
+        return _convert_capture(source, target, upright=upright)
     if upright:
         scene = upright_as_file(_scene(str(source), up=up, scale=scale, unit=unit).gaussians)
     elif (up, scale, unit) != (None, None, None):
         raise InputError("convert", expected="--upright with --up, --scale and --unit", got="them without it")
     else:
         scene = read_scene(source)
-    write_scene(target, scene)
-    if scene.report.notes:
-        print("\n".join(scene.report.notes), file=sys.stderr)
+    notes = (*scene.report.notes, *write_scene(target, scene))
+    if notes:
+        print("\n".join(notes), file=sys.stderr)
     print(f"{target}: {len(scene)} Gaussians")
+
+
+def _convert_capture(source: Path, target: Path, *, upright: bool) -> None:
+    from chorus.capture import Capture
+    from chorus.io.colmap_project import write_colmap
+
+    if target.suffix:
+        raise InputError(target, expected="a folder, for a COLMAP project", got=f"a {target.suffix} file")
+    if target.exists() and not (target / "sparse").is_dir():
+        raise InputError(target, expected="a new folder, or a COLMAP project to replace", got="something else there")
+    capture = Capture.load(source)
+    notes = write_colmap(target, capture, upright=upright)
+    print(f"{target}: {len(capture)} views, {capture.frame.says() if upright else 'in the frame of its files'}")
+    for line in notes:
+        print(f"  {line}")
 
 
 def label(
@@ -282,8 +303,10 @@ def crop(
     part = (
         edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
     )
-    write_scene(output, part)
+    notes = write_scene(output, part)
     _say(gaussians)
+    if notes:
+        print("\n".join(notes), file=sys.stderr)
     print(f"{output}: {len(part)} of {len(gaussians)} Gaussians")
 
 

@@ -26,6 +26,7 @@ from chorus.io import read_features, read_scene, write_scene
 from chorus.json_files import read_json
 from chorus.moving import move
 from chorus.scene import scene_from_colors
+from chorus.sources import kind_of
 from chorus.store import build
 from tests.unit.sources.furnished_room import furnished_room
 
@@ -317,7 +318,7 @@ def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, caps
     assert capture.info["source"] == "splats" and capture.frame.label == "m" and len(capture) >= 4
     assert capture.images.std() > 10 and (capture.cameras.positions[:, 2] > 0.5).all()
     fitted = chorus.read(workspace / "data/gaussians/room")
-    assert (fitted.frame.up, fitted.frame.label, len(fitted)) == ("file", "m", len(room))
+    assert (fitted.frame.up, fitted.frame.label, len(fitted)) == ("estimated", "m", len(room))
     low, high = np.percentile(fitted.means, [1, 99], axis=0)
     np.testing.assert_allclose(high - low, [4.5, 3.6, 2.5], atol=0.1)
     assert read_json(workspace / "data/gaussians/room/metrics.json")["psnr_raw_train"] > 40
@@ -326,3 +327,13 @@ def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, caps
     assert "--depth-scale with depth images" in _fails(
         capsys, "ingest", f"room{suffix}", "--as", "other", "--depth-scale", "5000"
     )
+    cli.main(["ingest", f"room{suffix}", "--as", "said", "--up=-y", "--scale", "4"])
+    said = Capture.load(workspace / "data/capture/said").frame
+    assert (said.up, said.unit_known, said.scale) == ("given", "given", 4)
+    assert np.allclose(np.asarray(said.rotation)[2], [0, -1, 0]) and "as given" in capsys.readouterr().out
+    assert "a capture" in _fails(capsys, "convert", "data/capture/said", "out", "--up", "y")
+    cli.main(["convert", "data/capture/said", "out"])
+    assert kind_of(workspace / "out") == "colmap" and "in the frame of its files" in capsys.readouterr().out
+    (workspace / "mine").mkdir()
+    assert "a new folder" in _fails(capsys, "convert", "data/capture/said", "mine")
+    assert "a folder, for a COLMAP project" in _fails(capsys, "convert", "data/capture/said", "out.ply")
