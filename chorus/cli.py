@@ -27,7 +27,9 @@ ABOUT = (
 )
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
-    str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="SCENE", help="a file of splats, a fitted scene's name, or sample: the room that ships"),
 ]
 Up = Annotated[
     Literal["x", "-x", "y", "-y", "z", "-z", "keep"] | None,
@@ -41,7 +43,9 @@ Ranks = Annotated[
     int | None,
     tyro.conf.arg(metavar="N", help="processes that share a step, a card each; ranks of params.yaml when absent"),
 ]
-Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
+Model = Annotated[
+    Path | None, tyro.conf.arg(help="a model's folder; when absent the workspace's, else the one that ships")
+]
 
 
 def ingest(
@@ -157,6 +161,33 @@ def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
     print_table(chain.evaluate(_workspace(), split))
 
 
+def export(
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    note: Annotated[str, tyro.conf.arg(help="a line the card begins with")] = "",
+    most: Annotated[float | None, tyro.conf.arg(metavar="MB", help="refuse larger weights")] = None,
+) -> None:
+    """Write the trained encoder as a small folder to pass on: half precision, its card, its figures, checksums. It
+    must have been scored on the validation rooms."""
+    from chorus.recipes.export import export as write
+
+    sizes = write(_workspace(), output, note=note, most=most)
+    print(f"{output}: {', '.join(f'{name} {size / 1e6:.2f} MB' for name, size in sorted(sizes.items()))}")
+
+
+def record(*, output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]) -> None:
+    """Write the trained encoder's figures on the validation rooms as small JSON, to be kept: parameters, recipes, seed,
+    rooms, steps, seconds, kind of machine."""
+    from chorus.json_files import write_json
+    from chorus.recipes.record import record as made
+    from chorus.store import atomic_file
+
+    about = made(_workspace())
+    with atomic_file(output) as path:
+        write_json(path, about)
+    print(f"{output}: {sum(about['rooms'].values())} rooms, seed {about['seed']}")
+
+
 def encode(
     scene: Scene,
     *,
@@ -251,8 +282,8 @@ def label(
 
     if output.suffix.lower() != ".ply":
         raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
-    encoder = _encoder(model)
-    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or HELD)
+    gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
+    labelled = edit.label(gaussians, _encoder(model), names or HELD)
     write_ply(output, labelled)
     _say(labelled)
     print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
@@ -277,11 +308,11 @@ def crop(
 
     if (box is None) == (object is None):
         raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
-    encoder = None if object is None else _encoder(model)
     gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
-    part = (
-        edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
-    )
+    if box is None and object:
+        part = edit.crop_object(gaussians, _encoder(model), object)
+    else:
+        part = edit.crop_box(gaussians, box or ())
     write_scene(output, part)
     _say(gaussians)
     print(f"{output}: {len(part)} of {len(gaussians)} Gaussians")
@@ -462,16 +493,27 @@ def _say(scene: GaussianScene) -> None:
 
 
 def _encoder(folder: Path | None):
-    """The model to ask. Raises MissingError where there is none."""
+    """The model to ask: the one named, else what the workspace trained, else what ships; in the last two cases a line
+    on stderr says which. Raises MissingError where the folder named holds none."""
     import chorus
 
-    folder = folder or _workspace().store.model("encoder")
-    if not any((folder / name).is_file() for name in ("config.json", "splats/config.json")):
+    workspace, which = _workspace(), ""
+    if folder is not None and not _holds_model(folder):
         got = "a folder without config.json" if folder.is_dir() else "nothing there"
-        raise MissingError(
-            folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
-        )
-    return chorus.load(folder, device=_workspace().params.device)
+        fix = "Name another, or leave --model out."
+        raise MissingError(folder, expected="a trained encoder's folder", got=got, fix=fix)
+    if folder is None:
+        trained = workspace.store.model("encoder")
+        folder = trained if _holds_model(trained) else None
+        which = f"this workspace's, {trained}" if folder else f"the one that ships with chorus {chorus.__version__}"
+    encoder = chorus.load(folder, device=workspace.params.device)
+    if which:
+        print(f"model: {which}", file=sys.stderr)
+    return encoder
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "splats/config.json"))
 
 
 VERBS = {
@@ -482,6 +524,8 @@ VERBS = {
     "distill": distill,
     "adapt": adapt,
     "evaluate": evaluate,
+    "record": record,
+    "export": export,
     "encode": encode,
     "query": query,
     "show": show,
