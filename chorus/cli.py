@@ -152,6 +152,24 @@ def _made(what: str, artifact: Artifact) -> None:
     print(f"{what}: {'trained' if artifact.fresh else 'already there'}, {artifact.path}")
 
 
+def trial(
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")],
+    *,
+    designed: Annotated[
+        int | None, tyro.conf.arg(help="rooms of designed homes; beyond the last, furnished anew; all when absent")
+    ] = None,
+    generated: Annotated[int, tyro.conf.arg(help="rooms of homes drawn by a program")] = 0,
+    seed: Annotated[int, tyro.conf.arg(help="of the drawn homes")] = 0,
+) -> None:
+    """Lay out a workspace of its own for a training on other rooms: the parameters as they stand here, the same homes,
+    the validation rooms as judges. Then: cd DIR; chorus teach; chorus distill; chorus evaluate --split validation."""
+    from chorus.recipes.trial import lay_out
+
+    laid = lay_out(_workspace(), folder, designed=designed, generated=generated, seed=seed)
+    train, judges = (len(laid.rooms(split=split, domain="main")) for split in ("train", "validation"))
+    print(f"{folder}: {train} rooms to train on, {judges} to judge by")
+
+
 def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
     """Measure the models on a split nothing was trained on. Choices are made on validation; held_out is scored once a
     release."""
@@ -238,6 +256,30 @@ def query(
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
+
+
+def describe(
+    scene: Scene,
+    *,
+    json: Annotated[bool, tyro.conf.arg(help="everything that was found, as JSON")] = False,
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Tell what a room holds: things with names, sizes, places and how they stand to each other, in sentences."""
+    from chorus.view.describe import describe as look
+    from chorus.view.sentences import sentences
+
+    named = _scene(scene, up=up, scale=scale, unit=unit)
+    found = look(named.gaussians, _encoder(model))
+    _say(named.gaussians)
+    if json:
+        from json import dumps
+
+        print(dumps({"scene": named.name, **found.to_json(), "sentences": sentences(found)}, indent=1))
+    else:
+        print("\n".join(sentences(found)))
 
 
 def convert(
@@ -524,10 +566,12 @@ VERBS = {
     "distill": distill,
     "adapt": adapt,
     "evaluate": evaluate,
+    "trial": trial,
     "record": record,
     "export": export,
     "encode": encode,
     "query": query,
+    "describe": describe,
     "show": show,
     "view": view,
     "convert": convert,

@@ -15,6 +15,7 @@ from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import ChorusError, InputError
 from chorus.io import read_scene
+from chorus.json_files import read_json
 from chorus.store import hash_files
 
 
@@ -83,7 +84,7 @@ def test_the_box_is_small():
 
 def test_every_file_in_the_box_has_its_checksum():
     assert shipped.shipped_model() == shipped.WEIGHTS
-    files = chorus.json_files.read_json(shipped.WEIGHTS / "manifest.json")["files"]
+    files = read_json(shipped.WEIGHTS / "manifest.json")["files"]
     assert files == hash_files(shipped.WEIGHTS)
 
 
