@@ -1,8 +1,8 @@
 """What more rooms are worth: ``python -m benchmarks.scaling run``, then ``draw``.
 
-Students of splats and of points are distilled on so many rooms - designed by people (furnished anew where more are asked
-for than there are), drawn by a program, or half of each - with steps in proportion, and scored on the validation rooms.
-Every training leaves docs/runs/scaling-KIND-ROOMS-sSEED.json and is not done again; one that was killed goes on.
+Students of splats and of points are distilled on so many rooms - designed by people (furnished anew where more are
+asked for than there are), drawn by a program, or half of each - with steps in proportion, and scored on the validation
+rooms. Every training leaves docs/runs/scaling-KIND-ROOMS-sSEED.json and is not done again; one that was killed goes on.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def _words(workspace: Workspace) -> str:
 
 
 def train_variants(workspace: Workspace, names: Sequence[str], out: Path) -> None:
-    """Distil both variants on these rooms, a folder each: at the same time in a process each, or one after another where
-    several ranks share a step."""
+    """Distil both variants on these rooms, a folder each: at the same time in a process each, or one after another
+    where several ranks share a step."""
     from chorus.train.launch import launch
 
     for variant in VARIANTS:
