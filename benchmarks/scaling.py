@@ -62,6 +62,7 @@ def run(
     seeds: tuple[int, ...] = (0, 1, 2),
     steps_per_room: float = 37.5,
     folder: Path = ROOT / ".state" / "scaling",
+    runs: Path = RUNS,
     jobs: int = 2,
 ) -> None:
     """Make the rooms in a workspace of their own, then train and score every combination that has no figures yet.
@@ -72,14 +73,15 @@ def run(
         seeds: Of the student; rooms and targets are the same for all.
         steps_per_room: Of a training; 37.5 are those of params.yaml.
         folder: The workspace. Parameters are this one's, CHORUS_PARAMS laid over them.
+        runs: Where figures are kept.
         jobs: Processes that make rooms.
     """
     from chorus.recipes import chain, models
     from chorus.recipes.trial import lay_out
 
     planned = [Run(kind, count, seed) for count, kind, seed in product(rooms, kinds, seeds)]
-    todo = [each for each in planned if not (RUNS / f"{each.name}.json").exists()]
-    print(f"{len(planned) - len(todo)} of {len(planned)} trainings are in {RUNS.name}/ already", flush=True)
+    todo = [each for each in planned if not (runs / f"{each.name}.json").exists()]
+    print(f"{len(planned) - len(todo)} of {len(planned)} trainings are in {runs} already", flush=True)
     if not todo:
         return
     most = max(max(each.designed for each in planned), PROBED)
@@ -90,27 +92,30 @@ def run(
         raise InputError("scaling", expected="targets of every room", got=f"none of {', '.join(sorted(failed))}")
     for each in todo:
         names = models.ready(workspace, each.of(workspace))
-        _one(workspace, each, names, steps=round(steps_per_room * len(names)))
+        figures = _train(workspace, each, names, steps=round(steps_per_room * len(names)))
+        with atomic_file(runs / f"{each.name}.json") as path:
+            write_json(path, figures)
+        scores = (f"{shown} {figures['validation'][NAMES][key]['f_miou']:.1f}" for key, shown in VARIANTS.items())
+        print(f"{each.name}: {len(names)} rooms, f-mIoU {', '.join(scores)}", flush=True)
 
 
-def _one(workspace: Workspace, each: Run, names: Sequence[str], *, steps: int) -> None:
+def _train(workspace: Workspace, each: Run, names: Sequence[str], *, steps: int) -> dict[str, Any]:
+    """The figures of a training, done now unless its models lie there from a run killed since."""
     from chorus.recipes.models import train_variants
     from chorus.recipes.record import run_record
 
     params = replace(workspace.params, seed=each.seed, distill=replace(workspace.params.distill, steps=steps))
+    own = replace(workspace, params=params)
     trained = workspace.store.root / "runs" / each.name
     begun = time.perf_counter()
     if not trained.is_dir():
         with atomic_folder(trained) as out:
-            train_variants(replace(workspace, params=params), names, out)
+            train_variants(own, names, out)
     seconds = time.perf_counter() - begun
-    figures = run_record(replace(workspace, params=params), trained, _score(workspace, trained))
+    figures = run_record(own, trained, _score(own, trained))
     figures |= {"curve": {"kind": each.kind, "rooms": len(names)}}
     figures["seconds"]["encoder"] = round(seconds, 1)
-    with atomic_file(RUNS / f"{each.name}.json") as path:
-        write_json(path, figures)
-    scores = ", ".join(f"{shown} {figures['validation'][NAMES][key]['f_miou']:.1f}" for key, shown in VARIANTS.items())
-    print(f"{each.name}: {len(names)} rooms, {steps} steps, {seconds:.0f} s; f-mIoU {scores}", flush=True)
+    return figures
 
 
 def _score(workspace: Workspace, encoder: Path) -> dict[str, Any]:

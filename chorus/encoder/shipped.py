@@ -9,6 +9,7 @@ from chorus.json_files import read_json
 from chorus.store import MANIFEST, hash_file
 
 WEIGHTS = Path(__file__).parents[1] / "weights"  # splats/ points/ README.md (the card) run.json manifest.json
+RUN = WEIGHTS / "run.json"  # its figures, as chorus.recipes.record writes them
 SAMPLE = Path(__file__).parents[1] / "sample" / "room.spz"
 SAMPLE_NAME = "sample"
 _AGAIN = "Install chorus-gs again, or name a model of yours."
