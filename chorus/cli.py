@@ -268,11 +268,12 @@ def describe(
     unit: Unit = None,
 ) -> None:
     """Tell what a room holds: things with names, sizes, places and how they stand to each other, in sentences."""
+    from chorus.view.ask import Search
     from chorus.view.describe import describe as look
     from chorus.view.sentences import sentences
 
     named = _scene(scene, up=up, scale=scale, unit=unit)
-    found = look(named.gaussians, _encoder(model))
+    found = look(Search.of(named.gaussians, _encoder(model)))
     _say(named.gaussians)
     if json:
         from json import dumps
@@ -426,7 +427,7 @@ def view(
 
     sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder_or_none(model))]
     if beside is not None:
-        is_model = any((Path(beside) / name).is_file() for name in ("config.json", "splats/config.json"))
+        is_model = _holds_model(Path(beside))
         named = sessions[0].named if is_model else _scene(beside)
         sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
     if host not in viewer.LOOPBACK:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chorus.errors import InputError
 from chorus.scene import GaussianScene
-from chorus.view import query
+from chorus.view.ask import Search
 from chorus.view.clusters import components, spacing
 from chorus.view.relations import Box, Relation, Room, relations, room_of, walls_of
 from chorus.view.vocabulary import HELD
@@ -69,23 +68,16 @@ class Description:
         }
 
 
-def describe(scene: GaussianScene, encoder: Any, *, names: Sequence[str] = HELD) -> Description:
-    """The things of a room: connected Gaussians whose best name among ``names`` is the same.
-
-    encoder: as chorus.load gives it, with a language head. Raises InputError for names without wall, floor or ceiling,
-    by which the room itself is found, and for a model that has no words.
-    """
-    names = tuple(dict.fromkeys(names))
-    if not set(STRUCTURE) & set(names) or set(names) <= set(STRUCTURE):
-        raise InputError("describe", expected="names of things, with wall, floor or ceiling", got=", ".join(names))
-    cosine = encoder.encode(scene, outputs=("lang",)).query(names)  # [N, T]
-    share, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
-    labels = np.where(scene.opacities.detach().cpu().numpy() > SOLID, best.cpu().numpy(), -1)
-    return arrange(scene, labels, share.float().cpu().numpy(), names=names)
+def describe(search: Search) -> Description:
+    """The things of a room: connected Gaussians that are most likely the same of all that rooms hold."""
+    best, share = search.named()
+    labels = np.where(search.scene.opacities.detach().cpu().numpy() > SOLID, best, -1)
+    return arrange(search.scene, labels, share, names=HELD)
 
 
 def arrange(scene: GaussianScene, labels: np.ndarray, share: np.ndarray, *, names: Sequence[str]) -> Description:
-    """A description from the name of every Gaussian. labels: [N] into names, negative for none; share: [N] in 0..1."""
+    """A description from the name of every Gaussian. labels: [N] into names, negative for none; share: [N] in 0..1;
+    names: wall, floor and ceiling among them, by which the room itself is found."""
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
     structure = np.isin(labels, [names.index(name) for name in STRUCTURE if name in names])
     room = room_of(positions[structure] if structure.sum() >= FEW else positions)

@@ -27,6 +27,8 @@ from chorus.json_files import read_json
 from chorus.moving import move
 from chorus.scene import scene_from_colors
 from chorus.store import build
+from chorus.teachers.embedded.sentences import sentences
+from chorus.text import prompt
 from tests.unit.sources.furnished_room import furnished_room
 
 PROJECT = Path(__file__).parents[2]
@@ -66,7 +68,9 @@ class Words:
         return self
 
     def text(self, prompts):
-        places = {"this is a chair": 0, "this is a wall": 1, "this is a piano": 2}
+        names = {"chair": 0, "wall": 1, "piano": 2}
+        called = {name: [name, *sentences().of(name, "train")] for name in names}
+        places = {prompt(words): names[name] for name in names for words in called[name]}
         return torch.eye(4)[[places.get(p, 3) for p in prompts]]
 
 

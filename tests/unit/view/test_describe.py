@@ -5,14 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-from chorus.errors import InputError
 from chorus.frames import Frame
 from chorus.scene import scene_from_colors
+from chorus.text import prompt
+from chorus.view.ask import Search
 from chorus.view.describe import arrange, describe
 from chorus.view.sentences import plural, sentences
+from chorus.view.vocabulary import HELD, vocabulary_of
 
 NAMES = ("wall", "floor", "ceiling", "bed", "nightstand", "lamp", "window", "radiator", "table", "chair", "laptop")
 SIZE = np.array([4.0, 3.0, 2.5])
@@ -124,33 +125,21 @@ def test_json_holds_places_of_the_file_and_every_relation():
     assert {"is": "on", "of": [names.index("table")]} in laptop["relations"]
 
 
-class Told:
-    """An encoder that knows the label of every Gaussian."""
-
-    def __init__(self, labels):
-        self.labels = labels
-
-    def encode(self, scene, *, outputs):
-        return self
-
-    def query(self, names):
-        return torch.eye(len(names))[torch.tensor(self.labels)]
+def searched(scene, labels) -> Search:
+    """A search whose features say the label of every Gaussian."""
+    rows = [HELD.index(NAMES[label]) for label in labels]
+    eye = torch.eye(len(HELD))
+    words = {prompt(name): eye[i] for i, name in enumerate(HELD)}
+    text = lambda prompts: torch.stack([words.get(p, torch.ones(len(HELD))) for p in prompts])  # noqa: E731
+    return Search(scene, eye[rows], text=text, vocabulary=vocabulary_of("another teacher"))
 
 
 def test_names_come_from_the_features_and_transparent_gaussians_have_no_say():
     scene, labels, _ = room()
-    about = describe(scene, Told(labels), names=NAMES)
-    assert sentences(about) == told(*room())
+    assert sentences(describe(searched(scene, labels))) == told(*room())
     clear = torch.tensor(labels == NAMES.index("bed"))
     scene = replace(scene, opacity_logits=torch.where(clear, torch.full_like(scene.opacity_logits, -9.0), 3.0))
-    assert not any(thing.name == "bed" for thing in describe(scene, Told(labels), names=NAMES).things)
-
-
-@pytest.mark.parametrize("names", [("chair", "table"), ("wall", "floor")])
-def test_names_must_hold_the_room_and_things(names):
-    scene, labels, _ = room()
-    with pytest.raises(InputError, match="names of things, with wall, floor or ceiling"):
-        describe(scene, Told(labels), names=names)
+    assert not any(thing.name == "bed" for thing in describe(searched(scene, labels)).things)
 
 
 def test_plurals():
