@@ -20,10 +20,15 @@ HELD = (
     "piano", "fireplace", "radiator", "range hood", "stairs", "curtain", "picture", "mirror",
 )  # fmt: skip
 ELSEWHERE = (
-    "animal", "bird", "fish", "insect", "person", "car", "truck", "train", "boat", "aircraft", "vehicle", "wheel",
-    "musical instrument", "sports equipment", "toy", "game", "tool", "weapon", "machine", "engine", "robot", "building",
-    "road", "street sign", "bridge", "tree", "forest", "mountain", "river", "sea", "sky", "weather", "food", "fruit",
-    "drink", "clothing", "shoe", "bag", "money", "medicine", "scientific instrument", "ball", "tent", "statue", "shop",
+    "animal", "wild animal", "pet", "farm animal", "bird", "fish", "insect", "person", "monster",
+    "car", "truck", "bus", "train", "two-wheeler", "motor vehicle", "emergency vehicle", "farm machine", "boat", "ship",
+    "aircraft", "spacecraft", "vehicle", "wheel", "musical instrument", "string instrument", "orchestra",
+    "sports equipment", "water sports", "winter sports", "sports field", "toy", "game", "playground", "tool", "weapon",
+    "machine", "engine", "robot", "optical instrument", "scientific instrument", "medical instrument", "building",
+    "bridge", "tower", "church", "shop", "market", "hospital", "factory", "airport", "harbor", "museum", "road",
+    "traffic", "street sign", "street furniture", "garden", "tree", "forest", "mountain", "desert", "river", "sea",
+    "beach", "sky", "weather", "snow and ice", "fire", "food", "fruit", "drink", "clothing", "shoe", "bag", "jewelry",
+    "money", "medicine", "needlework", "ball", "camping", "statue", "circus", "party", "garbage", "rope",
 )  # fmt: skip
 ANYTHING = ("object", "things", "stuff", "texture")
 

@@ -1,10 +1,13 @@
 """Questions in the space of a foundation teacher: open_clip's own text tower, tiny, with weights saved here."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from chorus.scene import scene_from_colors
 from chorus.teachers.embedded.sentences import sentences
@@ -75,3 +78,9 @@ def test_each_kind_of_text_has_its_vocabulary():
     assert set(sentences().of("bed", "train")) < set(known.held[HELD.index("bed")])
     asked = {s for thing in HELD for part in ("validation", "test") for s in sentences().of(thing, part)}
     assert not asked & {s for called in known.held for s in called}
+
+
+def test_no_absent_thing_of_the_benchmark_is_on_the_list_itself():
+    absent = yaml.safe_load((Path(__file__).parents[3] / "benchmarks/words.yaml").read_text())["absent"]
+    asked = {re.sub("^(a|an) ", "", words) for part in absent.values() for words in part}
+    assert len(asked) == 50 and not asked & {*ELSEWHERE, *HELD}
