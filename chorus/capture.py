@@ -161,6 +161,11 @@ class Capture:
         ).validate(folder)
 
 
+def is_capture(folder: Path) -> bool:
+    """Whether a folder is what :meth:`Capture.save` wrote."""
+    return (Path(folder) / "cameras.json").is_file() and (Path(folder) / "images").is_dir()
+
+
 def _shows(cameras: Cameras, view: int, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
     """[N] bool: world points [N, 3] inside a view and on the surface its depth [H, W] saw, within 5 cm and 5 %."""
     pixels, z = cameras.project(view, points)

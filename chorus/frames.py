@@ -64,7 +64,7 @@ class Frame:
 
     def upright(self) -> Frame:
         """Of Gaussians fitted to what is in this frame: their file is upright already, in the same unit."""
-        return Frame(unit=self.unit, unit_known=self.unit_known, unit_error=self.unit_error)
+        return Frame(up=self.up, unit=self.unit, unit_known=self.unit_known, unit_error=self.unit_error)
 
     def says(self) -> str:
         """One line: up, unit, and how both are known."""

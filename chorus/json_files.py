@@ -16,7 +16,7 @@ def read_json(path: Path, *, expected: str = "a JSON file", fix: str = "") -> An
     Raises MissingError when there is no file, InputError when it cannot be read or is no JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return json.loads(Path(path).read_bytes())  # in UTF-8, 16 or 32
     except FileNotFoundError as error:
         raise MissingError(path, expected=expected, got="nothing there", fix=fix) from error
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chorus.axes import UPS, axis_name, meters_of, up_vector
+from chorus.axes import UPS, axis_name, up_vector
 from chorus.errors import InputError
 from chorus.frames import UNITS
 from chorus.io.assemble import FLAT, Columns, assemble
@@ -29,8 +29,9 @@ _MEANS, _QUATS, _DC = ["x", "y", "z"], [f"rot_{i}" for i in range(4)], [f"f_dc_{
 _RGB = ["red", "green", "blue"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
 _NAMES = "label_names "  # of a comment, a JSON list after it
-_AXIS = re.compile(r"(?i)^vertical axis:\s*([+-]?[xyz])\b")  # as nerfstudio's exporter says it
-_UNIT = re.compile(r"(?i)^unit:\s*(mm|cm|m|ft)\b")
+_AXIS = re.compile(r"(?i)\bvertical axis:\s*([+-]?[xyz])\b")  # as nerfstudio's exporter says it
+_UNIT = re.compile(r"(?i)\bunits?:\s*([a-z]+)")
+_SPELLED = {"meter": "m", "metre": "m", "centi": "cm", "milli": "mm", "inch": "in", "foot": "ft", "feet": "ft"}
 
 
 def read_ply(path: Path) -> GaussianScene:
@@ -138,14 +139,24 @@ def _labels(table: np.ndarray, comments: tuple[str, ...]) -> SplatLabels | None:
 
 
 def _declared(scene: GaussianScene, comments: tuple[str, ...]) -> GaussianScene:
-    """The scene, its report saying what the file's comments say of axes and unit."""
+    """The scene, its report saying what the file's comments say of axes and unit, wherever in a line they do."""
     report = scene.report
-    for line in comments:
-        if found := _AXIS.match(line):
+    for line in (line for line in comments if not line.startswith(_NAMES)):
+        if found := _AXIS.search(line):
             report = replace(report, up=tuple(up_vector(found[1]).tolist()))
-        if found := _UNIT.match(line):
-            report = replace(report, unit=meters_of(found[1]))
+        if found := _UNIT.search(line):
+            unit = unit_named(found[1])
+            if unit is None:
+                report = replace(report, notes=(*report.notes, f"unit '{found[1]}' of a comment is not understood"))
+            else:
+                report = replace(report, unit=UNITS[unit])
     return replace(scene, report=report)
+
+
+def unit_named(word: str) -> str | None:
+    """The unit that a file means, of UNITS: by its sign or spelled out; None where it is none of them."""
+    word = word.lower()
+    return word if word in UNITS else next((unit for start, unit in _SPELLED.items() if word.startswith(start)), None)
 
 
 def _rest_names(path: Path, names: tuple[str, ...]) -> list[str]:

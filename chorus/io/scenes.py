@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chorus.errors import InputError
@@ -31,6 +31,13 @@ _WRITERS = {
     ".splat": write_splat,
     ".spz": write_spz,
     "": write_npy_folder,
+}
+_KEEPS = {  # what each has a place for, of what not every scene has
+    ".ply": ("offset", "labels", "harmonics", "up"),
+    ".compressed.ply": ("harmonics",),
+    ".splat": (),
+    ".spz": ("harmonics",),
+    "": ("offset", "labels"),
 }
 _FOREIGN = (".ksplat", ".lcc", ".glb", ".usdz", ".spx")  # what others read and we do not
 
@@ -64,12 +71,26 @@ def read_scene_or_points(path: Path) -> GaussianScene | PointCloud:
     return cloud_of_table(path, ply.elements["vertex"]) if is_bare(ply.elements["vertex"]) else scene_of_ply(path, ply)
 
 
-def write_scene(path: Path, scene: GaussianScene) -> None:
+def write_scene(path: Path, scene: GaussianScene) -> tuple[str, ...]:
     """Write a scene in its file's frame: .ply, .compressed.ply, .spz, .splat or, without a suffix, a folder of .npy
-    arrays."""
+    arrays. Returns a line for each thing of the scene that the format has no place for."""
     path = Path(path)
-    packed = path.name.lower().endswith(".compressed.ply")
-    _lookup(_WRITERS, path, ".compressed.ply" if packed else path.suffix)(path, scene)
+    suffix = ".compressed.ply" if path.name.lower().endswith(".compressed.ply") else path.suffix
+    _lookup(_WRITERS, path, suffix)(path, scene)
+    return tuple(_left_behind(scene, suffix.lower()))
+
+
+def _left_behind(scene: GaussianScene, suffix: str) -> Iterator[str]:
+    kept, name = _KEEPS[suffix], suffix or "a folder"
+    if any(scene.frame.offset) and "offset" not in kept:
+        place = ", ".join(f"{x:.10g}" for x in scene.frame.offset)
+        yield f"positions are less {place}: {name} holds numbers near its origin only"
+    if scene.labels is not None and "labels" not in kept:
+        yield f"labels are left behind: {name} has no place for them"
+    if scene.sh_degree and "harmonics" not in kept:
+        yield f"colors that change with the view are left behind: {name} has no place for them"
+    if (scene.report.up is not None or scene.report.unit is not None) and "up" not in kept:
+        yield f"up and unit are left behind: {name} has no place for them"
 
 
 def _folder_reader(folder: Path) -> Callable[[Path], GaussianScene]:

@@ -1,4 +1,4 @@
-"""Depth images: 16-bit counts, floats in tiff, npy or exr-free formats; unknown is 0."""
+"""Depth images: 16-bit counts, floats in tiff or npy; unknown is 0."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIME
     metres, or millimetres where their median passes 100. Raises OSError when unreadable, InputError when it is no
     depth image.
     """
+    if path.suffix.lower() == ".exr":
+        fix = "Convert it, for instance with OpenCV: imread(path, IMREAD_UNCHANGED), then numpy.save."
+        raise InputError(path, expected="depth in .png, .tiff or .npy", got="OpenEXR", fix=fix)
     raw = _read(path)
     if raw.ndim == 3 and raw.shape[-1] == 1:
         raw = raw[..., 0]

@@ -25,7 +25,7 @@ _STARTS = 40  # rotations the three axes are sought from
 _CONE = np.cos(np.radians(12.0))  # a normal within it is along an axis
 _BUILT = 0.25  # share of normals along the axes from which a scene is built of planes; 0.07 by chance
 _SNAP = np.cos(np.radians(2.0))  # an up this near to an axis of the file is that axis
-_CUSTOM = {"z": 0.0, "-y": -0.3, "y": -0.8, "-z": -2.0, "x": -2.5, "-x": -2.5}  # logits
+_CUSTOM = {"z": 0.0, "-y": -0.1, "y": -0.3, "-z": -0.7, "x": -0.9, "-x": -0.9}  # logits: a word among equals
 _SHELL = 0.06  # of the extent: walls, floor and ceiling
 _CELLS = 24  # along the least extent
 _CONTACT = 0.15  # of the least extent: what stands that near to a side touches it
@@ -35,30 +35,40 @@ WEIGHTS = {"tops": 2.2, "low": 3.9, "contact": 3.4, "white": 10.0}  # logits of 
 
 
 class Up(NamedTuple):
-    """direction: [3] unit, in the scene's axes; sure: False where nothing but custom speaks for it."""
+    """direction: [3] unit, in the scene's axes; probability: that it is within 45 degrees of up, 0 where nothing but
+    custom speaks for it. Of 65 rooms turned six ways, 94 in 100 were right: at 0.9 and above 99, below 0.7
+    62."""
 
     direction: np.ndarray
-    sure: bool
+    probability: float
 
 
 def find_up(scene: GaussianScene) -> Up:
     """The likeliest up of a scene; its z where it is not built of planes."""
     points, colors = _surface(scene)
     if len(points) < 4 * _NEIGHBORS:
-        return Up(np.array(UPS["z"]), False)
+        return Up(np.array(UPS["z"]), 0.0)
     normals, flat = _normals(points)
     axes, share = _three_axes(normals[flat])
     if share < _BUILT:
-        return Up(np.array(UPS["z"]), False)
+        return Up(np.array(UPS["z"]), 0.0)
     cues = _cues(points @ axes.T, colors, np.abs(normals @ axes.T) * flat[:, None])
     candidates = np.concatenate([axes, -axes])
-    best = candidates[np.argmax(cues + [_custom(up) for up in candidates])]
-    return Up(_snapped(level_up(normals[flat], best)), True)
+    logits = cues + [_custom(up) for up in candidates]
+    best = int(np.argmax(logits))
+    return Up(_snapped(level_up(normals[flat], candidates[best])), float(1 / np.exp(logits - logits[best]).sum()))
 
 
-def room_height(points: np.ndarray) -> float | None:
-    """From the floor to the ceiling, or to where the walls end, in the units of the points [P, 3], z up; None where
-    there is no floor, or what stands on it thins out or draws together upwards as nothing with walls does."""
+class Height(NamedTuple):
+    """value: from the floor to the ceiling, or to where walls end; ceiling: whether one was seen."""
+
+    value: float
+    ceiling: bool
+
+
+def room_height(points: np.ndarray) -> Height | None:
+    """The height of a room, in the units of the points [P, 3], z up; None where there is no floor, or what stands on
+    it thins out or draws together upwards as nothing with walls does."""
     heights = points[:, 2]
     low, high = np.percentile(heights, [0.5, 99.5])
     if high <= low:
@@ -76,7 +86,7 @@ def room_height(points: np.ndarray) -> float | None:
     walls = counts[-_BINS // 6 : -_BINS // 20].mean() > _WALLS * usual
     if floor is None or (ceiling is None and not walls) or not _wide_above(points, 0.7 * high + 0.3 * floor):
         return None
-    return float(high if ceiling is None else ceiling) - floor
+    return Height(float(high if ceiling is None else ceiling) - floor, ceiling is not None)
 
 
 def _wide_above(points: np.ndarray, height: float) -> bool:

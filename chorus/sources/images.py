@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from chorus.errors import InputError
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")  # Pillow's modes of one channel with more than 8 bits
 _SAMPLED = 8  # photos whose range is measured
+PANORAMA = (
+    "Cut the panoramas into perspective photos first, for instance with ns-process-data --camera-type equirectangular."
+)
 _SAME = 0.02  # aspect ratios that differ by less are of the same picture
 
 
@@ -60,6 +65,15 @@ def load_rgb(
         return np.array(image.convert("RGB"))
 
 
+def refuse_panorama(path: Path) -> None:
+    """Raise InputError for a photo whose XMP says that it is a panorama (Google's GPano); OSError when unreadable."""
+    with Image.open(path) as image:
+        said = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    said = (said.encode() if isinstance(said, str) else said).lower()
+    if b"projectiontype" in said and b"equirectangular" in said:
+        raise InputError(path, expected="a photo", got="an equirectangular panorama, as its XMP says", fix=PANORAMA)
+
+
 def shown_size(path: Path) -> tuple[int, int]:
     """(width, height) of a photo as it is shown. Raises OSError."""
     with Image.open(path) as image:
@@ -82,7 +96,7 @@ def _upright(image: Image.Image, size: tuple[int, int] | None, as_stored: bool) 
     if size is None:
         return image if as_stored else turned
     stored_fits, turned_fits = _fits(image.size, size), _fits(turned.size, size)
-    keep = stored_fits if as_stored else stored_fits and not turned_fits
+    keep = stored_fits or not turned_fits if as_stored else stored_fits and not turned_fits
     return image if keep else turned
 
 

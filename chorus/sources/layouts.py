@@ -18,7 +18,7 @@ from chorus.sources.depth import MILLIMETERS
 from chorus.sources.poses import NOT_A_MATRIX, quaternion_pose, read_pose
 
 _COLOR = (".jpg", ".jpeg", ".png")
-_DEPTH = (".png", ".tiff", ".tif", ".npy")
+_DEPTH = (".png", ".tiff", ".tif", ".npy", ".exr")  # the last is refused by name
 _APART = 0.02  # seconds between colour, depth and pose of one TUM frame, at most
 _TUM = {  # fx fy cx cy of the three Kinects (Sturm et al. 2012), pixel centres at whole numbers
     "freiburg1": (517.3, 516.5, 318.6, 255.3),

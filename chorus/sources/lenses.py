@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.sources.images import PANORAMA
 
 _WIDEST = np.tan(np.radians(55.0))  # half the angle a pinhole image may span: beyond, its edges are smeared
 _SEARCH = 40  # halvings
@@ -224,7 +225,4 @@ _MODELS: dict[
     "RAD_TAN_THIN_PRISM_FISHEYE": (_TWO, _radial_prism_fisheye, 12),
 }
 _FISHEYES = {name for name in _MODELS if "FISHEYE" in name} | {"EUCM"}
-_PANORAMA = (
-    "Cut the panoramas into perspective photos first, for instance with ns-process-data --camera-type equirectangular."
-)
-_ELSEWHERE: dict[str, str] = dict.fromkeys(("EQUIRECTANGULAR", "LATLONG", "SPHERICAL"), _PANORAMA)
+_ELSEWHERE: dict[str, str] = dict.fromkeys(("EQUIRECTANGULAR", "LATLONG", "SPHERICAL"), PANORAMA)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,12 +13,25 @@ from chorus.errors import InputError
 from chorus.frames import Known
 from chorus.moving import move
 from chorus.scene import GaussianScene
-from chorus.sources.gravity import SOLID, find_up, room_height
+from chorus.sources.gravity import SOLID, Height, find_up, room_height
 
-HEIGHT, HEIGHTS = 2.5, (1.9, 4.5)  # metres from floor to ceiling: the likeliest, and what leaves a unit as it is
-SPREAD = 0.2  # of room heights
-_LIKELY, _NAMED = (2.2, 3.2), ("mm", "cm")  # metres: heights that speak for a unit with a name
+
+class _Room(NamedTuple):
+    """Of a kind of room: its likeliest height; what leaves a unit as it is; what speaks for a unit with a name;
+    metres; and the relative standard deviation of its height."""
+
+    height: float
+    kept: tuple[float, float]
+    likely: tuple[float, float]
+    spread: float
+
+
+_WHOLE = _Room(2.5, (1.9, 4.5), (2.2, 3.2), 0.2)
+_OPEN = _Room(2.0, (1.2, 4.5), (1.4, 3.2), 0.35)  # no ceiling seen: people film the walls to somewhere above their eyes
+_NAMED = ("mm", "cm")
 _WIDE, _USUAL = (0.5, 200.0), 5.0  # units a scene without floor and ceiling may span, and what it is brought to else
+
+_SURE = 0.7  # probability below which an estimated up is to be looked at
 
 _log = logging.getLogger("chorus.frame")
 
@@ -36,7 +51,7 @@ def orient(
     declares, else from the height of the room: unknown where there is none. Raises InputError for other values.
     """
     found = _scaled(_turned(scene, up), scale, unit)
-    _log.info("%s: %s", where, said(found.frame))
+    _log.info("%s: %s", where, "; ".join([said(found.frame), *found.report.notes[len(scene.report.notes) :]]))
     return found
 
 
@@ -47,8 +62,11 @@ def _turned(scene: GaussianScene, up: str | None) -> GaussianScene:
     elif scene.report.up is not None:
         direction, known = np.array(scene.report.up), "file"
     else:
-        direction, sure = find_up(scene)
-        known = "estimated" if sure else "assumed"
+        direction, probability = find_up(scene)
+        known = "estimated" if probability else "assumed"
+        if 0 < probability < _SURE:
+            note = f"which way is up is not sure ({probability:.0%}): look at it (chorus show), or say --up"
+            scene = replace(scene, report=replace(scene.report, notes=(*scene.report.notes, note)))
     return move(scene, turn=turn_up(direction), up=known)
 
 
@@ -67,16 +85,23 @@ def _scaled(scene: GaussianScene, scale: float | None, unit: str | None) -> Gaus
     height = room_height(solid) if len(solid) > 200 else None
     if height is None or scene.frame.up == "assumed":
         return move(scene, scale=_spanning(scene), unit="unknown", unit_known="assumed")
-    return move(scene, scale=meters_per_unit(height), unit="m", unit_known="estimated", unit_error=SPREAD)
+    return move(
+        scene,
+        scale=meters_per_unit(height),
+        unit="m",
+        unit_known="estimated",
+        unit_error=(_WHOLE if height.ceiling else _OPEN).spread,
+    )
 
 
-def meters_per_unit(height: float) -> float:
+def meters_per_unit(height: Height) -> float:
     """Of a room of this height: 1 where that is one in metres, else a unit with a name that makes it likely, else what
-    makes it 2.5 m."""
-    if HEIGHTS[0] <= height <= HEIGHTS[1]:
+    makes it the likeliest."""
+    room = _WHOLE if height.ceiling else _OPEN
+    if room.kept[0] <= height.value <= room.kept[1]:
         return 1.0
-    named = [meters for meters in map(meters_of, _NAMED) if _LIKELY[0] <= height * meters <= _LIKELY[1]]
-    return named[0] if named else HEIGHT / height
+    named = [meters for meters in map(meters_of, _NAMED) if room.likely[0] <= height.value * meters <= room.likely[1]]
+    return named[0] if named else room.height / height.value
 
 
 def _spanning(scene: GaussianScene) -> float:

@@ -50,12 +50,12 @@ def read_rgbd(folder: Path, params: CaptureParams, options: IngestOptions) -> Ca
     images, depths, kept = [], [], []
     for frame in (usable[i] for i in evenly(len(usable), params.max_views)):
         try:
-            pair = load_rgb(frame.color, as_stored=True), read_depth(frame.depth, unit=counts, counts=layout.depth_unit)
+            depth = read_depth(frame.depth, unit=counts, counts=layout.depth_unit)
+            images.append(load_rgb(frame.color, size=(depth.shape[1], depth.shape[0]), as_stored=True))
         except OSError:
             skipped["files unreadable"] += 1
             continue
-        images.append(pair[0])
-        depths.append(pair[1])
+        depths.append(depth)
         kept.append(frame)
     check_enough(
         folder, len(kept), skipped, least=MIN_VIEWS, fix="Copy the colour, depth and pose files of every frame."

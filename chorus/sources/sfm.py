@@ -17,8 +17,7 @@ from PIL import Image
 
 from chorus.errors import InputError
 from chorus.extras import extra
-from chorus.sources.clouds import Cloud
-from chorus.sources.images import load_rgb, shown_size, value_range
+from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_range
 from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
 from chorus.sources.shots import UNREADABLE, Shot, Shots
@@ -28,6 +27,10 @@ _FEATURES = 1800  # a photo
 _OVERLAP = 12  # frames of a video that each one is matched with; further ones at powers of two
 _CHUNKS = 12  # of the pairs, between which progress is told
 _EXHAUSTIVE = 400  # photos: beyond it every pair takes hours
+_MANY_VIEWS = 20  # photos of one lens, from which its principal point can be told from the cameras' turns
+_OFF_CENTER = 0.05  # of the image's size: a principal point further off is no lens's
+_SHARP = 1.0  # pixels: the scale of the robust loss, and what a point may miss its features by in the end
+_LEAST_ANGLE = 1.5  # degrees between two rays of a point
 _UNPLACED = "no place among the others"
 _ADVICE = "Take photos that share two thirds with the next, of something with texture, walking and not only turning."
 Report = Callable[[str, int, int], None]  # (what is done, how many, of how many)
@@ -43,7 +46,7 @@ class _Group:
 
 
 def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int, report: Report | None = None) -> Shots:
-    """Poses, lenses and points of photos without any. in_time: they follow each other, as frames of a video.
+    """Poses and lenses of photos without any. in_time: they follow each other, as frames of a video.
 
     The largest connected part is kept; photos that found no place in it are counted. Raises MissingError without
     pycolmap, InputError when the photos are too many for all pairs or hardly any fit together.
@@ -72,8 +75,8 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
     if model is None or len(shots) < 3 or len(shots) < 0.25 * len(names):
         got = f"{len(shots)} of {len(names)}"
         raise InputError(where, expected="photos that fit together", got=f"{got} in the largest part", fix=_ADVICE)
-    note = f"poses found for {len(shots)} of {len(photos)} photos; their scale is unknown"
-    return Shots(where=where, source="photos", shots=shots, cloud=_cloud(model), skipped=skipped, notes=[note])
+    note = f"poses found for {len(shots)} of {len(photos)} photos"
+    return Shots(where=where, source="photos", shots=shots, skipped=skipped, notes=[note])
 
 
 def _pycolmap():
@@ -89,6 +92,7 @@ def _copies(photos: Sequence[Path], folder: Path, say: Report) -> tuple[list[_Gr
     for done, photo in enumerate(photos):
         say("photos", done, len(photos))
         try:
+            refuse_panorama(photo)
             size, image = shown_size(photo), load_rgb(photo, deep=deep)
         except OSError:
             skipped[UNREADABLE] += 1
@@ -166,7 +170,7 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     options.random_seed, options.num_threads = seed, 1
     options.mapper.random_seed = options.triangulation.random_seed = seed
     options.min_model_size = 3
-    options.extract_colors = False  # once, in the end
+    options.extract_colors = False  # its points are not kept: triangulating again from all matches gives far more
     placed = iter(range(2, 100 * count))
     models = pycolmap.incremental_mapping(
         work / "database.db",
@@ -177,8 +181,44 @@ def _map(pycolmap, work: Path, count: int, *, seed: int, say: Report):
     )
     best = max(models.values(), key=lambda model: model.num_reg_images(), default=None)
     if best is not None:
-        best.extract_colors_for_all_images(work / "images")
+        say("refinement", 0, 1)
+        best = _refined(pycolmap, best)
     return best
+
+
+def _refined(pycolmap, model):
+    """The model after bundle adjustment with a robust loss, twice: first of all points, then of those that fit.
+
+    The mapper's squares let a few wrong tracks bend poses, and it takes the principal point for the image's middle;
+    many photos of one lens tell better.
+    """
+    views = Counter(image.camera_id for image in model.images.values() if image.has_pose)
+    if min(views.values()) >= _MANY_VIEWS:
+        free = _adjusted(pycolmap, model, principal_point=True)
+        if all(_centered(camera) for camera in free.cameras.values()):
+            return free
+    return _adjusted(pycolmap, model, principal_point=False)
+
+
+def _adjusted(pycolmap, model, *, principal_point: bool):
+    model = pycolmap.Reconstruction(model)
+    options = pycolmap.BundleAdjustmentOptions(print_summary=False, refine_principal_point=principal_point)
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
+    options.ceres.loss_function_scale = _SHARP
+    options.ceres.solver_options.num_threads = 1
+    config = pycolmap.BundleAdjustmentConfig()
+    for number in model.reg_image_ids():
+        config.add_image(number)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
+    pycolmap.ObservationManager(model).filter_all_points3D(_SHARP, _LEAST_ANGLE)
+    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
+    return model
+
+
+def _centered(camera) -> bool:
+    off = (camera.principal_point_x / camera.width - 0.5, camera.principal_point_y / camera.height - 0.5)
+    return max(map(abs, off)) < _OFF_CENTER
 
 
 def _made(folder: Path) -> Path:
@@ -196,10 +236,3 @@ def _shots(model, names: dict[str, Path], where: Path) -> list[Shot]:
             glass = lens(camera.model.name, list(camera.params), size, where=where)
             shots.append(Shot(path=names[image.name], lens=glass, pose=pose, name=names[image.name].name))
     return shots
-
-
-def _cloud(model) -> Cloud | None:
-    points = [model.points3D[key] for key in sorted(model.points3D)]
-    if not points:
-        return None
-    return Cloud(points=np.array([p.xyz for p in points]), colors=np.array([p.color for p in points], np.uint8))

@@ -18,7 +18,7 @@ from chorus.incoming import IngestOptions
 from chorus.params import CaptureParams
 from chorus.sources.clouds import Cloud
 from chorus.sources.depth import MILLIMETERS, read_depth
-from chorus.sources.images import Range, load_mask, load_rgb, value_range
+from chorus.sources.images import Range, load_mask, load_rgb, refuse_panorama, value_range
 from chorus.sources.lenses import Lens, undistort
 from chorus.sources.measure import measured
 from chorus.sources.poses import check_enough
@@ -136,6 +136,7 @@ def scaled_poses(poses: np.ndarray, scale: float) -> np.ndarray:
 
 def _view(shot: Shot, long_side: int, deep: Range | None, found: Shots, options: IngestOptions) -> _View:
     """The photo as the widest pinhole camera that shows only seen pixels, at most ``long_side`` pixels long."""
+    refuse_panorama(shot.path)
     image = load_rgb(shot.path, size=shot.lens.size, deep=deep, as_stored=found.as_stored)
     mask = None if shot.mask is None else load_mask(shot.mask, size=shot.lens.size)
     unit = None if options.depth_scale is None else 1.0 / options.depth_scale

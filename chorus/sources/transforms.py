@@ -125,10 +125,8 @@ def _lens(spec: dict, shown: Any, where: str) -> Lens:
     declared = next((name for key, name in _FLAGS.items() if spec.get(key)), None)
     model = declared or str(spec.get("camera_model") or "").upper()
     width, height = (int(spec["w"]), int(spec["h"])) if spec.get("w") and spec.get("h") else shown()
-    fx = spec.get("fl_x") or 0.5 * width / np.tan(0.5 * spec["camera_angle_x"])
-    other = (
-        0.5 * height / np.tan(0.5 * spec["camera_angle_y"]) if "camera_angle_y" in spec and "fl_x" not in spec else fx
-    )
+    fx = spec.get("fl_x") or _focal(spec, "camera_angle_x", width, where)
+    other = _focal(spec, "camera_angle_y", height, where) if "camera_angle_y" in spec and "fl_x" not in spec else fx
     fy = spec.get("fl_y") or other
     head = [float(value) for value in (fx, fy, spec.get("cx", width / 2), spec.get("cy", height / 2))]
 
@@ -147,6 +145,15 @@ def _lens(spec: dict, shown: Any, where: str) -> Lens:
         params = [float(value) for value in spec.get("distortion_params", ())]
         return lens("RAD_TAN_THIN_PRISM_FISHEYE", head + params, size, where=where)
     return lens(model, head + [float(value) for value in spec.get("distortion_params", ())], size, where=where)
+
+
+def _focal(spec: dict, key: str, side: int, where: str) -> float:
+    """Pixels, from the angle that a side spans. Raises KeyError, and InputError for an angle that is none."""
+    angle = float(spec[key])
+    if not 0 < angle < np.pi:
+        fix = "Give it in radians." if 0 < angle < 180 else ""
+        raise InputError(where, expected=f"{key} between 0 and pi, in radians", got=angle, fix=fix)
+    return 0.5 * side / np.tan(0.5 * angle)
 
 
 def _named(where: str, folder: Path, spec: dict, keys: tuple[str, ...]) -> Path | None:

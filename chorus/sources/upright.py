@@ -11,6 +11,7 @@ from chorus.cameras import Cameras
 from chorus.capture import Capture
 from chorus.errors import InputError
 from chorus.frames import Known
+from chorus.sources.size import size_of
 
 _CONES = np.radians([25.0, 15.0, 10.0, 6.0, 4.0])  # half-angles within which a surface counts as level, narrowing
 _VIEW_DISTANCE = 2.0  # what the median distance from camera to scene becomes where the scale is unknown
@@ -19,12 +20,11 @@ _SNAP = np.cos(np.radians(5.0))  # nearer to an axis of the file, an estimate me
 _DOWN = np.cos(np.radians(25.0))
 _FAR = 1000.0  # lengths from the file's origin, beyond which `keep` gives up that origin for precision
 _MANY = 20000  # points are enough for statistics
-_THICK, _TRIALS, _PLANE_SHARE = (
-    0.02,
-    600,
-    0.15,
-)  # of a plane: half its thickness over the scene's radius; samples; points
-_PLANE_POINTS = 60
+_THICK = 0.01  # of the scene's radius: the bins that heights are counted in
+_REACH = np.radians(8.0)  # how far level surfaces may draw an up that cameras tell
+_SHARPER = 1.15  # times as sharp as before: less says nothing
+_SHARP_POINTS = 60
+_ROLL, _PITCH = np.radians([4.0, 25.0])  # how far from level people hold cameras: sideways, and up or down
 _CANCEL = 0.2  # length of the mean up vector, below which cameras are held every way up
 
 
@@ -41,25 +41,39 @@ def upright(
 ) -> Capture:
     """The same capture, z up: by the axis given, the data set's convention, or its cameras and level surfaces.
 
-    scale: metres of one length, where given. Where the scale is unknown the scene is scaled so that cameras look at it
-    from a median 2 units. The frame tells how both came about and leads back. up "keep": the axes stay as they are.
-    Raises InputError when nothing tells which way is up.
+    scale: metres of one length, where given; where it is unknown it is estimated (``size.py``), and where nothing
+    tells it the scene is scaled so that cameras look at it from a median 2 units. The frame tells how both came about
+    and leads back. up "keep": the axes stay as they are. Raises InputError when nothing tells which way is up.
     """
     if scale is not None:
         capture = replace(capture, frame=replace(capture.frame, unit="m", unit_known="given"))
-    points = _scene_points(capture)
-    if scale is None:
-        known = capture.frame.unit == "m" or up == "keep"
-        scale = 1.0 if known else _VIEW_DISTANCE / max(_median_distance(capture, points), 1e-9)
+    points, origin = _scene_points(capture), np.asarray(capture.frame.offset)
     if up == "keep":
-        origin = np.asarray(capture.frame.offset)
+        scale = 1.0 if scale is None else scale
         shift = scale * origin if np.abs(origin).max() < _FAR else np.zeros(3)
         return _moved(capture, np.eye(3), scale=scale, shift=shift, known="kept")
     direction, known = find_up(capture, points, up=up, convention=convention)
     turn = turn_up(direction)
-    points = scale * points @ turn.T
+    points = points @ turn.T
+    if scale is None:
+        capture, scale = _sized(capture, points, turn)
+    points = scale * points
     shift = [*(-0.5 * np.sum(np.percentile(points[:, :2], [1, 99], axis=0), axis=0)), -floor_height(points[:, 2])]
     return _moved(capture, turn, scale=scale, shift=np.array(shift), known=known)
+
+
+def _sized(capture: Capture, points: np.ndarray, turn: np.ndarray) -> tuple[Capture, float]:
+    """(the capture, its frame saying how its unit is known; what its lengths are to be times): metres as far as they
+    are known or can be estimated, else a comfortable size. points: [P, 3] of the scene after the turn."""
+    if capture.frame.unit == "m":
+        return capture, 1.0
+    positions, axes = capture.cameras.positions @ turn.T, capture.cameras.cam_from_world[:, 2, :3] @ turn.T
+    size = size_of(points, positions, axes) if capture.points is not None else None
+    if size is None:
+        return capture, _VIEW_DISTANCE / max(_median_distance(positions, points), 1e-9)
+    frame = replace(capture.frame, unit="m", unit_known="estimated", unit_error=round(size.error, 3))
+    notes = [*capture.info.get("notes", []), f"metres are estimated from {size.what}; --scale or --unit sets them"]
+    return replace(capture, frame=frame, info={**capture.info, "notes": notes}), size.meters
 
 
 def find_up(capture: Capture, points: np.ndarray, *, up: str, convention: Convention) -> tuple[np.ndarray, Known]:
@@ -87,8 +101,12 @@ def _snapped(up: np.ndarray) -> tuple[np.ndarray, Known]:
 
 
 def camera_up(cameras: Cameras) -> np.ndarray:
-    """[3] unit: the direction most cameras hold upwards (the mean of their -y axes, those rolled by over 45 degrees
-    left out)."""
+    """[3] unit: the direction that cameras hold upwards, those rolled by over 45 degrees left out.
+
+    People hold cameras level but pitch them freely, so up is at right angles to the x axes, within a few degrees, and
+    to the viewing directions, within far more: the least eigenvector of both, weighted. Where all views look one way
+    that is the mean of their -y axes; where they look around, their pitch cancels.
+    """
     ups = -cameras.cam_from_world[:, 1, :3]  # [V, 3]
     mean = ups.mean(axis=0)
     if np.linalg.norm(mean) < _CANCEL:
@@ -98,11 +116,13 @@ def camera_up(cameras: Cameras) -> np.ndarray:
             got="up vectors that cancel out",
             fix="Say it with --up x, y, z, -x, -y or -z (an axis of the file), or --up keep.",
         )
-    mean /= np.linalg.norm(mean)
-    steady = ups @ mean > np.cos(np.radians(45.0))
+    steady = ups @ (mean / np.linalg.norm(mean)) > np.cos(np.radians(45.0))
     if steady.any():
         mean = ups[steady].mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    across, forward = (cameras.cam_from_world[steady if steady.any() else slice(None), row, :3] for row in (0, 2))
+    scatter = across.T @ across / _ROLL**2 + forward.T @ forward / _PITCH**2
+    up = np.linalg.eigh(scatter)[1][:, 0]
+    return up * np.sign(up @ mean)
 
 
 def level_up(normals: np.ndarray, up: np.ndarray) -> np.ndarray:
@@ -139,39 +159,41 @@ def floor_height(heights: np.ndarray) -> float:
 
 
 def _leveled(capture: Capture, points: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """[3] ``up`` refined by what is seen: by the surfaces of depth maps, else by the plane that most points lie on."""
+    """[3] ``up`` refined by what is seen: by surfaces of depth maps, else by the heights points draw together at."""
     if capture.depth is not None:
         return level_up(_depth_normals(capture, capture.depth), up)
-    return level_plane(points, up) if capture.points is not None else up
+    return sharpened_up(points, up) if capture.points is not None else up
 
 
-def level_plane(points: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """[3] the normal of the plane, level within 25 degrees of ``up``, that most of points [P, 3] lie on (RANSAC, then
-    least squares); ``up`` itself where fewer than 15 % lie on one."""
-    if len(points) < 50:
+def sharpened_up(points: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """[3] the direction within 8 degrees of ``up`` along which the heights of points [P, 3] draw together most, as
+    floors, tables and shelves do where it is up; ``up`` itself where none is clearly better.
+
+    How much they do is the sum of squares of a histogram of heights; sought on a grid that narrows around its best.
+    """
+    if len(points) < _SHARP_POINTS:
         return up
-    draw, points = np.random.default_rng(0), points[:: -(-len(points) // 5000)]
-    tolerance = _THICK * float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
-    corners = points[draw.integers(0, len(points), (_TRIALS, 3))]  # [T, 3 corners, 3]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    level = np.abs(normals @ up) > np.cos(_CONES[0])
-    if not level.any():
-        return up
-    normals, corners = normals[level], corners[level]
-    counts = [(np.abs((points - c[0]) @ n) < tolerance).sum() for n, c in zip(normals, corners, strict=True)]
-    best = int(np.argmax(counts))
-    away = np.abs((points - corners[best, 0]) @ normals[best])
-    around = int(((away >= tolerance) & (away < 3 * tolerance)).sum())  # twice the room, so half as dense where equal
-    if counts[best] < max(_PLANE_SHARE * len(points), _PLANE_POINTS, around):
-        return up
-    normal, at = normals[best], corners[best, 0]
-    for _ in range(3):
-        near = points[np.abs((points - at) @ normal) < tolerance]
-        at = near.mean(axis=0)
-        normal = np.linalg.eigh((near - at).T @ (near - at))[1][:, 0]
-    normal = normal * np.sign(normal @ up)
-    return normal if normal @ up > np.cos(_CONES[0]) else up
+    points = points[:: -(-len(points) // 5000)]
+    width = _THICK * float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
+    sideways = np.linalg.svd(up[None])[2][1:]  # [2, 3] at right angles to up
+    tilts, found = np.zeros(2), up
+    start = best = _sharpness(points @ up, width)
+    for step, count in ((_REACH / 8, 8), (_REACH / 32, 4), (_REACH / 128, 4)):
+        steps = np.arange(-count, count + 1)
+        around = tilts + step * np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        for tilt in around[np.linalg.norm(around, axis=1) <= _REACH]:
+            direction = up + np.tan(tilt) @ sideways
+            direction /= np.linalg.norm(direction)
+            likely = np.exp(-0.5 * (tilt @ tilt) / _REACH**2)  # of many directions one is sharp by chance
+            if (score := likely * _sharpness(points @ direction, width)) > best:
+                best, tilts, found = score, tilt, direction
+    return found if best > _SHARPER * start else up
+
+
+def _sharpness(heights: np.ndarray, width: float) -> float:
+    """Of a histogram in overlapping pairs of bins of this width: a level surface may lie across a border."""
+    counts, _ = np.histogram(heights, np.arange(heights.min() - 2 * width, heights.max() + 2 * width, width))
+    return float(((counts[:-1] + counts[1:]) ** 2).sum()) / len(heights) ** 2
 
 
 def _depth_normals(capture: Capture, depth: np.ndarray) -> np.ndarray:
@@ -206,9 +228,8 @@ def _thinned(points: np.ndarray) -> np.ndarray:
     return points[:: -(-len(points) // _MANY)]
 
 
-def _median_distance(capture: Capture, points: np.ndarray) -> float:
+def _median_distance(positions: np.ndarray, points: np.ndarray) -> float:
     """From camera to point, over all views; a view at a time, for points may be many."""
-    positions = capture.cameras.positions
     return float(np.median([np.median(np.linalg.norm(points - position, axis=1)) for position in positions]))
 
 

@@ -104,6 +104,15 @@ class MaskTargets:
         """[R] int64 pixels of each mask."""
         return torch.bincount(self.labels.reshape(-1), minlength=len(self.vectors) + 1)[1:]
 
+    def within(self, part: Tensor) -> MaskTargets:
+        """Without the pixels that take no part (``part`` [V, H, W] bool); a mask that has none left is dropped."""
+        if part.shape != self.labels.shape:
+            part = F.interpolate(part[:, None].float(), self.labels.shape[1:])[:, 0] > 0  # nearest
+        labels = torch.where(part, self.labels, 0).long()
+        left = torch.bincount(labels.flatten(), minlength=len(self.vectors) + 1)[1:] > 0
+        number = torch.cat([left.new_zeros(1), left]).cumsum(0)
+        return MaskTargets(labels=number[labels].int(), vectors=self.vectors[left])
+
     def select(self, views: slice) -> MaskTargets:
         """Consecutive views with their own rows."""
         first, stop, _ = views.indices(len(self.labels))

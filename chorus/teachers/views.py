@@ -123,7 +123,9 @@ def make_teacher_views(
         for role, answer in batch_answers.items():
             answers[role].append(answer if isinstance(answer, MaskTargets) else answer.half().cpu())
     for role, teacher in teachers.items():
-        _save(out / f"{role}.safetensors", answers.pop(role), teacher=teacher.name, storage=storage, error=error)
+        part = None if masks is None else torch.from_numpy(masks)
+        answer = _joined(answers.pop(role), part)
+        _save(out / f"{role}.safetensors", answer, teacher=teacher.name, storage=storage, error=error)
     _write_cameras(out / "cameras.json", cameras)
     if masks is not None:
         (out / MASKS).mkdir(exist_ok=True)
@@ -141,11 +143,19 @@ def _rendered(scene: GaussianScene, cameras: Cameras) -> tuple[Tensor, Tensor]:
     return (colors.clamp(0, 1) * 255).round().byte(), rendered.alpha.mean(dim=(1, 2))
 
 
-def _save(path: Path, answers: list, *, teacher: str, storage: str, error: float) -> None:
-    if isinstance(answers[0], MaskTargets):
-        MaskTargets.concatenate(answers).save(path, teacher=teacher)
+def _joined(answers: list, part: Tensor | None) -> Tensor | MaskTargets:
+    """The answers of all batches as one; masks without the pixels that take no part."""
+    if not isinstance(answers[0], MaskTargets):
+        return torch.cat(answers)
+    joined = MaskTargets.concatenate(answers)
+    return joined if part is None else joined.within(part)
+
+
+def _save(path: Path, answer: Tensor | MaskTargets, *, teacher: str, storage: str, error: float) -> None:
+    if isinstance(answer, MaskTargets):
+        answer.save(path, teacher=teacher)
     else:
-        save_features(path, torch.cat(answers), storage=storage, error=error, teacher=teacher)
+        save_features(path, answer, storage=storage, error=error, teacher=teacher)
 
 
 def load_teacher_views(folder: Path) -> TeacherViews:

@@ -21,6 +21,7 @@ from chorus.store import atomic_file
 from chorus.text import prompt
 from chorus.view import query, render
 from chorus.view.phrase import color_share, parse
+from chorus.view.ruler import draw_ruler
 from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
@@ -101,9 +102,16 @@ class Search:
             return np.zeros((0, self._features.shape[1]), np.float32)
         return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
 
+    def named(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every Gaussian may be among the names of what rooms hold: [N] the best, a row of HELD, and its share."""
+        near = self._features @ self._named.T / query.TEMPERATURE
+        best = near.argmax(axis=1)
+        return best, 1.0 / np.exp(near - near.max(axis=1, keepdims=True)).sum(axis=1)
+
     @cached_property
     def _named(self) -> np.ndarray:
-        return self.embedded(HELD)
+        """[H, C] of the names in HELD, as the search knows them."""
+        return self._contrast.held if len(self._contrast.held) == len(HELD) else self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
         return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)
@@ -168,8 +176,12 @@ def save_views(
     width: int = 640,
     height: int = 480,
 ) -> None:
-    """A PNG: from above with the ceiling off, and from inside, side by side on white. rgb: [N, 3] in 0..1."""
+    """A PNG: from above with the ceiling off and a ruler in the scene's unit, and from inside, side by side on white.
+    rgb: [N, 3] in 0..1."""
     pair = [_on_white(picture) for picture in render.views(scene, rgb, inside=inside, width=width, height=height)]
+    low, high = render.bounds(scene)
+    above = render.camera_above(scene, width=width, height=height)
+    pair[0] = draw_ruler(pair[0], above, height=float(low[2] + high[2]) / 2, frame=scene.frame)
     gap = np.full((height, 8, 3), 255, np.uint8)
     with atomic_file(Path(path)) as temporary:
         Image.fromarray(np.concatenate([pair[0], gap, pair[1]], axis=1)).save(temporary, compress_level=1)

@@ -108,12 +108,27 @@ def view_of(capture: Capture, places: np.ndarray) -> Cameras:
     return cameras.select(slice(pick, pick + 1))
 
 
+def camera_above(scene: GaussianScene, *, width: int, height: int) -> Cameras:
+    """The camera of the picture from above, which sees the scene without its ceiling."""
+    return top_camera(scene.select(torch.as_tensor(without_ceiling(scene))), width=width, height=height)
+
+
 def views(
     scene: GaussianScene, rgb: np.ndarray, *, inside: Cameras | None = None, width: int = 480, height: int = 360
 ) -> tuple[np.ndarray, np.ndarray]:
     """(from above without the ceiling, from inside), each [H, W, 4] uint8. inside: one camera, chosen by itself when
-    None."""
+    None; its picture keeps its shape, with nothing beside it."""
     low = torch.as_tensor(without_ceiling(scene))
-    above = render(scene.select(low), np.asarray(rgb)[low.numpy()], top_camera(scene, width=width, height=height))[0]
-    camera = inside_camera(scene, width=width, height=height) if inside is None else inside.resized(width, height)
-    return above, render(scene, rgb, camera)[0]
+    camera = camera_above(scene, width=width, height=height)
+    above = render(scene.select(low), np.asarray(rgb)[low.numpy()], camera)[0]
+    camera = inside_camera(scene, width=width, height=height) if inside is None else fitted(inside, width, height)
+    picture = np.zeros((height, width, 4), np.uint8)
+    left, top = (width - camera.width) // 2, (height - camera.height) // 2
+    picture[top : top + camera.height, left : left + camera.width] = render(scene, rgb, camera)[0]
+    return above, picture
+
+
+def fitted(cameras: Cameras, width: int, height: int) -> Cameras:
+    """The same views, as large as they fit into a frame of this size without being stretched."""
+    scale = min(width / cameras.width, height / cameras.height)
+    return cameras.resized(round(cameras.width * scale), round(cameras.height * scale))

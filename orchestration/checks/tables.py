@@ -32,6 +32,11 @@ def capture(artifact: Artifact) -> list[dict]:
     return [capture_row(_capture(artifact))]
 
 
+def frame(artifact: Artifact) -> str:
+    """Which way a capture is up, its unit, and how both are known."""
+    return _capture(artifact).frame.says()
+
+
 def classes(artifact: Artifact) -> list[dict]:
     """A row a class that occurs: its share of the pixels and in how many views; unlabelled first. Empty without
     labels."""

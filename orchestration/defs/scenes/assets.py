@@ -16,7 +16,8 @@ def capture(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> 
     artifact = workspace.make(context, recipes.capture)
     images = sorted((artifact.path / "images").glob("*.png"))
     classes = metadata.table(tables.classes(artifact))
-    return metadata.result(artifact, views=len(images), classes=classes, thumbnail=metadata.contact_sheet(images))
+    sheet, frame = metadata.contact_sheet(images), tables.frame(artifact)
+    return metadata.result(artifact, views=len(images), frame=frame, classes=classes, thumbnail=sheet)
 
 
 @dg.asset(**about(GAUSSIANS, "python", pool="gpu"), partitions_def=scenes, deps=[capture])

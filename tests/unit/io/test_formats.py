@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from chorus.errors import InputError
+from chorus.frames import Frame
 from chorus.io import (
     open_features,
     read_features,
@@ -14,7 +17,7 @@ from chorus.io import (
     write_npy_folder,
     write_scene,
 )
-from chorus.scene import scene_from_colors
+from chorus.scene import ReadReport, SplatLabels, scene_from_colors
 
 
 def scene_of(n: int):
@@ -129,3 +132,28 @@ def test_rows_are_written_in_any_order_and_all_of_them(tmp_path):
     ):
         writer.write(torch.tensor([1]), features[:2])
     assert not list(tmp_path.glob("*short*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("a.ply", ()),
+        ("a.compressed.ply", ("positions", "labels", "up and unit")),
+        ("a.spz", ("positions", "labels", "up and unit")),
+        ("a.splat", ("positions", "labels", "colors that change", "up and unit")),
+        ("a", ("colors that change", "up and unit")),
+    ],
+)
+def test_what_a_format_has_no_place_for_is_said(tmp_path, name, left):
+    plain = scene_of(30)
+    assert write_scene(tmp_path / name, plain) == ()
+    scene = replace(
+        plain,
+        sh=torch.cat([plain.sh, torch.zeros(30, 3, 3)], dim=1),
+        frame=Frame(offset=(500000.0, 5412345.0, 431.0)),
+        labels=SplatLabels(label=torch.zeros(30, dtype=torch.int32)),
+        report=ReadReport(unit=0.01),
+    )
+    said = write_scene(tmp_path / name, scene)
+    assert len(said) == len(left) and all(line.startswith(start) for line, start in zip(said, left, strict=True))
+    assert "5412345" in " ".join(said) or "positions" not in left

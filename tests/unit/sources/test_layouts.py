@@ -197,6 +197,14 @@ def test_float_depth_counts_metres(tmp_path, save):
     assert np.median(np.abs(capture.depth[0] / shoot(walk()[0], pinhole())[1] - 1)[known]) < 0.02
 
 
+def test_openexr_depth_is_refused_by_name(tmp_path):
+    folder = seven_scenes(tmp_path / "room")
+    for path in folder.rglob("*.depth.png"):
+        path.rename(path.with_suffix(".exr"))
+    with pytest.raises(InputError, match=r"depth in .png, .tiff or .npy, got OpenEXR.*numpy.save"):
+        ingest(folder, PARAMS)
+
+
 def test_left_handed_rgbd_is_refused(tmp_path):
     with pytest.raises(InputError, match="left-handed"):
         ingest(seven_scenes(tmp_path / "room", change=lambda pose: np.diag([1.0, 1, -1, 1]) @ pose), PARAMS)
@@ -305,3 +313,36 @@ def test_damaged_colmap_models_name_the_file(tmp_path, break_it, says):
     break_it(folder / "sparse/0")
     with pytest.raises(InputError, match=says):
         ingest(folder, PARAMS)
+
+
+def tag(path, orientation=6):
+    """Say in EXIF that a photo is to be shown turned; its pixels stay."""
+    with Image.open(path) as image:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image.convert("RGB").save(path.with_suffix(".jpg"), quality=97, exif=exif)
+    path.unlink()
+    path.with_suffix(".jpg").rename(path)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_poses_of_colmap_and_of_depth_cameras_are_of_the_stored_picture(tmp_path, orientation):
+    for folder, pattern in (
+        (colmap_project(tmp_path / "colmap"), "*.png"),
+        (seven_scenes(tmp_path / "rgbd"), "*.color.png"),
+    ):
+        for photo in folder.rglob(pattern):
+            tag(photo, orientation)
+        off = differences(ingest(folder, PARAMS), walk())
+        assert off["pixels"] < 6 and off["centers"] < 0.03, off
+
+
+def test_color_whose_exif_alone_fits_the_depth_is_turned(tmp_path):
+    folder = seven_scenes(tmp_path / "room")
+    for photo in folder.rglob("*.color.png"):
+        with Image.open(photo) as image:
+            turned = image.transpose(Image.Transpose.ROTATE_90)  # what orientation 6 shows upright again
+        turned.save(photo)
+        tag(photo)
+    off = differences(ingest(folder, PARAMS), walk())
+    assert off["pixels"] < 6 and off["centers"] < 0.03, off

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from chorus.errors import InputError
 from chorus.incoming import IngestOptions
@@ -414,3 +415,34 @@ def test_photos_in_the_wrong_order_are_noticed(tmp_path):
         Image.fromarray(shoot(walk()[ORDER[i]], pinhole())[0]).save(folder / "images" / f"{i:03d}.png")
     capture = ingest(folder, PARAMS)
     assert any("warning" in note and "poses do not fit the photos" in note for note in capture.info["notes"])
+
+
+def test_a_file_of_poses_in_utf16(tmp_path):
+    path = write_photos(tmp_path / "room") / "transforms.json"
+    path.write_bytes(path.read_text().encode("utf-16"))
+    close(ingest(path.parent, PARAMS))
+
+
+@pytest.mark.parametrize("angle", [40.0, 86.0, -0.5, 0.0])
+def test_an_angle_in_degrees_is_no_focal_length(tmp_path, angle):
+    folder = write_photos(tmp_path / "room", spec={"camera_angle_x": angle})
+    with pytest.raises(InputError, match="camera_angle_x between 0 and pi, in radians"):
+        ingest(folder, PARAMS)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("posed", [True, False])
+def test_photos_that_say_they_are_panoramas(tmp_path, posed, suffix):
+    says = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a GPano:ProjectionType="equirectangular"/></x:xmpmeta>'
+
+    def save(image, path):
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", says.decode())
+        Image.fromarray(image).save(path, **({"xmp": says} if suffix == ".jpg" else {"pnginfo": info}))
+
+    folder = write_photos(tmp_path / "room", save=save, suffix=suffix)
+    if not posed:
+        pytest.importorskip("pycolmap")
+        (folder / "transforms.json").unlink()
+    with pytest.raises(InputError, match="equirectangular panorama.*perspective photos first"):
+        ingest(folder, PARAMS)

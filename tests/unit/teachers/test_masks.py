@@ -240,6 +240,20 @@ def test_mask_targets_come_back_from_disk_small(tmp_path, targets):
         MaskTargets.load(path)
 
 
+def test_pixels_that_take_no_part_have_no_mask(targets, tmp_path):
+    part = torch.rand(targets.labels.shape, generator=torch.Generator().manual_seed(0)) < 0.7
+    part[targets.labels == int(targets.labels[2].max())] = False  # the last mask of a view goes, and one amid them
+    part[targets.labels == 2] = False
+    found = targets.within(part)
+    assert len(found.vectors) == len(targets.vectors) - 2
+    assert torch.equal(found.dense(), targets.dense() * part[..., None])
+    found.save(tmp_path / "lang.safetensors")
+    assert torch.equal(MaskTargets.load(tmp_path / "lang.safetensors").labels, found.labels)
+    assert len(targets.within(torch.zeros_like(part)).vectors) == 0
+    whole = targets.within(torch.ones(part.shape[0], 5, 7, dtype=torch.bool))
+    assert torch.equal(whole.labels, targets.labels)
+
+
 @pytest.fixture(scope="module")
 def sam(tmp_path_factory):
     from chorus.teachers.foundation.sam import load_sam

@@ -63,6 +63,16 @@ def test_the_camera_inside_stands_in_free_space_and_looks_at_the_room(room):
     assert (inside[..., 3] > 200).mean() > 0.3
 
 
+@pytest.mark.parametrize(("size", "shown"), [((30, 60), (30, 60)), ((80, 20), (80, 20)), ((320, 240), (80, 60))])
+def test_a_picture_from_inside_is_never_stretched(room, size, shown):
+    camera = render.inside_camera(room, width=size[0], height=size[1])
+    _, inside = render.views(room, room.rgb.numpy(), inside=camera, width=80, height=60)
+    left, top = (80 - shown[0]) // 2, (60 - shown[1]) // 2
+    within = inside[top : top + shown[1], left : left + shown[0]]
+    np.testing.assert_array_equal(within, render.render(room, room.rgb.numpy(), camera.resized(*shown))[0])
+    assert inside[..., 3].sum() == within[..., 3].sum()  # nothing beside it
+
+
 class Words:
     """Stands for a model: the red blob is the chair; of all other words it knows the wall and the piano."""
 
