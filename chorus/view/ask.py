@@ -20,6 +20,7 @@ from chorus.scene import GaussianScene
 from chorus.store import atomic_file
 from chorus.text import prompt
 from chorus.view import query, render
+from chorus.view.clusters import spacing
 from chorus.view.phrase import color_share, parse
 from chorus.view.ruler import draw_ruler
 from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
@@ -117,7 +118,12 @@ class Search:
         return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)
 
     def _objects(self, score: np.ndarray, top: int) -> list[query.Found]:
-        return query.objects(self.scene, score, top=top, faint=self._faint)
+        return query.objects(self.scene, score, top=top, faint=self._faint, gap=self._gap)
+
+    @cached_property
+    def _gap(self) -> float:
+        """Over which groups of Gaussians join, m: of the scene, not of the question."""
+        return 2.0 * spacing(self.scene.means.detach().cpu().numpy().astype(np.float64))
 
     def _nearness(self, words: str) -> np.ndarray:
         """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them."""

@@ -73,17 +73,19 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
-def objects(scene: GaussianScene, score: np.ndarray, *, top: int = 5, faint: float = FAINT) -> list[Found]:
+def objects(
+    scene: GaussianScene, score: np.ndarray, *, top: int = 5, faint: float = FAINT, gap: float | None = None
+) -> list[Found]:
     """The best connected groups of Gaussians that answer, by mean score.
 
     score: [N] of :func:`relevance`. A Gaussian answers over half the best score there is, but never below ``faint`` nor
-    needing more than CERTAIN. Groups join over gaps of about twice the spacing of the Gaussians.
+    needing more than CERTAIN. Groups join over gaps of about ``gap`` (m), twice the spacing of the Gaussians when None.
     """
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
     bar = float(np.clip(0.5 * score.max(), faint, CERTAIN))
     solid = scene.opacities.detach().cpu().numpy() > 0.1
     answer = np.where((score >= bar) & solid, 0, -1)
-    group = components(positions, answer, cell=2.0 * spacing(positions), least=LEAST)
+    group = components(positions, answer, cell=gap or 2.0 * spacing(positions), least=LEAST)
     found = [_found(positions, score, np.flatnonzero(group == i)) for i in range(group.max() + 1)]
     return sorted(found, key=lambda item: -item.score)[:top]
 

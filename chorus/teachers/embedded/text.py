@@ -71,38 +71,42 @@ class TextTower:
         for sentence in sentences:
             if not sentence.strip():
                 raise InputError("text query", expected="a few words", got=repr(sentence))
-            if sentence not in self._known:
-                self._known[sentence] = self._embed(sentence)
+        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._known]
+        alike: dict[int, list[tuple[str, list[int]]]] = {}  # by number of tokens: no padding anywhere
+        for sentence, tokens in zip(fresh, self._tokenizer.encode_batch(fresh), strict=True):
+            alike.setdefault(len(tokens.ids), []).append((sentence, tokens.ids))
+        for group in alike.values():
+            embedded = self._embed(torch.tensor([ids for _, ids in group]))
+            self._known |= dict(zip((sentence for sentence, _ in group), embedded, strict=True))
         return (
             torch.stack([self._known[sentence] for sentence in sentences]).clone() if sentences else torch.zeros(0, DIM)
         )
 
-    def _embed(self, sentence: str) -> Tensor:
-        """[384]. One sentence at a time: no padding, so a vector never depends on its neighbours."""
-        tokens = torch.tensor(self._tokenizer.encode(sentence).ids)  # [S]
-        x = self._weights["embeddings.word_embeddings.weight"][tokens]
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """tokens [T, S] -> [T, 384]: reading the weights is most of the work, so sentences of one length share it."""
+        x = self._weights["embeddings.word_embeddings.weight"][tokens]  # [T, S, 384]
         x = (
             x
-            + self._weights["embeddings.position_embeddings.weight"][: len(tokens)]
+            + self._weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
             + self._weights["embeddings.token_type_embeddings.weight"][0]
         )
         x = self._norm(x, "embeddings.LayerNorm")
         for layer in range(self._layers):
             x = self._layer(x, f"encoder.layer.{layer}")
-        return F.normalize(x.mean(dim=0), dim=0)
+        return F.normalize(x.mean(dim=1), dim=1)
 
     def _layer(self, x: Tensor, name: str) -> Tensor:
-        """x [S, 384] -> [S, 384]: attention, then a GELU block, each followed by a residual sum and a norm."""
+        """x [T, S, 384] -> the same: attention, then a GELU block, each followed by a residual sum and a norm."""
         q, k, v = (
             self._split(self._linear(x, f"{name}.attention.self.{part}")) for part in ("query", "key", "value")
-        )  # [heads, S, 32]
-        mixed = F.scaled_dot_product_attention(q[None], k[None], v[None])[0].transpose(0, 1).flatten(1)
+        )  # [T, heads, S, 32]
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = self._norm(x + self._linear(mixed, f"{name}.attention.output.dense"), f"{name}.attention.output.LayerNorm")
         hidden = F.gelu(self._linear(x, f"{name}.intermediate.dense"))
         return self._norm(x + self._linear(hidden, f"{name}.output.dense"), f"{name}.output.LayerNorm")
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self._heads, -1)).transpose(0, 1)  # [S, 384] -> [heads, S, 32]
+        return x.unflatten(2, (self._heads, -1)).transpose(1, 2)  # [T, S, 384] -> [T, heads, S, 32]
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
         return F.linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
