@@ -33,7 +33,7 @@ class Bank:
     def draw(self, things: Sequence[int], models: Sequence[str], generator: torch.Generator) -> list[int]:
         """A sentence for each item: its things and models, IGNORED ones among them."""
         draws = torch.rand(len(things), 2, generator=generator).tolist()
-        return [self._one(*item, *draw) for *item, draw in zip(things, models, draws, strict=True)]
+        return [self._one(thing, model, *draw) for thing, model, draw in zip(things, models, draws, strict=True)]
 
     def _one(self, thing: int, model: str, how: float, which: float) -> int:
         if thing == IGNORED:

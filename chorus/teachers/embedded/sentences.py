@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import yaml
 
@@ -35,8 +35,9 @@ def sentences() -> Sentences:
     """The packaged file."""
     content = yaml.safe_load(SENTENCES.read_text())
     unlabelled = content["unlabelled"]
-    things = {
-        name: {part: tuple(entry[part]) for part in ("train", "validation", "test") if part in entry}
+    parts: tuple[Part, ...] = get_args(Part)
+    things: dict[str, Mapping[Part, tuple[str, ...]]] = {
+        name: {part: tuple(entry[part]) for part in parts if part in entry}
         for name, entry in {**content["things"], **unlabelled}.items()
     }
     shown_by = {model: name for name, entry in unlabelled.items() for model in entry["models"]}
