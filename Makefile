@@ -14,11 +14,23 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test test-all ui setup lint wheel check-tools sanitize bench viewer-bundle clean
+.PHONY: demo pretrain ship test test-all ui setup lint wheel check-tools sanitize bench viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
 	$(BIN)/chorus report
+
+# The overlay is settled in pretrain/params.yaml, where the stages and DVC read it. ROOMS: generated ones, beside the designed.
+PRETRAIN := $(abspath $(or $(CHORUS_PARAMS),params.pretrain.yaml))
+ROOMS ?= 100
+pretrain: setup      ## the model in the box once more, in pretrain/: killed, it goes on; then make ship
+	CHORUS_PARAMS='$(PRETRAIN)' $(BIN)/chorus trial pretrain --generated $(ROOMS)
+	test -e .git || (cd pretrain && ../$(BIN)/dvc config --local core.no_scm true)
+	cd pretrain && env -u CHORUS_ROOT -u CHORUS_PARAMS PATH="$(abspath $(BIN)):$$PATH" dvc repro
+
+ship: setup          ## put what make pretrain made into the package, and its figures into docs/runs
+	CHORUS_ROOT=pretrain $(BIN)/chorus record -o docs/runs/pretrain.json
+	CHORUS_ROOT=pretrain $(BIN)/chorus export -o chorus/weights --most 8
 
 test: setup          ## the default suite: no network, no GPU, minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -1,6 +1,6 @@
 """Chorus: several 2D foundation models coach one feed-forward encoder of 3D Gaussian-splat scenes.
 
-encoder = chorus.load("data/models/encoder")
+encoder = chorus.load()  # the model that ships with the package; or a folder, or a hub id
 scene = chorus.read("scene.ply")
 out = encoder.encode(scene, outputs=("lang",))
 scores = out.query(["a chair", "a lamp"])  # [N, 2]
@@ -16,9 +16,9 @@ except PackageNotFoundError:  # a copy of the code without its metadata, as a re
     __version__ = "unknown"
 
 
-def load(path, *, variant: str = "splats", device: str = "auto", adapter=None):
-    """A SceneEncoder from a model's folder or hub id, with the text tower of its language teacher, read when words are
-    first asked about.
+def load(path=None, *, variant: str = "splats", device: str = "auto", adapter=None):
+    """A SceneEncoder from a model's folder or hub id, or the one that ships with the package when none is named, with
+    the text tower of its language teacher, read when words are first asked about.
 
     A foundation model's tower is looked for where params.yaml of CHORUS_ROOT (or the working directory) says.
     variant: splats or points, where the folder holds both; device: auto (a card where there is one), cpu, cuda or
@@ -30,8 +30,9 @@ def load(path, *, variant: str = "splats", device: str = "auto", adapter=None):
     from chorus.encoder.adapter import apply_adapter
     from chorus.encoder.checkpoint import open_model
     from chorus.encoder.encode import SceneEncoder, model_folder
+    from chorus.encoder.shipped import shipped_model
 
-    model = open_model(model_folder(path, variant=variant))
+    model = open_model(model_folder(shipped_model() if path is None else path, variant=variant))
     if adapter is not None:
         apply_adapter(model, adapter)
     model = model.to(device_of(device))

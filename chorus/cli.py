@@ -27,7 +27,9 @@ ABOUT = (
 )
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
-    str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE", help="a .ply file, or the name of a fitted scene")
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="SCENE", help="a file of splats, a fitted scene's name, or sample: the room that ships"),
 ]
 Up = Annotated[
     Literal["x", "-x", "y", "-y", "z", "-z", "keep"] | None,
@@ -41,7 +43,9 @@ Ranks = Annotated[
     int | None,
     tyro.conf.arg(metavar="N", help="processes that share a step, a card each; ranks of params.yaml when absent"),
 ]
-Model = Annotated[Path | None, tyro.conf.arg(help="a model's folder; data/models/encoder when absent")]
+Model = Annotated[
+    Path | None, tyro.conf.arg(help="a model's folder; when absent the workspace's, else the one that ships")
+]
 
 
 def ingest(
@@ -148,6 +152,24 @@ def _made(what: str, artifact: Artifact) -> None:
     print(f"{what}: {'trained' if artifact.fresh else 'already there'}, {artifact.path}")
 
 
+def trial(
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")],
+    *,
+    designed: Annotated[
+        int | None, tyro.conf.arg(help="rooms of designed homes; beyond the last, furnished anew; all when absent")
+    ] = None,
+    generated: Annotated[int, tyro.conf.arg(help="rooms of homes drawn by a program")] = 0,
+    seed: Annotated[int, tyro.conf.arg(help="of the drawn homes")] = 0,
+) -> None:
+    """Lay out a workspace of its own for a training on other rooms: the parameters as they stand here, the same homes,
+    the validation rooms as judges. Then: cd DIR; chorus teach; chorus distill; chorus evaluate --split validation."""
+    from chorus.recipes.trial import lay_out
+
+    laid = lay_out(_workspace(), folder, designed=designed, generated=generated, seed=seed)
+    train, judges = (len(laid.rooms(split=split, domain="main")) for split in ("train", "validation"))
+    print(f"{folder}: {train} rooms to train on, {judges} to judge by")
+
+
 def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
     """Measure the models on a split nothing was trained on. Choices are made on validation; held_out is scored once a
     release."""
@@ -155,6 +177,33 @@ def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
     from chorus.recipes import chain
 
     print_table(chain.evaluate(_workspace(), split))
+
+
+def export(
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    note: Annotated[str, tyro.conf.arg(help="a line the card begins with")] = "",
+    most: Annotated[float | None, tyro.conf.arg(metavar="MB", help="refuse larger weights")] = None,
+) -> None:
+    """Write the trained encoder as a small folder to pass on: half precision, its card, its figures, checksums. It
+    must have been scored on the validation rooms."""
+    from chorus.recipes.export import export as write
+
+    sizes = write(_workspace(), output, note=note, most=most)
+    print(f"{output}: {', '.join(f'{name} {size / 1e6:.2f} MB' for name, size in sorted(sizes.items()))}")
+
+
+def record(*, output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]) -> None:
+    """Write the trained encoder's figures on the validation rooms as small JSON, to be kept: parameters, recipes, seed,
+    rooms, steps, seconds, kind of machine."""
+    from chorus.json_files import write_json
+    from chorus.recipes.record import record as made
+    from chorus.store import atomic_file
+
+    about = made(_workspace())
+    with atomic_file(output) as path:
+        write_json(path, about)
+    print(f"{output}: {sum(about['rooms'].values())} rooms, seed {about['seed']}")
 
 
 def encode(
@@ -207,6 +256,31 @@ def query(
         print(ask.table(answer, unit=named.unit))
         for path in ask.save(answer, output or Path("."), name=named.name, capture=named.capture):
             print(f"  {path}")
+
+
+def describe(
+    scene: Scene,
+    *,
+    json: Annotated[bool, tyro.conf.arg(help="everything that was found, as JSON")] = False,
+    model: Model = None,
+    up: Up = None,
+    scale: Scale = None,
+    unit: Unit = None,
+) -> None:
+    """Tell what a room holds: things with names, sizes, places and how they stand to each other, in sentences."""
+    from chorus.view.ask import Search
+    from chorus.view.describe import describe as look
+    from chorus.view.sentences import sentences
+
+    named = _scene(scene, up=up, scale=scale, unit=unit)
+    found = look(Search.of(named.gaussians, _encoder(model)))
+    _say(named.gaussians)
+    if json:
+        from json import dumps
+
+        print(dumps({"scene": named.name, **found.to_json(), "sentences": sentences(found)}, indent=1))
+    else:
+        print("\n".join(sentences(found)))
 
 
 def convert(
@@ -272,8 +346,8 @@ def label(
 
     if output.suffix.lower() != ".ply":
         raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
-    encoder = _encoder(model)
-    labelled = edit.label(_scene(scene, up=up, scale=scale, unit=unit).gaussians, encoder, names or HELD)
+    gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
+    labelled = edit.label(gaussians, _encoder(model), names or HELD)
     write_ply(output, labelled)
     _say(labelled)
     print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
@@ -298,11 +372,11 @@ def crop(
 
     if (box is None) == (object is None):
         raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
-    encoder = None if object is None else _encoder(model)
     gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
-    part = (
-        edit.crop_object(gaussians, encoder, object) if box is None and object else edit.crop_box(gaussians, box or ())
-    )
+    if box is None and object:
+        part = edit.crop_object(gaussians, _encoder(model), object)
+    else:
+        part = edit.crop_box(gaussians, box or ())
     notes = write_scene(output, part)
     _say(gaussians)
     if notes:
@@ -376,7 +450,7 @@ def view(
 
     sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder_or_none(model))]
     if beside is not None:
-        is_model = any((Path(beside) / name).is_file() for name in ("config.json", "splats/config.json"))
+        is_model = _holds_model(Path(beside))
         named = sessions[0].named if is_model else _scene(beside)
         sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
     if host not in viewer.LOOPBACK:
@@ -485,16 +559,27 @@ def _say(scene: GaussianScene) -> None:
 
 
 def _encoder(folder: Path | None):
-    """The model to ask. Raises MissingError where there is none."""
+    """The model to ask: the one named, else what the workspace trained, else what ships; in the last two cases a line
+    on stderr says which. Raises MissingError where the folder named holds none."""
     import chorus
 
-    folder = folder or _workspace().store.model("encoder")
-    if not any((folder / name).is_file() for name in ("config.json", "splats/config.json")):
+    workspace, which = _workspace(), ""
+    if folder is not None and not _holds_model(folder):
         got = "a folder without config.json" if folder.is_dir() else "nothing there"
-        raise MissingError(
-            folder, expected="a trained encoder's folder", got=got, fix="Run make demo, or give --model DIR."
-        )
-    return chorus.load(folder, device=_workspace().params.device)
+        fix = "Name another, or leave --model out."
+        raise MissingError(folder, expected="a trained encoder's folder", got=got, fix=fix)
+    if folder is None:
+        trained = workspace.store.model("encoder")
+        folder = trained if _holds_model(trained) else None
+        which = f"this workspace's, {trained}" if folder else f"the one that ships with chorus {chorus.__version__}"
+    encoder = chorus.load(folder, device=workspace.params.device)
+    if which:
+        print(f"model: {which}", file=sys.stderr)
+    return encoder
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "splats/config.json"))
 
 
 VERBS = {
@@ -505,8 +590,12 @@ VERBS = {
     "distill": distill,
     "adapt": adapt,
     "evaluate": evaluate,
+    "trial": trial,
+    "record": record,
+    "export": export,
     "encode": encode,
     "query": query,
+    "describe": describe,
     "show": show,
     "view": view,
     "convert": convert,

@@ -62,8 +62,12 @@ class StoredScenes(TrainingScenes):
     def balance(self, *, seed: int) -> Balance:
         role, generator = balancing_role(self.channels), generator_of(seed, 8)
         each = max(1, SAMPLE // len(self))
-        sample = [self._some(scene, role, each, generator) for scene in self.scenes]
-        return Balance.fit(role, torch.cat(sample), seed=seed)
+        sample, filled = torch.empty(each * len(self), self.channels[role]), 0
+        for scene in self.scenes:  # into one array: small ones left between large temporaries would hold the heap open
+            some = self._some(scene, role, each, generator)
+            sample[filled : filled + len(some)] = some
+            filled += len(some)
+        return Balance.fit(role, sample[:filled], seed=seed)
 
     def open(self, which: int, *, crop: int = 0, generator: torch.Generator | None = None) -> TrainingScene:
         if not crop and which in self._held:

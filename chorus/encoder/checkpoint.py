@@ -36,6 +36,7 @@ class HeadConfig:
     channels: int  # of the teacher
     width: int  # hidden
     teacher: str = ""  # its name; for the language role the source of text embeddings
+    folded: bool = False  # its last layer gives the teacher's own space, not the standardised one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,11 @@ class ModelConfig:
 
     def to_json(self) -> dict:
         """Plain JSON for config.json."""
-        return json.loads(json.dumps({"format": 1, **dataclasses.asdict(self)}))
+        values = json.loads(json.dumps({"format": 1, **dataclasses.asdict(self)}))
+        for head in values["heads"].values():
+            if not head["folded"]:
+                del head["folded"]  # said only where it holds, so that a config of before keeps its bytes
+        return values
 
     @classmethod
     def from_json(cls, values: dict) -> ModelConfig:
@@ -79,13 +84,28 @@ class SceneModel(nn.Module):
         self.heads = nn.ModuleDict(
             {role: Head(config.encoder.width, head.width, head.channels) for role, head in config.heads.items()}
         )
-        self.spaces = nn.ModuleDict({role: Space(head.channels) for role, head in config.heads.items()})
+        self.spaces = nn.ModuleDict(
+            {role: Space(head.channels) for role, head in config.heads.items() if not head.folded}
+        )
 
     def head(self, role: str) -> Head:
         return cast(Head, self.heads[role])
 
     def space(self, role: str) -> Space:
+        """Raises InputError for a head that it was folded into: such a model is for reading scenes alone."""
+        if role not in self.spaces:
+            raise InputError(
+                f"model: the {role} head",
+                expected="its teacher's space beside it, to train it further",
+                got="one folded into it",
+                fix="Start from the model this one was made of.",
+            )
         return cast(Space, self.spaces[role])
+
+    def in_teacher_space(self, role: str, upcast: Tensor) -> Tensor:
+        """[N, C] of up-cast features [N, width]."""
+        found = self.heads[role](upcast)
+        return self.spaces[role](found) if role in self.spaces else found
 
     def save_pretrained(self, folder: str | Path) -> None:
         """As :func:`save_model`, under the name models of the Hugging Face hub know."""

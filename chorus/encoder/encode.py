@@ -232,7 +232,7 @@ class SceneEncoder:
     def _write(self, features: Tensor, gaussians: Tensor, voxel: Tensor, sinks: Mapping[str, Sink]) -> None:
         """Outputs of a block of voxels [R, width] to their Gaussians [G], which lie in voxels [G] of the block."""
         for name, sink in sinks.items():
-            values = self.model.spaces[name](self.model.heads[name](features)) if name in self.model.heads else features
+            values = self.model.in_teacher_space(name, features) if name in self.model.heads else features
             sink.write(gaussians, values.index_select(0, voxel))
 
 

@@ -96,6 +96,33 @@ def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
     return figure
 
 
+def spread(series: Mapping[str, Mapping[float, Sequence[float]]], *, x: str, y: str, level: float | None = None):
+    """A line a series through the means of its values at each place of a logarithmic axis, the range of them shaded.
+
+    series: name -> place -> values; x, y: what the axes measure; level: a dashed line across, of the lifted teacher.
+    """
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    for name, table in series.items():
+        places = sorted(table)
+        means = [sum(table[place]) / len(table[place]) for place in places]
+        (line,) = axes.plot(places, means, marker="o", markersize=4, label=name)
+        lows, highs = ([least(table[place]) for place in places] for least in (min, max))
+        axes.fill_between(places, lows, highs, color=line.get_color(), alpha=0.15, linewidth=0)
+    if level is not None:
+        axes.axhline(level, color=COLORS["lifted"], linestyle="--", linewidth=1, label="lifted teacher")
+    axes.set_xscale("log")
+    ticks = sorted({place for table in series.values() for place in table})
+    axes.set_xticks(ticks, [f"{place:g}" for place in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
 def smooth(values: list[float], weight: float = 0.9) -> list[float]:
     """Exponential moving average without the start's bias."""
     mean, norm, out = 0.0, 0.0, []

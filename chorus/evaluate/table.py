@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chorus.encoder.shipped import RUN
 from chorus.errors import InputError
 from chorus.evaluate import limits
 from chorus.json_files import read_json
@@ -120,6 +121,20 @@ def _seconds(stages: dict) -> str:
 
 
 def print_table(folder: Path) -> None:
-    """Print the tables of a reports folder."""
-    page = Path(folder) / "report.html"
-    print(render_table(read_metrics(folder), page if page.exists() else None))
+    """Print the tables of a reports folder, and how the model that ships did in the same validation rooms."""
+    page, report = Path(folder) / "report.html", read_metrics(folder)
+    print(render_table(report, page if page.exists() else None))
+    if beside := in_the_box(report, read_json(RUN)):
+        print(beside)
+
+
+def in_the_box(report: dict, run: dict) -> str:
+    """A line with the shipped model's validation figures beside the report's; empty where they are of other rooms.
+
+    run: as chorus.recipes.record writes it."""
+    table, shipped, rooms = report["validation"], run["validation"], run["rooms"]
+    if not table or table["rooms"] != shipped["rooms"]:
+        return ""
+    figures = ", ".join(f"{method} {shipped['zero_shot'][method]['f_miou']:.1f}" for method in ("student", "points"))
+    trained = f"{rooms['designed']} designed and {rooms['generated']} generated rooms"
+    return f"{'the model that ships':{WIDTH}}{figures} in the same validation rooms, trained on {trained}"

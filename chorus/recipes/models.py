@@ -32,7 +32,7 @@ def encoder(workspace: Workspace) -> Recipe:
         store=workspace.store,
         stage=ENCODER,
         device=workspace.params.device,
-        make=lambda out: _train(workspace, names, out),
+        make=lambda out: train_variants(workspace, names, out),
         params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
         inputs=hashes(workspace, names),
     )
@@ -87,8 +87,9 @@ def _words(workspace: Workspace) -> str:
     return words_source(workspace.params.teachers, workspace.store)
 
 
-def _train(workspace: Workspace, names: Sequence[str], out: Path) -> None:
-    """Both variants: at the same time in a process each, or one after another where several ranks share a step."""
+def train_variants(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+    """Distil both variants on these rooms, a folder each: at the same time in a process each, or one after another
+    where several ranks share a step."""
     from chorus.train.launch import launch
 
     for variant in VARIANTS:

@@ -57,9 +57,8 @@ def rooms_of(workspace: Workspace, split: Split) -> Rooms:
             got=f"none of {len(missing)}",
             fix="Make them first: chorus teach, or materialize them. A test set is never silently smaller.",
         )
-    return dataclasses.replace(
-        listed, probe_train=ready(workspace, listed.probe_train), adapted_on=ready(workspace, listed.adapted_on)
-    )
+    adapted_on = ready(workspace, listed.adapted_on) if listed.adapted_on else []  # a scene list may have one domain
+    return dataclasses.replace(listed, probe_train=ready(workspace, listed.probe_train), adapted_on=adapted_on)
 
 
 def not_ready(workspace: Workspace, rooms: Rooms) -> list[str]:

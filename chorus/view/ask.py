@@ -102,9 +102,16 @@ class Search:
             return np.zeros((0, self._features.shape[1]), np.float32)
         return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
 
+    def named(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every Gaussian may be among the names of what rooms hold: [N] the best, a row of HELD, and its share."""
+        near = self._features @ self._named.T / query.TEMPERATURE
+        best = near.argmax(axis=1)
+        return best, 1.0 / np.exp(near - near.max(axis=1, keepdims=True)).sum(axis=1)
+
     @cached_property
     def _named(self) -> np.ndarray:
-        return self.embedded(HELD)
+        """[H, C] of the names in HELD, as the search knows them."""
+        return self._contrast.held if len(self._contrast.held) == len(HELD) else self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
         return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chorus.capture import Capture
+from chorus.encoder.shipped import SAMPLE, SAMPLE_NAME
 from chorus.errors import InputError
+from chorus.frames import Frame
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
 from chorus.store import Store
@@ -30,11 +32,11 @@ class NamedScene:
 def open_scene(
     name: str, store: Store, *, up: str | None = None, scale: float | None = None, unit: str | None = None
 ) -> NamedScene:
-    """The Gaussians of a file, a folder or a fitted scene of the workspace.
+    """The Gaussians of a file, a folder, a fitted scene of the workspace, or the room that ships, by the name sample.
 
-    A scene of the workspace comes before a folder that happens to be called the same. up, scale, unit: of a file, as
-    chorus.read takes them. Raises InputError for a file that cannot be read, StoreError with the nearest name for a
-    scene that is not there.
+    A scene of the workspace comes before a folder that happens to be called the same, and both before the sample. up,
+    scale, unit: of a file, as chorus.read takes them. Raises InputError for a file that cannot be read, StoreError with
+    the nearest name for a scene that is not there.
     """
     path = Path(name)
     if path.suffix or os.sep in name or (path.exists() and name not in store.scenes_with("gaussians")):
@@ -43,6 +45,10 @@ def open_scene(
         return NamedScene(_stem(path), read(path, up=up, scale=scale, unit=unit), None)
     if (up, scale, unit) != (None, None, None):
         raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene of the workspace")
+    if name == SAMPLE_NAME and name not in store.scenes_with("gaussians"):
+        from chorus.io.spz import read_spz
+
+        return NamedScene(name, replace(read_spz(SAMPLE), frame=Frame()).validate(name), None)
     store.require(name, "gaussians")
     folder = store.scene(name, "capture")
     capture = Capture.load(folder) if folder.is_dir() else None

@@ -5,20 +5,8 @@ python -m orchestration.run.machine     writes it; so does every command that pr
 DVC keeps it as a parameter of those stages: on another kind of CPU ``dvc status`` names it as what differs.
 """
 
-import platform
-
-from numpy._core._multiarray_umath import __cpu_features__ as features
-
+from chorus.machine import instruction_set
 from chorus.store import Store, atomic_file, root_folder
-
-AVX512 = ("AVX512F", "AVX512CD", "AVX512_SKX")  # what numpy, torch and our kernels ask for
-
-
-def instruction_set() -> str:
-    """avx512, avx2, or the name of the architecture."""
-    if all(features.get(name) for name in AVX512):
-        return "avx512"
-    return "avx2" if features.get("AVX2") and features.get("FMA3") else platform.machine()
 
 
 def write(store: Store) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import encoder, generated, gpu, kernels, paper_step, target_rows, teachers, words
+from benchmarks import encoder, generated, gpu, kernels, paper_step, scaling, target_rows, teachers, words
 from benchmarks.peers import hilbert_numpy, tile_loop
 from benchmarks.rows import GROUPS, SLOW
 from benchmarks.rows.voxels import voxels
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {"kernels": (kernels, ()), "gpu": (gpu, ()), "encoder": (encoder, ("size", "tiles", "parts"))}
 COMMANDS["generated"] = (generated, ("sheet", "classes", "seconds"))
 COMMANDS["target_rows"] = (target_rows, ("size", "loading"))
-COMMANDS |= {"paper_step": (paper_step, ()), "words": (words, ())}
+COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw")), "words": (words, ())}
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
 
 

@@ -28,6 +28,8 @@ from chorus.moving import move
 from chorus.scene import scene_from_colors
 from chorus.sources import kind_of
 from chorus.store import build
+from chorus.teachers.embedded.sentences import sentences
+from chorus.text import prompt
 from tests.unit.sources.furnished_room import furnished_room
 
 PROJECT = Path(__file__).parents[2]
@@ -67,7 +69,9 @@ class Words:
         return self
 
     def text(self, prompts):
-        places = {"this is a chair": 0, "this is a wall": 1, "this is a piano": 2}
+        names = {"chair": 0, "wall": 1, "piano": 2}
+        called = {name: [name, *sentences().of(name, "train")] for name in names}
+        places = {prompt(words): names[name] for name in names for words in called[name]}
         return torch.eye(4)[[places.get(p, 3) for p in prompts]]
 
 
@@ -146,9 +150,8 @@ def test_unknown_scenes_are_named_with_the_nearest(workspace, scene, capsys):
     assert "scene id" in _fails(capsys, "fit", "Kitchen!")
 
 
-def test_a_missing_model_says_how_to_get_one(workspace, scene, capsys):
+def test_a_missing_model_is_named(workspace, scene, capsys):
     write_scene(workspace / "room.ply", scene)
-    assert "make demo" in _fails(capsys, "query", "room.ply", "a chair")
     assert "encoder's folder" in _fails(capsys, "query", "room.ply", "a chair", "--model", "nowhere")
     (workspace / "empty").mkdir()
     assert "config.json" in _fails(capsys, "query", "room.ply", "a chair", "--model", "empty")
@@ -337,3 +340,50 @@ def test_splats_without_photos_become_a_scene_with_sampled_views(workspace, caps
     (workspace / "mine").mkdir()
     assert "a new folder" in _fails(capsys, "convert", "data/capture/said", "mine")
     assert "a folder, for a COLMAP project" in _fails(capsys, "convert", "data/capture/said", "out.ply")
+
+
+def _folder_model(folder: Path) -> None:
+    torch.manual_seed(0)
+    size = EncoderConfig(channels=(16, 16), depths=(0, 1), heads=(1, 1), window=64, drop_path=0.0)
+    heads = {"lang": HeadConfig(channels=384, width=16, teacher="words")}
+    config = ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads=heads, text="embedded")
+    save_model(SceneModel(config), folder)
+
+
+def test_a_query_needs_neither_a_workspace_nor_a_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHORUS_ROOT", raising=False)
+    monkeypatch.delenv("CHORUS_PARAMS", raising=False)
+    cli.main(["query", "sample", "where i sleep", "-o", "maps"])
+    told = capsys.readouterr()
+    assert "model: the one that ships with chorus" in told.err
+    row = told.out.splitlines()[2].split()
+    place = np.array([float(x) for x in row[1:4]])
+    bed = np.array([-1.0, 0.5, 0.35])  # where it stands in the room that ships
+    assert float(row[0]) > 0.3 and np.abs(place - bed).max() < 0.4
+    assert Image.open("maps/sample-where-i-sleep.png").size[0] > 1000
+
+
+def test_the_model_named_comes_before_the_workspaces_and_that_before_the_shipped_one(workspace, capsys):
+    def channels(*words: str) -> tuple[str, str]:
+        cli.main(["encode", "sample", "-o", "out.safetensors", "--outputs", "upcast", *words])
+        told = capsys.readouterr()
+        return told.out.split()[-1], told.err
+
+    assert channels()[0] == "368" and channels()[1].startswith("model: the one that ships with chorus ")
+    _folder_model(workspace / "data/models/encoder/splats")
+    got, said = channels()
+    assert got == "32" and f"model: this workspace's, {workspace / 'data/models/encoder'}" in said
+    _folder_model(workspace / "mine")
+    got, said = channels("--model", "mine")
+    assert got == "32" and "model:" not in said
+
+
+def test_a_scene_called_sample_comes_before_the_one_that_ships(workspace, scene, capsys):
+    def write(out: Path) -> None:
+        write_scene(out / "scene.ply", scene)
+
+    build(workspace / "data/gaussians/sample", stage="scenes/gaussians", recipe=1, params={}, inputs={}, make=write)
+    cli.main(["show", "sample", "-o", "sample.png"])
+    assert "360 Gaussians" in capsys.readouterr().out
+    assert "--up, --scale and --unit" in _fails(capsys, "show", "sample", "--up", "z")

@@ -52,6 +52,14 @@ def test_the_library_trains_by_itself(python, root):
     assert "encoder: trained" in chorus(python, root, "distill")
     assert "adapted encoder: trained" in chorus(python, root, "adapt")
     assert "validation" in chorus(python, root, "evaluate", "--split", "validation")
+    assert "2 rooms, seed 0" in chorus(python, root, "record", "-o", "run.json")
+    assert "points/model.safetensors" in chorus(python, root, "export", "-o", "box", "--most", "8")
+    assert json.loads((root / "box" / "run.json").read_text()) == json.loads((root / "run.json").read_text())
+    chorus(
+        python, root, "encode", str(Store(root).scene("test-a", "gaussians")), "-o", "f.safetensors", "--model", "box"
+    )
+    done = run(python, root, "-m", "chorus.cli", "export", "-o", "box", "--most", "0.1")
+    assert done.returncode == 2 and "box: expected weights of 0.1 MB at most, got" in done.stderr
     chorus(python, root, "evaluate")
     store = Store(root)
     held_out, validation = (
@@ -61,6 +69,15 @@ def test_the_library_trains_by_itself(python, root):
     assert held_out["validation"]["student"]["f_miou"] == validation["zero_shot"]["student"]["f_miou"]
     for what, verb in (("encoder: already there", "distill"), ("adapted encoder: already there", "adapt")):
         assert what in chorus(python, root, verb)
+
+
+def test_figures_of_another_encoder_are_not_this_ones(python, root):
+    report = Store(root).report("validation") / "metrics.json"
+    figures = json.loads(report.read_text())
+    report.write_text(json.dumps(figures | {"provenance": {**figures["provenance"], "models/encoder": "0" * 64}}))
+    done = run(python, root, "-m", "chorus.cli", "record", "-o", "run.json")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "expected figures of the encoder" in done.stderr and "chorus evaluate --split validation" in done.stderr
 
 
 def test_two_ranks_adapt_whoever_starts_them(python, root):

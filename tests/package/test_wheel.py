@@ -12,6 +12,7 @@ import pytest
 from tests.package.verbs import MADE, VERBS, prepare
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ("model.safetensors", "config.json")
 pytestmark = pytest.mark.slow  # compiles the kernels
 
 
@@ -41,6 +42,9 @@ def test_it_holds_the_library_and_nothing_else(wheel):
         "chorus/evaluate/report.html.j2",
         "chorus/teachers/embedded/weights/lang.safetensors",
     } <= {*names}
+    shipped = {f"chorus/weights/{variant}/{name}" for variant in ("splats", "points") for name in SHIPPED}
+    assert shipped | {"chorus/weights/README.md", "chorus/weights/manifest.json", "chorus/weights/run.json"} <= {*names}
+    assert {"chorus/sample/room.spz", "chorus/sample/README.md"} <= {*names}
     kernels = [name for name in names if name.startswith("chorus_kernels/")]
     assert sum(name.endswith(".so") for name in kernels) == 1
     assert all(name.endswith((".py", ".so", ".pyi", ".typed")) for name in kernels)
@@ -73,4 +77,5 @@ def test_it_works_outside_a_checkout(wheel, tmp_path):
     assert all(Path(path).is_relative_to(site) for path in where)
     said = [python(str(site / "bin" / "chorus"), *words) for words in VERBS]
     assert said[0].startswith("chorus 0.") and "300 Gaussians" in said[1]
+    assert said[-1].startswith("The room is about 4.1 x 2.") and " bed (" in said[-1]
     assert all((tmp_path / name).stat().st_size > 500 for name in MADE)

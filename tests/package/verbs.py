@@ -14,8 +14,16 @@ VERBS = (
     ["encode", "room.ply", "-o", "features.safetensors", "--model", "model"],
     ["query", "room.ply", "a chair", "--model", "model", "-o", "maps"],
     ["show", "room.ply", "-o", "room.png"],
+    ["query", "sample", "where i sleep", "-o", "maps"],  # with what ships
+    ["describe", "sample"],
 )
-MADE = ("features.safetensors", "maps/room-a-chair.ply", "maps/room-a-chair.png", "room.png")
+MADE = (
+    "features.safetensors",
+    "maps/room-a-chair.ply",
+    "maps/room-a-chair.png",
+    "room.png",
+    "maps/sample-where-i-sleep.png",
+)
 
 
 def prepare(folder: Path) -> None:

@@ -10,6 +10,8 @@ from chorus.encoder.encode import SceneFeatures
 from chorus.errors import InputError
 from chorus.io import read_ply
 from chorus.scene import scene_from_colors
+from chorus.teachers.embedded.sentences import sentences
+from chorus.text import prompt
 from chorus.view.named import NamedScene
 from chorus.view.session import MODES, Session
 from chorus.view.vocabulary import HELD
@@ -23,9 +25,8 @@ class Heights:
 
     def text(self, prompts):
         space = torch.eye(len(HELD) + 1)
-        return torch.stack(
-            [space[next((i for n, i in self.rows.items() if n in p.split()), 3 + len(p) % 30)] for p in prompts]
-        )
+        called = {prompt(said): i for n, i in self.rows.items() for said in (n, *sentences().of(n, "train"))}
+        return torch.stack([space[called.get(p, 3 + len(p) % 30)] for p in prompts])
 
     def encode(self, scene, outputs=("lang",)):
         kind = torch.bucketize(scene.means[:, 2].contiguous(), torch.tensor([0.3, 1.5]))
