@@ -59,7 +59,8 @@ def training_views(captures: Iterable[Capture], *, withheld: tuple[str, ...], fo
     with (folder / IMAGES).open("wb") as images, (folder / INSTANCES).open("wb") as instances:
         for number, capture in enumerate(captures):
             shape = shape or capture.images.shape[1:]
-            numbered, found = _items(capture, _pairs(capture, number, shape), names, withheld)
+            semantic, instance = _labels(capture, number, shape)
+            numbered, found = _items(capture, semantic, instance, names=names, withheld=withheld)
             for file, array in ((images, capture.images), (instances, numbered)):
                 checksum = zlib.crc32(data := np.ascontiguousarray(array).tobytes(), checksum)
                 file.write(data)
@@ -80,20 +81,21 @@ def training_views(captures: Iterable[Capture], *, withheld: tuple[str, ...], fo
     )
 
 
-def _pairs(capture: Capture, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    """[V, H, W] int64: item * classes + class of every pixel. Raises InputError where there are no such labels."""
+def _labels(capture: Capture, number: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """[V, H, W] class and [V, H, W] instance of every pixel."""
     where = f"teacher training, room {number}"
     if capture.semantic is None or capture.instance is None:
         raise InputError(where, expected="semantic and instance labels", got="none")
     if capture.images.shape[1:] != shape:
         raise InputError(where, expected=f"views of {shape[:2]}", got=capture.images.shape[1:3])
-    return capture.instance.astype(np.int64) * len(capture.class_names) + capture.semantic
+    return capture.semantic, capture.instance
 
 
 def _items(
-    capture: Capture, pairs: np.ndarray, names: dict[str, int], withheld: tuple[str, ...]
+    capture: Capture, semantic: np.ndarray, instance: np.ndarray, *, names: dict[str, int], withheld: tuple[str, ...]
 ) -> tuple[np.ndarray, Items]:
     """[V, H, W] int16 ids of the room's items, counted from 1, and what they are. names: thing -> id, added to."""
+    pairs = instance.astype(np.int64) * len(capture.class_names) + semantic
     shown = capture.info.get("shown", {})
     ids = np.zeros(int(pairs.max()) + 1, np.int16)
     things, models = [IGNORED], [""]
