@@ -49,9 +49,11 @@ class Search:
         understood against."""
         self.scene, self._text = scene, text
         self._features = query.unit(features.float().cpu().numpy())
-        held = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
+        width = self._features.shape[1]
+        called = [self.embedded(sentences).mean(axis=0) for sentences in vocabulary.held]
         self._contrast = query.Contrast(
-            held=query.unit(np.array(held).reshape(len(held), self._features.shape[1])),
+            held=self.embedded([sentences[0] for sentences in vocabulary.held]),
+            called=query.unit(np.array(called).reshape(len(called), width)),
             elsewhere=self.embedded(vocabulary.elsewhere),
             anything=self.embedded(vocabulary.anything),
         )

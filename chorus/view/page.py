@@ -127,7 +127,7 @@ def _language(search: Search, rows: np.ndarray, words: Sequence[str]) -> dict[st
     if len(contrast.anything):
         beside = {"words": asked @ directions * steps, "words_bias": asked @ mean}
     else:
-        beside = {"meanings": [query.meaning(word, contrast.held, elsewhere=contrast.elsewhere) for word in asked]}
+        beside = {"meanings": [query.meaning(word, contrast) for word in asked]}
     return found | {name: np.asarray(value, np.float32) for name, value in beside.items()}
 
 

@@ -11,7 +11,8 @@ from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
 
 TEMPERATURE = 0.05  # of the softmax over cosines of features and things
-MEANING = 0.03  # of that over cosines of a question and things
+MEANING = 0.02  # of that over cosines of a question and things
+UNKNOWN = 0.53  # cosine with something unknown, which a question may mean too: nonsense is near to nothing
 CERTAIN = 0.5  # a Gaussian over it fits the query better than all else together
 FAINT = 0.08  # twice what a word gets where nothing fits; below it nothing is called an object
 LEAST = 8  # Gaussians of an object
@@ -21,7 +22,8 @@ class Contrast(NamedTuple):
     """What a question is told apart from, in embeddings of unit length: of things that a feature may be, of what a
     question may mean besides, and of phrases that fit whatever there is (``vocabulary.py``)."""
 
-    held: np.ndarray  # [H, C]
+    held: np.ndarray  # [H, C] names of things
+    called: np.ndarray  # [H, C] the middle of all that each is called
     elsewhere: np.ndarray  # [E, C]
     anything: np.ndarray  # [A, C]; where there are some, held and elsewhere are not looked at
 
@@ -36,20 +38,21 @@ class Found(NamedTuple):
     rows: np.ndarray
 
 
-def meaning(question: np.ndarray, held: np.ndarray, *, elsewhere: np.ndarray) -> np.ndarray:
+def meaning(question: np.ndarray, contrast: Contrast) -> np.ndarray:
     """[H] in 0..1: how much a question [C] may mean each of the held things.
 
-    Softmax of cosines over held [H, C] and elsewhere [E, C], over its largest; a question about what no room holds
-    leaves all of them small.
+    Softmax of cosines with what each is called, with what is elsewhere and with something UNKNOWN, over its largest: a
+    question about what no room holds leaves all of them small.
     """
-    near = np.concatenate([held @ question, elsewhere @ question]) / MEANING
-    return np.exp(near - near.max())[: len(held)]
+    near = np.concatenate([contrast.called @ question, contrast.elsewhere @ question, [UNKNOWN]]) / MEANING
+    return np.exp(near - near.max())[: len(contrast.called)]
 
 
 def relevance(features: np.ndarray, question: np.ndarray, *, contrast: Contrast) -> np.ndarray:
     """[N] in 0..1: what each feature is likely to be, weighed by what the question may mean.
 
-    sum_c P(c | f) w_c over the held things, P the softmax of cosines, w of :func:`meaning`; without a list the least
+    sum_c P(c | f) w_c over the held things, P the softmax of cosines with their names, to which language teachers keep
+    closest, w of :func:`meaning`; without a list the least
     share of the question against any one of the phrases (Kerr et al. 2023, LERF, eq. 3). features: [N, C]; question:
     [C]; of unit length. Raises InputError where widths differ.
     """
@@ -65,7 +68,7 @@ def relevance(features: np.ndarray, question: np.ndarray, *, contrast: Contrast)
         return 1.0 / (1.0 + np.exp((rival - features @ question) / TEMPERATURE))
     near = features @ contrast.held.T / TEMPERATURE
     share = np.exp(near - near.max(axis=1, keepdims=True))
-    return (share @ meaning(question, contrast.held, elsewhere=contrast.elsewhere)) / share.sum(axis=1)
+    return (share @ meaning(question, contrast)) / share.sum(axis=1)
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
 """The words a question is understood against.
 
 A feature of the embedded language teacher lies near what a thing is called, so a question in other words is understood
-through the things it may mean. ``HELD`` are things that rooms hold, each known by its name and by the sentences the
-teacher was trained with; ``ELSEWHERE`` names what rooms do not hold, so that a question about a zebra is understood as
-one about an animal, which no feature answers. The space of a foundation teacher was learnt from sentences of all kinds
-and needs no list: ``ANYTHING`` are the phrases a question is contrasted with (as LERF, Kerr et al. 2023, does).
+through the things it may mean. ``HELD`` are things that rooms hold, each known by its name and by the sentences that
+the teacher is trained with; ``ELSEWHERE`` names what rooms do not hold, so that a question about a zebra is understood
+as one about an animal, which no feature answers. The space of a foundation teacher was learnt from sentences of all
+kinds and needs no list: ``ANYTHING`` are the phrases a question is contrasted with (as LERF, Kerr et al. 2023, does).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ANYTHING = ("object", "things", "stuff", "texture")
 
 
 class Vocabulary(NamedTuple):
-    """held: what a feature may be, of each thing all that it is called; elsewhere: what a question may mean besides;
-    anything: phrases that fit whatever there is, where no list is needed."""
+    """held: what a feature may be, of each thing its name and what else it is called; elsewhere: what a question may
+    mean besides; anything: phrases that fit whatever there is, where no list is needed."""
 
     held: tuple[tuple[str, ...], ...] = ()
     elsewhere: tuple[str, ...] = ()

@@ -36,11 +36,7 @@ def sentences() -> Sentences:
     content = yaml.safe_load(SENTENCES.read_text())
     unlabelled = content["unlabelled"]
     parts: tuple[Part, ...] = get_args(Part)
-<<<<<<< HEAD
-    things: dict[str, dict[Part, tuple[str, ...]]] = {
-=======
     things: dict[str, Mapping[Part, tuple[str, ...]]] = {
->>>>>>> main
         name: {part: tuple(entry[part]) for part in parts if part in entry}
         for name, entry in {**content["things"], **unlabelled}.items()
     }

@@ -51,8 +51,9 @@ def unit(*rows) -> np.ndarray:
 NONE = np.zeros((0, 4), np.float32)
 
 
-def contrast(held=NONE, *, elsewhere=NONE, anything=NONE) -> query.Contrast:
-    return query.Contrast(held=held, elsewhere=elsewhere, anything=anything)
+def contrast(held=NONE, *, called=None, elsewhere=NONE, anything=NONE) -> query.Contrast:
+    called = held if called is None else called
+    return query.Contrast(held=held, called=called, elsewhere=elsewhere, anything=anything)
 
 
 def test_relevance_is_the_share_of_the_things_a_question_may_mean():
@@ -69,9 +70,24 @@ def test_a_question_that_may_mean_two_things_finds_both():
     assert got[0] > 0.95 and got[1] > 0.95 and got[2] < 0.01
 
 
+def test_a_question_is_understood_by_what_things_are_called_and_answered_by_their_names():
+    names = np.eye(4, dtype=np.float32)[:2]
+    things = contrast(names, called=unit([1, 0, 1, 0], [0, 1, 0, 1]))
+    got = query.relevance(names, unit([0, 0, 0, 1])[0], contrast=things)  # far from both names
+    assert got[1] > 0.95 and got[0] < 0.01
+
+
+def test_a_question_near_to_nothing_known_finds_nothing():
+    names = np.eye(4, dtype=np.float32)[:3]
+    for cosine, found in ((query.UNKNOWN - 0.1, False), (query.UNKNOWN + 0.1, True)):
+        question = unit([cosine, 0, 0, (1 - cosine**2) ** 0.5])[0]
+        best = query.relevance(names, question, contrast=contrast(names)).max()
+        assert (best > 0.9) if found else (best < query.FAINT)
+
+
 def test_a_question_about_what_is_elsewhere_finds_nothing():
     held, elsewhere = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3:]
-    zebra, features = unit([0.4, 0, 0, 0.9])[0], unit([1, 0, 0, 0], [0, 1, 0, 0])
+    zebra, features = unit([0.6, 0, 0, 0.8])[0], unit([1, 0, 0, 0], [0, 1, 0, 0])
     assert query.relevance(features, zebra, contrast=contrast(held, elsewhere=elsewhere)).max() < 0.01
     assert query.relevance(features, zebra, contrast=contrast(held)).max() > 0.9  # and would, were it not known
 
