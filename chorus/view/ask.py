@@ -50,10 +50,12 @@ class Search:
         self.scene, self._text = scene, text
         self._features = query.unit(features.float().cpu().numpy())
         width = self._features.shape[1]
-        called = [self.embedded(sentences).mean(axis=0) for sentences in vocabulary.held]
+        middles = vocabulary.middles
+        if middles is None or middles.shape[1] != width:
+            middles = self._middles(vocabulary)
         self._contrast = query.Contrast(
             held=self.embedded([sentences[0] for sentences in vocabulary.held]),
-            called=query.unit(np.array(called).reshape(len(called), width)),
+            called=middles,
             elsewhere=self.embedded(vocabulary.elsewhere),
             anything=self.embedded(vocabulary.anything),
         )
@@ -110,6 +112,11 @@ class Search:
         near = self._features @ self._named.T / query.TEMPERATURE
         best = near.argmax(axis=1)
         return best, 1.0 / np.exp(near - near.max(axis=1, keepdims=True)).sum(axis=1)
+
+    def _middles(self, vocabulary: Vocabulary) -> np.ndarray:
+        """[H, C] the middle of all that each held thing is called, of unit length."""
+        middles = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
+        return query.unit(np.array(middles, np.float32).reshape(len(middles), self._features.shape[1]))
 
     @cached_property
     def _named(self) -> np.ndarray:

@@ -9,7 +9,10 @@ kinds and needs no list: ``ANYTHING`` are the phrases a question is contrasted w
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from chorus.teachers.embedded.sentences import sentences
 
@@ -30,6 +33,7 @@ ELSEWHERE = (
     "beach", "sky", "weather", "snow and ice", "fire", "food", "fruit", "drink", "clothing", "shoe", "bag", "jewelry",
     "money", "medicine", "needlework", "ball", "camping", "statue", "circus", "party", "garbage", "rope",
 )  # fmt: skip
+MIDDLES = Path(__file__).with_name("middles.npy")  # embedding 500 sentences would be most of a query's time
 ANYTHING = ("object", "things", "stuff", "texture")
 
 
@@ -40,13 +44,15 @@ class Vocabulary(NamedTuple):
     held: tuple[tuple[str, ...], ...] = ()
     elsewhere: tuple[str, ...] = ()
     anything: tuple[str, ...] = ()
+    middles: np.ndarray | None = None  # [H, C] of all that each held thing is called, embedded before
 
 
 def vocabulary_of(text: str) -> Vocabulary:
     """For a model whose words are embedded by this text tower (``text`` of its configuration)."""
     if text != "embedded":
         return Vocabulary(anything=ANYTHING)
-    return Vocabulary(tuple((name, *sentences().of(name, "train")) for name in HELD), ELSEWHERE)
+    held = tuple((name, *sentences().of(name, "train")) for name in HELD)
+    return Vocabulary(held, ELSEWHERE, middles=np.load(MIDDLES, allow_pickle=False))
 
 
 def known_words() -> list[str]:
