@@ -40,7 +40,11 @@ class Answer:
 
 
 class Search:
-    """A scene whose Gaussians have language features, to be asked many times."""
+    """A scene whose Gaussians have language features, to be asked many times.
+
+    features: [N, C] of unit length; contrast: what questions are told apart from; faint: the score under which nothing
+    is called an object.
+    """
 
     def __init__(
         self, scene: GaussianScene, features: Tensor, *, text: Callable[[list[str]], Tensor], vocabulary: Vocabulary
@@ -48,18 +52,18 @@ class Search:
         """features: [N, C]; text: T prompts to [T, C] in the features' space; vocabulary: what questions in it are
         understood against."""
         self.scene, self._text = scene, text
-        self._features = query.unit(features.float().cpu().numpy())
-        width = self._features.shape[1]
+        self.features = query.unit(features.float().cpu().numpy())
+        width = self.features.shape[1]
         middles = vocabulary.middles
         if middles is None or middles.shape[1] != width:
             middles = self._middles(vocabulary)
-        self._contrast = query.Contrast(
+        self.contrast = query.Contrast(
             held=self.embedded([sentences[0] for sentences in vocabulary.held]),
             called=middles,
             elsewhere=self.embedded(vocabulary.elsewhere),
             anything=self.embedded(vocabulary.anything),
         )
-        self._faint = query.CERTAIN if vocabulary.anything else query.FAINT
+        self.faint = query.CERTAIN if vocabulary.anything else query.FAINT
 
     @classmethod
     def of(cls, scene: GaussianScene, encoder) -> Search:
@@ -79,58 +83,40 @@ class Search:
             score = score * self._nearness(phrase.near)
         return Answer(words=words, scene=self.scene, score=score, objects=self._objects(score, top))
 
-    @property
-    def features(self) -> np.ndarray:
-        """[N, C] of unit length."""
-        return self._features
-
-    @property
-    def contrast(self) -> query.Contrast:
-        """What questions are told apart from."""
-        return self._contrast
-
-    @property
-    def faint(self) -> float:
-        """The score under which nothing is called an object."""
-        return self._faint
-
     def names(self, row: int) -> list[tuple[str, float]]:
         """What a Gaussian may be among the names of what rooms hold, each with its share, best first."""
-        near = self._named @ self._features[row] / query.TEMPERATURE
-        share = np.exp(near - near.max())
-        share = share / share.sum()
+        share = query.shares(self.features[row : row + 1], self._named)[0]
         return [(HELD[i], float(share[i])) for i in np.argsort(-share)]
 
     def embedded(self, words: Sequence[str]) -> np.ndarray:
         """[T, C] of unit length, as :func:`chorus.text.prompt` words them."""
         if not words:
-            return np.zeros((0, self._features.shape[1]), np.float32)
+            return np.zeros((0, self.features.shape[1]), np.float32)
         return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
 
     def named(self) -> tuple[np.ndarray, np.ndarray]:
         """What every Gaussian may be among the names of what rooms hold: [N] the best, a row of HELD, and its share."""
-        near = self._features @ self._named.T / query.TEMPERATURE
-        best = near.argmax(axis=1)
-        return best, 1.0 / np.exp(near - near.max(axis=1, keepdims=True)).sum(axis=1)
+        share = query.shares(self.features, self._named)
+        return share.argmax(axis=1), share.max(axis=1)
 
     def _middles(self, vocabulary: Vocabulary) -> np.ndarray:
         """[H, C] the middle of all that each held thing is called, of unit length."""
         middles = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
-        return query.unit(np.array(middles, np.float32).reshape(len(middles), self._features.shape[1]))
+        return query.unit(np.array(middles, np.float32).reshape(len(middles), self.features.shape[1]))
 
     @cached_property
     def _named(self) -> np.ndarray:
-        """[H, C] of the names in HELD, as the search knows them."""
-        return self._contrast.held if len(self._contrast.held) == len(HELD) else self.embedded(HELD)
+        """[H, C] of the names in HELD."""
+        return self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
-        return query.relevance(self._features, self.embedded([words])[0], contrast=self._contrast)
+        return query.relevance(self.features, self.embedded([words])[0], contrast=self.contrast)
 
     def _objects(self, score: np.ndarray, top: int) -> list[query.Found]:
-        return query.objects(self.scene, score, top=top, faint=self._faint, gap=self._gap)
+        return query.objects(self.scene, score, top=top, faint=self.faint, gap=self.gap)
 
     @cached_property
-    def _gap(self) -> float:
+    def gap(self) -> float:
         """Over which groups of Gaussians join, m: of the scene, not of the question."""
         return 2.0 * spacing(self.scene.means.detach().cpu().numpy().astype(np.float64))
 

@@ -12,13 +12,12 @@ from chorus.scene import GaussianScene
 from chorus.view.ask import Search
 from chorus.view.clusters import components, spacing
 from chorus.view.relations import Box, Relation, Room, relations, room_of, walls_of
-from chorus.view.vocabulary import HELD
+from chorus.view.render import SOLID
+from chorus.view.vocabulary import HELD, SHELL
 
-STRUCTURE = ("wall", "floor", "ceiling")
 SURE = 0.35  # mean share of a thing's name, below which it is not told
 LEAST = 0.002  # share of the scene's Gaussians
 FEW = 24  # Gaussians of a thing, at least
-SOLID = 0.1  # opacity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def arrange(scene: GaussianScene, labels: np.ndarray, share: np.ndarray, *, name
     """A description from the name of every Gaussian. labels: [N] into names, negative for none; share: [N] in 0..1;
     names: wall, floor and ceiling among them, by which the room itself is found."""
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
-    structure = np.isin(labels, [names.index(name) for name in STRUCTURE if name in names])
+    structure = np.isin(labels, [names.index(name) for name in SHELL if name in names])
     room = room_of(positions[structure] if structure.sum() >= FEW else positions)
     things = sorted(_things(room, positions, labels, share, names), key=lambda thing: -float(np.prod(thing.box.size)))
     return Description(
@@ -90,7 +89,7 @@ def arrange(scene: GaussianScene, labels: np.ndarray, share: np.ndarray, *, name
 def _things(
     room: Room, positions: np.ndarray, labels: np.ndarray, share: np.ndarray, names: Sequence[str]
 ) -> list[Thing]:
-    loose = np.where(np.isin(labels, [i for i, name in enumerate(names) if name in STRUCTURE]), -1, labels)
+    loose = np.where(np.isin(labels, [i for i, name in enumerate(names) if name in SHELL]), -1, labels)
     least = max(FEW, int(LEAST * len(positions)))
     group = components(positions, loose, cell=2.0 * spacing(positions), least=least)
     turned, found = room.turned(positions), []

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.moving import file_means
@@ -44,17 +45,16 @@ def crop_object(scene: GaussianScene, encoder, words: str) -> GaussianScene:
 
 
 def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> GaussianScene:
-    """The scene with :func:`labels_of` it."""
-    return replace(scene, labels=labels_of(scene, encoder, names))
-
-
-def labels_of(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> SplatLabels:
-    """A label for every Gaussian: the name among ``names`` that suits it best, its score (the softmax weight of that
-    name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
+    """The scene with :func:`labels_of` it, as a model sees it. Raises InputError for fewer than two names."""
     names = tuple(dict.fromkeys(names))
     if len(names) < 2:
         raise InputError("--names", expected="at least two names to choose from", got=", ".join(names) or "none")
-    cosine = encoder.encode(scene, outputs=("lang",)).query(names)  # [N, T]
+    return replace(scene, labels=labels_of(scene, encoder.encode(scene, outputs=("lang",)).query(names), names))
+
+
+def labels_of(scene: GaussianScene, cosine: Tensor, names: Sequence[str]) -> SplatLabels:
+    """A label for every Gaussian from its cosines [N, T] to the names: the one that suits it best, its score (the
+    softmax weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
     score, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
     groups = components(positions, best.cpu().numpy(), cell=2.0 * spacing(positions), least=query.LEAST)
@@ -62,5 +62,5 @@ def labels_of(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> Spl
         label=best.int().cpu(),
         instance=torch.from_numpy(groups.astype(np.int32)),
         score=score.float().cpu(),
-        names=names,
+        names=tuple(names),
     )

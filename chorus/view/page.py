@@ -20,12 +20,11 @@ from chorus.view import query, render
 from chorus.view.ask import Search
 from chorus.view.colors import group_colors, label_colors, pca_colors
 from chorus.view.session import Session
-from chorus.view.vocabulary import known_words
+from chorus.view.vocabulary import SHELL, known_words
 
 DIMS = 32  # principal directions of the features that a page holds
 MOST_WORDS = 5000
 MOST_OBJECTS = 60
-SHELL = ("wall", "floor", "ceiling")  # no objects to fly to
 
 
 def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Path:
@@ -143,7 +142,7 @@ def _objects(session: Session) -> list[dict]:
         name = session.labels.names[labels[rows[0]]]
         if name in SHELL:
             continue
-        low, high = np.percentile(means[rows], [5, 95], axis=0)
+        low, high = query.middle_box(means[rows])
         position = np.round((low + high) / 2, 3).tolist()
         extent = np.round(high - low, 3).tolist()
         found.append({"name": name, "instance": instance, "position": position, "extent": extent, "size": int(size)})

@@ -9,6 +9,7 @@ import numpy as np
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.view.clusters import components, spacing
+from chorus.view.render import SOLID
 
 TEMPERATURE = 0.05  # of the softmax over cosines of features and things
 MEANING = 0.02  # of that over cosines of a question and things
@@ -66,9 +67,14 @@ def relevance(features: np.ndarray, question: np.ndarray, *, contrast: Contrast)
     if len(contrast.anything):
         rival = (features @ contrast.anything.T).max(axis=1)
         return 1.0 / (1.0 + np.exp((rival - features @ question) / TEMPERATURE))
-    near = features @ contrast.held.T / TEMPERATURE
+    return shares(features, contrast.held) @ meaning(question, contrast)
+
+
+def shares(features: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """[N, T] how likely each feature [N, C] is each of the names [T, C]: the softmax of their cosines."""
+    near = features @ names.T / TEMPERATURE
     share = np.exp(near - near.max(axis=1, keepdims=True))
-    return (share @ meaning(question, contrast)) / share.sum(axis=1)
+    return share / share.sum(axis=1, keepdims=True)
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -86,15 +92,21 @@ def objects(
     """
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
     bar = float(np.clip(0.5 * score.max(), faint, CERTAIN))
-    solid = scene.opacities.detach().cpu().numpy() > 0.1
+    solid = scene.opacities.detach().cpu().numpy() > SOLID
     answer = np.where((score >= bar) & solid, 0, -1)
     group = components(positions, answer, cell=gap or 2.0 * spacing(positions), least=LEAST)
     found = [_found(positions, score, np.flatnonzero(group == i)) for i in range(group.max() + 1)]
     return sorted(found, key=lambda item: -item.score)[:top]
 
 
+def middle_box(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high corner [3] of the box holding the middle 90 % of positions [N, 3] along each axis."""
+    low, high = np.percentile(positions, [5, 95], axis=0)
+    return low, high
+
+
 def _found(positions: np.ndarray, score: np.ndarray, rows: np.ndarray) -> Found:
-    low, high = np.percentile(positions[rows], [5, 95], axis=0)
+    low, high = middle_box(positions[rows])
     return Found(float(score[rows].mean()), np.average(positions[rows], axis=0, weights=score[rows]), high - low, rows)
 
 

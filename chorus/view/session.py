@@ -18,6 +18,7 @@ from chorus.view.ask import Answer, Search
 from chorus.view.colors import group_colors, label_colors, pca_colors
 from chorus.view.named import NamedScene
 from chorus.view.pick import Hit, pick
+from chorus.view.vocabulary import HELD
 
 MODES = ("rgb", "heat", "names", "instances", "PCA")
 MOST = 300_000  # Gaussians that a browser turns smoothly
@@ -59,7 +60,8 @@ class Session:
     @cached_property
     def labels(self) -> SplatLabels:
         """What every Gaussian most likely is, and the object it belongs to."""
-        return edit.labels_of(self.scene, self.encoder)
+        cosine = self.search.features @ self.search.embedded(HELD).T
+        return edit.labels_of(self.scene, torch.from_numpy(cosine), HELD)
 
     @cached_property
     def kept(self) -> np.ndarray:
@@ -115,14 +117,15 @@ class Session:
             return Clicked(hit=hit, names=[], rows=np.array([hit.row]), extent=np.zeros(3))
         group = self.instances[hit.row]
         rows = np.array([hit.row]) if group < 0 else np.flatnonzero(self.instances == group)
-        low, high = np.percentile(self.scene.means[torch.from_numpy(rows)].numpy(), [5, 95], axis=0)
+        low, high = query.middle_box(self.scene.means[torch.from_numpy(rows)].numpy())
         return Clicked(hit=hit, names=self.search.names(hit.row)[:NAMES_SHOWN], rows=rows, extent=high - low)
 
     def similar(self, row: int) -> Answer:
         """Where the scene is like one of its Gaussians: cosine of features, stretched from 0.5..1 to 0..1."""
         features = self.search.features
         score = ((features @ features[row] - 0.5) / 0.5).clip(0.0, 1.0)
-        return Answer(words="similar", scene=self.scene, score=score, objects=query.objects(self.scene, score))
+        objects = query.objects(self.scene, score, gap=self.search.gap)
+        return Answer(words="similar", scene=self.scene, score=score, objects=objects)
 
     def export(self, path: Path, rows: np.ndarray | None = None) -> int:
         """Write Gaussians to a file by its suffix, with their labels in a .ply where there is a model; how many."""

@@ -22,6 +22,7 @@ HELD = (
     "dishwasher", "washing machine", "sink", "toilet", "bathtub", "shower", "lamp", "plant", "tv", "tv stand", "laptop",
     "piano", "fireplace", "radiator", "range hood", "stairs", "curtain", "picture", "mirror",
 )  # fmt: skip
+SHELL = ("wall", "floor", "ceiling")  # what a room is, not what stands in it
 ELSEWHERE = (
     "animal", "wild animal", "pet", "farm animal", "bird", "fish", "insect", "person", "monster",
     "car", "truck", "bus", "train", "two-wheeler", "motor vehicle", "emergency vehicle", "farm machine", "boat", "ship",
