@@ -444,11 +444,11 @@ def view(
 
     if words is not None and static is None:
         raise InputError("--words", expected="--static", got="a viewer, which answers any words")
+    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model))]
     if static is not None:
-        return _write_page(static, Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model)), words)
+        return _write_page(static, sessions[0], words)
     from chorus.view import viewer
 
-    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder_or_none(model))]
     if beside is not None:
         is_model = _holds_model(Path(beside))
         named = sessions[0].named if is_model else _scene(beside)
@@ -469,17 +469,6 @@ def _write_page(path: Path, session: Session, words: Path | None) -> None:
         raise InputError(words, expected="a text file of words, a line each", got=str(error)) from error
     written = write_page(path, session, words=own)
     print(f"{written}: {len(session.kept):,} Gaussians, {written.stat().st_size / 1e6:.1f} MB")
-
-
-def _encoder_or_none(model: Path | None):
-    """The model to ask; None, with a line, where none was named and none is there: a scene can be looked at without."""
-    try:
-        return _encoder(model)
-    except MissingError as error:
-        if model is not None:
-            raise
-        print(f"chorus: looking without asking: {error}", file=sys.stderr)
-        return None
 
 
 def fetch(

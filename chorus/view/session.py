@@ -45,6 +45,7 @@ class Session:
     encoder: object | None = None
     most: int = MOST
     hidden: set[int] = field(default_factory=set)
+    _made: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # colours by mode, of the scene alone
 
     @property
     def scene(self) -> GaussianScene:
@@ -90,12 +91,16 @@ class Session:
         """[N, 3] in 0..1. heat: of the best of the answers, plain where nothing was asked."""
         if mode == "heat" and answers:
             return query.heat(self.scene, np.max([answer.score for answer in answers], axis=0))
-        made: dict[str, Callable[[], np.ndarray]] = {
+        make: dict[str, Callable[[], np.ndarray]] = {
             "names": lambda: label_colors(self.labels.label.numpy(), self.labels.names),
             "instances": lambda: group_colors(self.instances),
             "PCA": lambda: pca_colors(self.search.features),
         }
-        return made[mode]() if mode in made else self.scene.rgb.detach().cpu().numpy()
+        if mode not in make:
+            return self.scene.rgb.detach().cpu().numpy()
+        if mode not in self._made:  # a slider asks for them at every step
+            self._made[mode] = make[mode]()
+        return self._made[mode]
 
     def shown(self, *, opacity: float = 0.0, below: float = 1.0) -> np.ndarray:
         """[N] bool: at least so opaque, in the lower share ``below`` of the room's height, and not hidden by hand."""

@@ -184,12 +184,17 @@ class Viewer:
         self._history.insert(0, words)
         self._past.options = (NONE_YET, *self._history[:REMEMBERED])
         self._past.visible = True
-        self._list_objects()
         count = sum(len(answer.objects) for answers in self._answers for answer in answers)
         found = f"{count} object{'' if count == 1 else 's'}" if count else "Nothing answers"
         self._said.content = f"{found}, {seconds:.2f} s"
-        self._mode.value = "heat"
-        self._draw()
+        self._show_answers()
+
+    def _show_answers(self) -> None:
+        self._list_objects()
+        if self._mode.value == "heat":
+            self._draw()
+        else:
+            self._mode.value = "heat"  # which draws
 
     def _list_objects(self) -> None:
         for button in self._found:
@@ -200,8 +205,7 @@ class Viewer:
                 unit = self.sessions[number].named.unit
                 for answer in answers:
                     for found in answer.objects:
-                        size = " x ".join(f"{x:.2f}" for x in found.extent)
-                        title = f"{answer.words} · {found.score:.2f} · {size} {unit}"
+                        title = f"{answer.words} · {found.score:.2f} · {_sides(found.extent)} {unit}"
                         button = self.server.gui.add_button(title)
                         place, size = found.position + self._offsets[number], float(np.linalg.norm(found.extent))
                         button.on_click(lambda event, p=place, s=size: self._fly(event.client, p, s))
@@ -240,9 +244,7 @@ class Viewer:
             self._measure(found.hit.position + self._offsets[number], self.sessions[number].named.unit)
         elif self._click.value == "find similar":
             self._answers[number] = [self.sessions[number].similar(found.hit.row)]
-            self._mode.value = "heat"
-            self._list_objects()
-            self._draw()
+            self._show_answers()
         else:
             self._what.content = _told_of(found, self.sessions[number])
 
@@ -250,8 +252,8 @@ class Viewer:
         self.server.scene.add_icosphere("/mark", radius=0.02, color=(255, 80, 40), position=tuple(place))
 
     def _measure(self, place: np.ndarray, unit: str) -> None:
-        self._measured = [*self._measured, place][-2:] if len(self._measured) < 2 else [place]
-        if len(self._measured) < 2:
+        self._measured = [*self._measured, place] if len(self._measured) == 1 else [place]
+        if len(self._measured) == 1:
             self._what.content = "Click the other end."
             return
         points = np.stack(self._measured)[None].astype(np.float32)
@@ -354,9 +356,12 @@ def _told_of(found: Clicked, session: Session) -> str:
         first, *rest = found.names
         lines.insert(0, f"**{first[0]}** {first[1]:.0%} · " + ", ".join(f"{name} {share:.0%}" for name, share in rest))
     if len(found.rows) > 1:
-        size = " x ".join(f"{x:.2f}" for x in found.extent)
-        lines.append(f"object of {len(found.rows):,} Gaussians, {size} {session.named.unit}")
+        lines.append(f"object of {len(found.rows):,} Gaussians, {_sides(found.extent)} {session.named.unit}")
     return "  \n".join(lines)
+
+
+def _sides(extent: np.ndarray) -> str:
+    return " x ".join(f"{x:.2f}" for x in extent)
 
 
 def _fresh(folder: Path, stem: str) -> Path:
