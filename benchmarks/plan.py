@@ -6,7 +6,9 @@ CARDS, SCENES, EPOCHS = (1, 8, 16), (800, 3500), 600
 GAUSSIANS = 965_000  # a scene of the paper
 
 # Of other runs than this command.
-ROWS_SHARE = 0.06  # of N x C halves: one trial on 1280 channels at error 0.01 gave 0.060 and 0.061; not yet a table
+ROWS_SHARE = (
+    0.06  # of N x C halves: 1280 channels at error 0.01 took 0.060 with 28 views, 0.038 with 112 (docs/targets.md)
+)
 VIEWS_SHARE = 0.045  # patch maps in int8, of the same: python -m benchmarks.teachers storage
 
 # Assumed.

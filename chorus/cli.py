@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from chorus.scene import GaussianScene
     from chorus.store import Artifact
     from chorus.view.named import NamedScene
-    from chorus.view.session import Session
     from chorus.workspace import Workspace
 
 ABOUT = (
@@ -425,9 +424,13 @@ def view(
     beside: Annotated[
         str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
     ] = None,
-    host: Annotated[str, tyro.conf.arg(help="another than loopback lets everyone who reaches it look")] = "127.0.0.1",
+    host: Annotated[
+        str | None, tyro.conf.arg(help="loopback when absent; another lets everyone who reaches it look")
+    ] = None,
     port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
-    exports: Annotated[Path, tyro.conf.arg(help="folder of what is exported")] = Path("."),
+    exports: Annotated[
+        Path | None, tyro.conf.arg(help="folder of what is exported; the working directory when absent")
+    ] = None,
     static: Annotated[
         Path | None, tyro.conf.arg(metavar="OUT.html", help="write one page that needs no server instead of serving")
     ] = None,
@@ -444,31 +447,37 @@ def view(
 
     if words is not None and static is None:
         raise InputError("--words", expected="--static", got="a viewer, which answers any words")
+    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports}
+    given = [name for name, value in served.items() if value is not None]
+    if static is not None and given:
+        raise InputError("--static", expected="a page of one scene, which no server shows", got=", ".join(given))
+    own = [] if words is None else _lines(words)
     sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model))]
     if static is not None:
-        return _write_page(static, sessions[0], words)
+        from chorus.view.page import write_page
+
+        page = write_page(static, sessions[0], words=own)
+        print(f"{page}: {len(sessions[0].kept):,} Gaussians, {page.stat().st_size / 1e6:.1f} MB")
+        return
     from chorus.view import viewer
 
     if beside is not None:
         is_model = _holds_model(Path(beside))
         named = sessions[0].named if is_model else _scene(beside)
         sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
+    host = host or viewer.LOOPBACK[0]
     if host not in viewer.LOOPBACK:
         print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
-    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports)
+    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."))
     print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
     shown.run()
 
 
-def _write_page(path: Path, session: Session, words: Path | None) -> None:
-    from chorus.view.page import write_page
-
+def _lines(path: Path) -> list[str]:
     try:
-        own = [] if words is None else words.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(words, expected="a text file of words, a line each", got=str(error)) from error
-    written = write_page(path, session, words=own)
-    print(f"{written}: {len(session.kept):,} Gaussians, {written.stat().st_size / 1e6:.1f} MB")
+        raise InputError(path, expected="a text file of words, a line each", got=str(error)) from error
 
 
 def fetch(

@@ -197,6 +197,7 @@ class Distillation(Task):
         return found
 
     def metrics(self, curves: list[dict]) -> dict:
+        """What metrics.json tells of the run."""
         parameters = sum(p.numel() for p in self.module.encoder.parameters())
         return {
             "parameters": parameters,

@@ -387,3 +387,14 @@ def test_a_scene_called_sample_comes_before_the_one_that_ships(workspace, scene,
     cli.main(["show", "sample", "-o", "sample.png"])
     assert "360 Gaussians" in capsys.readouterr().out
     assert "--up, --scale and --unit" in _fails(capsys, "show", "sample", "--up", "z")
+
+
+def test_view_refuses_what_it_would_pass_over(workspace, capsys):
+    assert "--words: expected --static" in _fails(capsys, "view", "sample", "--words", "words.txt")
+    page = ("view", "sample", "--static", "room.html")
+    for option, value in (("--beside", "sample"), ("--host", "0.0.0.0"), ("--port", "8085"), ("--exports", "out")):
+        assert f"got {option}" in _fails(capsys, *page, option, value)
+    assert "a text file of words" in _fails(capsys, *page, "--words", "absent.txt")
+    assert not (workspace / "room.html").exists()
+    cli.main([*page])
+    assert (workspace / "room.html").stat().st_size < 6e6 and "MB" in capsys.readouterr().out
