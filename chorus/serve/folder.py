@@ -14,6 +14,7 @@ from chorus.names import did_you_mean
 from chorus.serve.refusals import Outside, Unknown
 
 MOST_LISTED = 1000
+LONGEST = 100  # letters of a name in a message
 
 
 class Folder:
@@ -33,11 +34,11 @@ class Folder:
         """
         if self.root is None:
             fix = "Give the server --scenes."
-            raise Unknown(repr(name), expected=f"the scene {SAMPLE_NAME}", got="another", fix=fix)
+            raise Unknown(_told(name), expected=f"the scene {SAMPLE_NAME}", got="another", fix=fix)
         path = self._inside(self.root / name, name)
-        if not path.exists():
+        if not os.path.exists(path):  # which a name that is too long makes False, too
             near = did_you_mean(name, self.names())
-            raise Unknown(repr(name), expected="a scene of the server's folder", got="nothing there", fix=near)
+            raise Unknown(_told(name), expected="a scene of the server's folder", got="nothing there", fix=near)
         if path.is_dir():
             for child in path.iterdir():
                 self._inside(child, name)
@@ -54,14 +55,26 @@ class Folder:
             below[:] = [name for name in sorted(below) if name not in whole and not name.startswith(".")]
             for name in sorted([*whole, *files]):
                 path = here / name
-                if not name.startswith(".") and is_splat_file(path) and path.resolve().is_relative_to(root):
+                if not name.startswith(".") and is_splat_file(path) and _leads_into(root, path):
                     yield path.relative_to(root).as_posix()
 
     def _inside(self, path: Path, name: str) -> Path:
         try:
             found = path.resolve()
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL
-            raise Unknown(repr(name), expected="a path", got=error) from error
+            got = getattr(error, "strerror", None) or "one that leads nowhere"  # its own text holds the whole path
+            raise Unknown(_told(name), expected="a path of the server's folder", got=got) from error
         if self.root is None or not found.is_relative_to(self.root):
-            raise Outside(repr(name), expected="a path inside the server's folder of scenes", got="one outside it")
+            raise Outside(_told(name), expected="a path inside the server's folder of scenes", got="one outside it")
         return found
+
+
+def _leads_into(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to nothing, or to itself
+        return False
+
+
+def _told(name: str) -> str:
+    return repr(name if len(name) <= LONGEST else name[:LONGEST] + "...")
