@@ -36,7 +36,7 @@ class Folder:
             fix = "Give the server --scenes."
             raise Unknown(_told(name), expected=f"the scene {SAMPLE_NAME}", got="another", fix=fix)
         path = self._inside(self.root / name, name)
-        if not os.path.exists(path):  # which a name that is too long makes False, too
+        if not (os.path.isfile(path) or os.path.isdir(path)):  # of a name that is too long neither is true
             near = did_you_mean(name, self.names())
             raise Unknown(_told(name), expected="a scene of the server's folder", got="nothing there", fix=near)
         if path.is_dir():

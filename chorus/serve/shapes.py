@@ -31,6 +31,7 @@ class Frame(Strict):
 
 class Open(Frame):
     path: str = Field(
+        min_length=1,
         description="a scene below the server's folder, as GET /files lists them, or sample: the room that ships",
         examples=["sample"],
     )
