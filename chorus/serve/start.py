@@ -68,8 +68,14 @@ def serve_http(options: Options, load: Callable[[], object]) -> None:
         timeout_graceful_shutdown=LAST_ANSWERS,
     )
     shown = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"http://{shown}:{port}/docs   (Ctrl-C ends it)", flush=True)
-    uvicorn.Server(config).run()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None) -> None:
+            """The address is told when it answers, not before."""
+            await super().startup(sockets)
+            print(f"http://{shown}:{port}/docs   (Ctrl-C ends it)", flush=True)
+
+    Server(config).run()
 
 
 def serve_mcp(options: Options, load: Callable[[], object]) -> None:

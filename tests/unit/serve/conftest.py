@@ -6,6 +6,7 @@ pytest.importorskip("fastapi_offline")
 
 from fastapi.testclient import TestClient
 
+from chorus.encoder.encode import SceneEncoder
 from chorus.io import write_features, write_scene
 from chorus.serve.app import make_app
 from chorus.serve.folder import Folder
@@ -28,6 +29,7 @@ class Served(Heights):
         return len(HELD) + 1
 
     def encode_to_files(self, scene, files, *, info=None):
+        SceneEncoder._check(self, tuple(files))  # as a model refuses an output it does not have
         for name, path in files.items():
             write_features(path, self.encode(scene, outputs=(name,))[name], info=info)
 
