@@ -45,7 +45,7 @@ def test_a_thousand_questions(client, capsys):
             sizes.append(resident())
     with capsys.disabled():
         print(f"\nMB after each 100 questions: {[round(size / MB, 1) for size in sizes]}")
-    assert sizes[-1] - sizes[1] < 10 * MB
+    assert sizes[-1] - sizes[5] < 4 * MB  # the vectors of the words asked are kept, up to a number
 
 
 def test_fifty_scenes(client, capsys):
