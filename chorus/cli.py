@@ -473,6 +473,45 @@ def view(
     shown.run()
 
 
+def serve(
+    *,
+    scenes: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help="whose scenes may be opened; the workspace's when absent")
+    ] = None,
+    model: Model = None,
+    mcp: Annotated[bool, tyro.conf.arg(help="answer an assistant over stdin and stdout instead")] = False,
+    host: Annotated[str | None, tyro.conf.arg(help="loopback when absent; another needs a token")] = None,
+    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
+    token_file: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help="holds the token to ask for; CHORUS_TOKEN when absent")
+    ] = None,
+    queue: Annotated[int, tyro.conf.arg(help="requests that may wait; the next is told when to come back")] = 16,
+    memory: Annotated[int, tyro.conf.arg(metavar="MB", help="of scenes kept with their features")] = 2000,
+    upload: Annotated[int, tyro.conf.arg(metavar="MB", help="of one uploaded file, at most")] = 500,
+) -> None:
+    """Serve the model: open scenes, ask them, pick, measure, over HTTP with an API page, or as an MCP server over stdio
+    (docs/serve.md). Ctrl-C ends it.
+
+    chorus serve --scenes rooms; chorus serve --mcp"""
+    from chorus.serve import start
+
+    given = {"--host": host, "--port": port, "--token-file": token_file}
+    told = [name for name, value in given.items() if value is not None]
+    if mcp and told:
+        raise InputError("--mcp", expected="stdin and stdout, which need no address", got=", ".join(told))
+    mine = _workspace().store.fitted
+    options = start.Options(
+        scenes=scenes or (mine if mine.is_dir() else None),
+        host=host or start.Options.host,
+        port=port,
+        token_file=token_file,
+        queue=queue,
+        memory=memory * 10**6,
+        upload=upload * 10**6,
+    )
+    (start.serve_mcp if mcp else start.serve_http)(options, lambda: _encoder(model))
+
+
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
@@ -596,6 +635,7 @@ VERBS = {
     "describe": describe,
     "show": show,
     "view": view,
+    "serve": serve,
     "convert": convert,
     "label": label,
     "crop": crop,

@@ -97,6 +97,11 @@ class Store:
             )
 
     @property
+    def fitted(self) -> Path:
+        """Where the fitted scenes lie, a folder each."""
+        return self.data / "gaussians"
+
+    @property
     def incoming(self) -> Path:
         """Where a user (or the CLI) drops or links folders of real captures; the folder's name is the scene id."""
         return self.data / "incoming"

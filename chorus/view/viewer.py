@@ -328,7 +328,7 @@ def free_port(host: str, port: int | None) -> int:
             except OSError as error:
                 why = error.strerror or str(error)
     got = f"{port}: {why}" if port is not None else f"none of {PORTS.start} to {PORTS.stop - 1}"
-    raise InputError("view", expected=f"a free port of {host}", got=got, fix="Give another --port.")
+    raise InputError("--port", expected=f"a free port of {host}", got=got, fix="Give another --port.")
 
 
 def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:
