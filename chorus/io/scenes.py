@@ -40,6 +40,7 @@ _KEEPS = {  # what each has a place for, of what not every scene has
     "": ("offset", "labels"),
 }
 _FOREIGN = (".ksplat", ".lcc", ".glb", ".usdz", ".spx")  # what others read and we do not
+_PACKED = {".gz": "gunzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".7z": "7z x", ".tar": "tar xf"}
 
 
 def is_splat_file(path: Path) -> bool:
@@ -106,5 +107,9 @@ def _lookup(table: dict, path: Path, suffix: str):
     if suffix in table:
         return table[suffix]
     known = ", ".join(name or "a folder" for name in table)
-    fix = f"Convert it: splat-transform {path.name} {path.stem}.ply (npm: @playcanvas/splat-transform)."
-    raise InputError(path, expected=f"one of {known}", got=suffix or "no suffix", fix=fix if suffix in _FOREIGN else "")
+    fix = ""
+    if suffix in _FOREIGN:
+        fix = f"Convert it: splat-transform {path.name} {path.stem}.ply (npm: @playcanvas/splat-transform)."
+    elif suffix in _PACKED:
+        fix = f"Unpack it first: {_PACKED[suffix]} {path.name}."
+    raise InputError(path, expected=f"one of {known}", got=suffix or "no suffix", fix=fix)

@@ -297,6 +297,13 @@ def test_foreign_formats_are_refused_with_what_to_do(tmp_path, suffix):
         read_scene(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.parametrize(("suffix", "tool"), [(".gz", "gunzip"), (".7z", "7z x")])
+def test_compressed_files_are_refused_with_what_unpacks_them(tmp_path, suffix, tool):
+    (tmp_path / f"a.ply{suffix}").write_bytes(b"x")
+    with pytest.raises(InputError, match=rf"got {suffix}. Unpack it first: {tool} a.ply{suffix}"):
+        read_scene(tmp_path / f"a.ply{suffix}")
+
+
 def test_packed_files_that_lack_something(tmp_path):
     content = (GOLDEN / "st.compressed.ply").read_bytes()
     for old, new, message in (
