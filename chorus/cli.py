@@ -437,22 +437,33 @@ def view(
     words: Annotated[
         Path | None, tyro.conf.arg(help="a text file, a line each: more words for the page to answer")
     ] = None,
+    training: Annotated[
+        Literal["splats", "adapted"] | None,
+        tyro.conf.arg(
+            help="follow a training of this workspace that runs: its curve, and its newest checkpoint's eyes"
+        ),
+    ] = None,
     up: Up = None,
     scale: Scale = None,
     unit: Unit = None,
 ) -> None:
     """Look at a scene in the browser, click it and ask it; Ctrl-C ends it. --static writes one file to mail instead:
     it opens anywhere, and answers the words it holds without a network."""
+    from chorus.view.reference import Reference, Rows, teacher_of
     from chorus.view.session import Session
+    from chorus.view.training import RunningTraining
 
     if words is not None and static is None:
         raise InputError("--words", expected="--static", got="a viewer, which answers any words")
-    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports}
+    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports, "--training": training}
     given = [name for name, value in served.items() if value is not None]
     if static is not None and given:
         raise InputError("--static", expected="a page of one scene, which no server shows", got=", ".join(given))
     own = [] if words is None else _lines(words)
-    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model))]
+    named, store = _scene(scene, up=up, scale=scale, unit=unit), _workspace().store
+    following = None if training is None else RunningTraining(store.training(training), training)
+    lifted = teacher_of(store, named.name) if scene in store.scenes_with("gaussians") else None
+    sessions = [Session(named, _encoder(model), lifted)]
     if static is not None:
         from chorus.view.page import write_page
 
@@ -463,12 +474,13 @@ def view(
 
     if beside is not None:
         is_model = _holds_model(Path(beside))
-        named = sessions[0].named if is_model else _scene(beside)
-        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
+        named = named if is_model else _scene(beside)
+        held = None if not is_model else Reference(("first", "second"), lambda: Rows.of(sessions[0].search.features))
+        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder, held))
     host = host or viewer.LOOPBACK[0]
     if host not in viewer.LOOPBACK:
         print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
-    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."))
+    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."), training=following)
     print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
     shown.run()
 

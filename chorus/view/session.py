@@ -18,6 +18,7 @@ from chorus.view.ask import Answer, Search
 from chorus.view.colors import group_colors, label_colors, pca_colors
 from chorus.view.named import NamedScene
 from chorus.view.pick import Hit, pick
+from chorus.view.reference import Reference
 from chorus.view.render import SOLID
 from chorus.view.vocabulary import HELD
 
@@ -45,10 +46,12 @@ class Clicked:
 
 @dataclass
 class Session:
-    """named: the scene; encoder: as chorus.load gives it, None to look without asking."""
+    """named: the scene; encoder: as chorus.load gives it, None to look without asking; reference: what its features are
+    held against."""
 
     named: NamedScene
     encoder: object | None = None
+    reference: Reference | None = None
     most: int = MOST
     hidden: set[int] = field(default_factory=set)
     _made: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # colours by mode, of the scene alone
@@ -56,6 +59,20 @@ class Session:
     @property
     def scene(self) -> GaussianScene:
         return self.named.gaussians
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Of colours, that :meth:`colors` takes."""
+        if self.encoder is None:
+            return MODES[:1]
+        return MODES if self.reference is None else (*MODES, *self.reference.modes)
+
+    def renew(self, encoder) -> None:
+        """Look with another model from now on: nothing that the last one made is kept."""
+        self.encoder = encoder
+        self._made.clear()
+        for name in ("search", "labels", "instances"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def search(self) -> Search:
@@ -102,6 +119,10 @@ class Session:
             "instances": lambda: group_colors(self.instances),
             "PCA": lambda: pca_colors(self.search.features),
         }
+        if self.reference is not None:
+            held, plain = self.reference, self.scene.rgb.detach().cpu().numpy()
+            for name in held.modes:
+                make[name] = lambda name=name: held.colors(name, self.search.features, plain)
         if mode not in make:
             return self.scene.rgb.detach().cpu().numpy()
         if mode not in self._made:  # a slider asks for them at every step
@@ -118,6 +139,13 @@ class Session:
         if self.hidden:
             mask[np.fromiter(self.hidden, int)] = False
         return mask
+
+    def inside(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """[R] rows, ascending, whose centres lie in a box [3], [3] m and that are not hidden."""
+        means = self.scene.means.detach().cpu().numpy()
+        within = ((means >= low) & (means <= high)).all(axis=1)
+        rows = np.flatnonzero(within)
+        return rows[~np.isin(rows, np.fromiter(self.hidden, int, len(self.hidden)))]
 
     def click(self, origin: np.ndarray, direction: np.ndarray, *, shown: np.ndarray | None = None) -> Clicked | None:
         """What a ray meets first: its place, and with a model its names and its object. None for nothing."""
