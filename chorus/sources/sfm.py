@@ -17,6 +17,7 @@ from PIL import Image
 
 from chorus.errors import InputError
 from chorus.extras import extra
+from chorus.files import open_picture
 from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_range
 from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
@@ -114,9 +115,12 @@ def _copies(photos: Sequence[Path], folder: Path, say: Report) -> tuple[list[_Gr
 
 def _exif_focal(photo: Path) -> float | None:
     """Focal length over the longer side, from EXIF's 35 mm equivalent; None where there is none."""
-    with Image.open(photo) as image:
-        millimeters = image.getexif().get_ifd(0x8769).get(0xA405)
-    return float(millimeters) / 36.0 if millimeters else None
+    try:
+        with open_picture(photo) as image:
+            millimeters = float(image.getexif().get_ifd(0x8769).get(0xA405) or 0.0)
+    except OSError:  # its EXIF is damaged
+        return None
+    return millimeters / 36.0 if 0 < millimeters < 1e4 else None
 
 
 def _features(pycolmap, work: Path, groups: list[_Group], say: Report) -> None:

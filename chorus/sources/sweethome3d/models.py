@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.io.archive import open_zip, read_entry
 from chorus.sources.sweethome3d.mesh import Material, face_normals
 from chorus.sources.sweethome3d.obj import read_obj
 
@@ -66,7 +67,7 @@ class ModelStore:
             parts = read_obj(opened, path, palette=self._palette(archive))
         except KeyError:
             return None
-        except (zipfile.BadZipFile, ValueError, IndexError, EOFError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             raise InputError(
                 f"{archive.name}:{path}", expected="a readable OBJ model", got=error, fix="Fetch the packages again."
             ) from error
@@ -78,7 +79,7 @@ class ModelStore:
 
     def _open(self, archive: Path) -> zipfile.ZipFile:
         if archive not in self._archives:
-            self._archives[archive] = zipfile.ZipFile(archive)
+            self._archives[archive] = open_zip(archive)
         return self._archives[archive]
 
     def _palette(self, archive: Path) -> dict[str, tuple]:
@@ -90,7 +91,7 @@ class ModelStore:
 def built_in_palette(archive: zipfile.ZipFile) -> dict[str, tuple]:
     """Colours of the material names the program knows by itself, read from its own OBJ loader; empty for libraries."""
     try:
-        data = archive.read("com/eteks/sweethome3d/j3d/OBJLoader.class")
+        data = read_entry(archive, "com/eteks/sweethome3d/j3d/OBJLoader.class")
     except KeyError:
         return {}
     found = re.findall(rb"newmtl (\S+)\s+Ka [\d. ]+\s+Kd ([\d.]+) ([\d.]+) ([\d.]+)", data)
