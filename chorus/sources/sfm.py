@@ -6,7 +6,6 @@ incremental mapper registers one after another. One seed and one thread: the sam
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_r
 from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
 from chorus.sources.shots import UNREADABLE, Shot, Shots
+from chorus.whole import scratch_folder
 
 LONG_SIDE = 640  # pixels of the copies that features are found on
 _FEATURES = 1800  # a photo
@@ -62,8 +62,7 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
         )
     say = report or (lambda *_: None)
     pycolmap.set_random_seed(seed)
-    with tempfile.TemporaryDirectory(prefix="chorus-sfm-") as folder:
-        work = Path(folder)
+    with scratch_folder("sfm") as work:
         groups, skipped = _copies(photos, work / "images", say)
         names = {f"{i}/{k:05d}.png": photo for i, group in enumerate(groups) for k, photo in enumerate(group.photos)}
         _features(pycolmap, work, groups, say)
