@@ -98,6 +98,21 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
+def first(lock: Path) -> Iterator[bool]:
+    """Whether no other process is in such a block now; this one holds it until the end, or until it dies."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield True
+        except BlockingIOError:
+            yield False
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def scratch_folder(kind: str) -> Iterator[Path]:
     """An empty folder among the temporary files, gone at the end; those of the same kind that killed processes left are
     removed."""
