@@ -93,8 +93,8 @@ class Chain:
         return f"{whom}: {names}"
 
     def hashes(self) -> dict[str, str]:
-        """Content hash of every artifact, the registry's aside: it numbers its versions."""
-        found = sorted(self.root.glob(f"data/**/{MANIFEST}"))
+        """Content hash of every artifact, the report aside, which says how long things took."""
+        found = sorted(path for path in self.root.glob(f"data/**/{MANIFEST}") if "reports" not in path.parts)
         return {str(path.parent.relative_to(self.root)): json.loads(path.read_text())["hash"] for path in found}
 
     def left_over(self) -> list[str]:
