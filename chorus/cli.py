@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
+from chorus.whole import disk_errors
 
 if TYPE_CHECKING:
     from chorus.scene import GaussianScene
@@ -670,24 +671,33 @@ def main(argv: list[str] | None = None) -> None:
     # Threads that spin while they wait take time from whatever else runs: on a busy machine a query took twice as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"]
-        )
+        with disk_errors("chorus"):
+            tyro.extras.subcommand_cli_from_dict(
+                VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"]
+            )
     except ChorusError as error:
         if debug:
             raise
         print(f"chorus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except RuntimeError as error:
-        if debug or type(error).__name__ != "OutOfMemoryError":  # torch's, which may not be loaded
+    except (MemoryError, RuntimeError) as error:
+        if debug or not (whose := _short_of_memory(error)):
             raise
-        print(f"chorus: the card's memory is used up: {str(error).splitlines()[0]}", file=sys.stderr)
+        said = next(iter(str(error).splitlines()), "a request was refused")
+        print(f"chorus: {whose} memory is used up: {said}", file=sys.stderr)
         sys.exit(ChorusError.exit_code)
     except KeyboardInterrupt:
         if debug:
             raise
         print("chorus: interrupted", file=sys.stderr)
         sys.exit(Interrupted.exit_code)
+
+
+def _short_of_memory(error: Exception) -> str:
+    """Whose memory was not enough, where that is what an error says; torch, which may not be loaded, says it twice."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the card's"
+    return "the machine's" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ def read_scene(path: Path) -> GaussianScene:
     path = Path(path)
     if not path.exists():
         raise InputError(path, expected="a scene file or folder", got="nothing there")
+    if not path.is_dir() and not path.is_file():
+        raise InputError(path, expected="a scene file or folder", got="a device or a pipe")
     return _folder_reader(path)(path) if path.is_dir() else _lookup(_READERS, path, path.suffix)(path)
 
 

@@ -270,7 +270,7 @@ def test_bad_sog_is_one_line(tmp_path, kind):
 def test_a_bundle_that_is_none(tmp_path):
     for content in (b"", b"nothing", gzip.compress(b"NGSP")):
         (tmp_path / "a.sog").write_bytes(content)
-        with pytest.raises(InputError, match="a zip archive"):
+        with pytest.raises(InputError, match="a whole zip archive"):
             read_scene(tmp_path / "a.sog")
 
 
