@@ -42,7 +42,9 @@ def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIME
         unit = counts
         if raw.dtype.kind == "f":
             unit = 1.0 if not known.any() or np.median(depth[known]) < _ROOM else MILLIMETERS
-    return np.where(known, depth, 0.0) * np.float32(unit)
+    depth[~known] = 0.0  # in place: a header may promise millions of pixels
+    depth *= np.float32(unit)
+    return depth
 
 
 def _read(path: Path) -> np.ndarray:

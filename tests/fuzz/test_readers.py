@@ -31,7 +31,7 @@ BROKE = {
     "npy-folder": (40, 47, 56),
     "params": (48,),
     "ply-compressed": (53, 64, 202),
-    "png-16": (38,),
+    "png-16": (38, 1000093, 1000131),
     "rgbd-flat": (63, 266),
     "rgbd-tum": (50,),
     "scenes": (55,),
