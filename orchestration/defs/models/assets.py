@@ -7,6 +7,7 @@ import dagster as dg
 from chorus.recipes import models
 from chorus.recipes.recipe import Recipe
 from chorus.stages import ADAPTED, ENCODER, TARGETS
+from chorus.store import manifest_of
 from chorus.train.curves import CURVES, read_curves
 from orchestration.checks import metadata
 from orchestration.keys import about, key
@@ -42,9 +43,16 @@ def _trained(
         artifact = workspace.make(context, recipe)
     folders = {name: artifact.path / folder for name, folder in variants.items()}
     last = [{"model": name, **read_curves(folder / CURVES)[-1]} for name, folder in folders.items()]
+    inputs = manifest_of(artifact.path)["inputs"]
     for name, folder in folders.items():
         run = trainings.log_training(
-            opened.store, opened.params, name=name, folder=folder, content=artifact.hash, run=runs.get(name)
+            opened.store,
+            opened.params,
+            name=name,
+            folder=folder,
+            content=artifact.hash,
+            run=runs.get(name),
+            inputs=inputs,
         )
         links[f"mlflow_{name}"] = dg.MetadataValue.url(trainings.link(opened.store, run))
     return metadata.result(artifact, losses=metadata.table(last), **links)
