@@ -12,6 +12,7 @@ from chorus.store import Artifact, Store, manifest_of, root_folder
 from chorus.workspace import Workspace
 
 FORCE = "chorus/force"  # the tag of a run that makes artifacts again
+WAITS = (2.0, 8.0, 30.0)  # seconds before a transient failure is tried again
 
 
 @contextlib.contextmanager
@@ -23,6 +24,28 @@ def red_asset() -> Iterator[None]:
         raise dg.Failure(
             description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
         ) from error
+
+
+@contextlib.contextmanager
+def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """What is transient (a server that is away, a network that was cut) is tried again after each of WAITS."""
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error) or context.retry_number >= len(WAITS):
+            raise
+        wait = WAITS[context.retry_number]
+        context.log.warning(f"{error} - tried again in {wait:g} s")
+        raise dg.RetryRequested(max_retries=len(WAITS), seconds_to_wait=wait) from error
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether it, or what it was raised from, may be gone by itself in a minute."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            return True
+        error = error.__cause__
+    return False
 
 
 class WorkspaceResource(dg.ConfigurableResource):
@@ -42,7 +65,7 @@ class WorkspaceResource(dg.ConfigurableResource):
         """The artifact of a recipe, of the partition's scene where there is one: made now, or the one there when it
         still matches."""
         scene = (context.partition_key,) if context.has_partition_key else ()
-        with red_asset():
+        with red_asset(), tried_again(context):
             return recipe(self.open(), *scene, **options).run(force=context.run.tags.get(FORCE) == "true")
 
     def artifact(self, stage: str, scene: str | None = None) -> Artifact:
