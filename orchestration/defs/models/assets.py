@@ -10,19 +10,19 @@ from chorus.stages import ADAPTED, ENCODER, TARGETS
 from chorus.store import manifest_of
 from chorus.train.curves import CURVES, read_curves
 from orchestration.checks import metadata
-from orchestration.keys import about, key
+from orchestration.keys import WHEN_STALE, about, key
 from orchestration.tracking import trainings
 from orchestration.tracking.live import followed
 from orchestration.workspace import WorkspaceResource
 
 
-@dg.asset(**about(ENCODER, "pytorch", "mlflow", pool="gpu"), deps=[key(TARGETS)])
+@dg.asset(**about(ENCODER, "pytorch", "mlflow", pool="gpu", when=WHEN_STALE), deps=[key(TARGETS)])
 def encoder(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """One feed-forward encoder in two variants: of Gaussians (splats) and, for comparison, of bare points."""
     return _trained(context, workspace, models.encoder, {name: name for name in models.VARIANTS})
 
 
-@dg.asset(**about(ADAPTED, "pytorch", "mlflow", pool="gpu"), deps=[encoder, key(TARGETS)])
+@dg.asset(**about(ADAPTED, "pytorch", "mlflow", pool="gpu", when=WHEN_STALE), deps=[encoder, key(TARGETS)])
 def adapted_encoder(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """The encoder after render-and-distill on the second domain's training rooms, without labels."""
     return _trained(context, workspace, models.adapted_encoder, {"adapted": "."})

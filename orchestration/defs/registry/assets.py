@@ -6,12 +6,12 @@ from chorus.json_files import read_json
 from chorus.stages import EVALUATION, REGISTRY
 from chorus.store import Store
 from orchestration.checks import metadata
-from orchestration.keys import about, key
+from orchestration.keys import WHEN_STALE, about, key
 from orchestration.recipes import registry
 from orchestration.workspace import WorkspaceResource
 
 
-@dg.asset(**about(REGISTRY, "mlflow", pool="cpu"), deps=[key(EVALUATION)])
+@dg.asset(**about(REGISTRY, "mlflow", pool="cpu", when=WHEN_STALE), deps=[key(EVALUATION)])
 def chorus_encoder(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """The encoder as a version of the MLflow model ``chorus_encoder`` with the alias @challenger; mlflow/promote.py
     makes it @champion."""
