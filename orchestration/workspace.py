@@ -12,7 +12,6 @@ from chorus.store import Artifact, Store, manifest_of, root_folder
 from chorus.workspace import Workspace
 
 FORCE = "chorus/force"  # the tag of a run that makes artifacts again
-WAITS = (2.0, 8.0, 30.0)  # seconds before a transient failure is tried again
 
 
 @contextlib.contextmanager
@@ -24,6 +23,9 @@ def red_asset() -> Iterator[None]:
         raise dg.Failure(
             description=str(error), metadata={"error": type(error).__name__}, allow_retries=False
         ) from error
+
+
+WAITS = (2.0, 8.0, 30.0)  # seconds before a transient failure is tried again
 
 
 @contextlib.contextmanager
