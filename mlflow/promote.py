@@ -1,10 +1,12 @@
 """Make the challenger the champion, if its evaluation is not worse.
 
     python mlflow/promote.py [--tolerance 0.0]
+    python mlflow/promote.py --rollback
 
 Both versions must have been evaluated on the same held-out scenes with the same settings; a version's figures are its
-tags, written when it was registered. The alias @champion moves, @previous stays with the one before. Exit code 2 and
-one line when it refuses.
+tags, written when it was registered. The alias @champion moves, @previous stays with the one before; --rollback lets
+the two change places. What was decided is the tag ``promotion`` of the version, and an observation of the asset
+registry/chorus_encoder in Dagster. Exit code 2 and one line when it refuses.
 """
 
 import argparse
@@ -34,12 +36,14 @@ def main(argv: list[str] | None = None) -> int:
         default=0.0,
         help="percent points of f-mIoU the challenger may lose (default: %(default)s)",
     )
+    parser.add_argument("--rollback", action="store_true", help="@champion and @previous change places")
     options = parser.parse_args(argv)
     import os
 
     os.environ.update(QUIET)
+    store = Store(root_folder())
     try:
-        print(promote(Store(root_folder()), tolerance=options.tolerance))
+        print(rollback(store) if options.rollback else promote(store, tolerance=options.tolerance))
     except ChorusError as error:
         print(f"chorus: {error}", file=sys.stderr)
         return 2
@@ -59,13 +63,50 @@ def promote(store: Store, *, tolerance: float = 0.0) -> str:
         )
     if champion is not None and champion.version == challenger.version:
         return f"{MODEL} version {champion.version} is the champion already"
-    said = (
-        compare(challenger.tags, champion.tags, tolerance=tolerance) if champion is not None else "the first champion"
-    )
-    if champion is not None:
-        client.set_registered_model_alias(MODEL, "previous", champion.version)
-    client.set_registered_model_alias(MODEL, "champion", challenger.version)
-    return f"{MODEL} version {challenger.version} is the champion: {said}"
+    try:
+        said = (
+            compare(challenger.tags, champion.tags, tolerance=tolerance)
+            if champion is not None
+            else "the first champion"
+        )
+    except StoreError as error:
+        client.set_model_version_tag(MODEL, challenger.version, "promotion", f"refused: {error}")
+        raise
+    return crown(store, challenger, former=champion, said=said)
+
+
+def rollback(store: Store) -> str:
+    """One line saying what moved: @champion goes back to @previous. Raises StoreError where there is none."""
+    client = trainings.client(store)
+    champion, previous = (version(client, alias) for alias in ("champion", "previous"))
+    if champion is None or previous is None:
+        raise StoreError(
+            f"{MODEL}@previous",
+            expected="a version to go back to",
+            got="none: no champion was ever replaced",
+            fix="The champion stays.",
+        )
+    return crown(store, previous, former=champion, said=f"rolled back from version {champion.version}")
+
+
+def crown(store: Store, new, *, former, said: str) -> str:
+    """Move the aliases, and tell MLflow and Dagster so."""
+    client = trainings.client(store)
+    if former is not None:
+        client.set_registered_model_alias(MODEL, "previous", former.version)
+    client.set_registered_model_alias(MODEL, "champion", new.version)
+    client.set_model_version_tag(MODEL, new.version, "promotion", said)
+    line = f"{MODEL} version {new.version} is the champion: {said}"
+    tell_dagster(store, int(new.version), line)
+    return line
+
+
+def tell_dagster(store: Store, version: int, line: str) -> None:
+    """An observation of the registry's asset, shown on its page."""
+    from orchestration.defs.registry.assets import observation
+    from orchestration.run import history
+
+    history.instance().report_runless_asset_event(observation(store, version, line))
 
 
 def version(client, alias: str):

@@ -27,6 +27,31 @@ def red_asset() -> Iterator[None]:
         ) from error
 
 
+WAITS = (2.0, 8.0, 30.0)  # seconds before a transient failure is tried again
+
+
+@contextlib.contextmanager
+def tried_again(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """What is transient (a server that is away, a network that was cut) is tried again after each of WAITS."""
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error) or context.retry_number >= len(WAITS):
+            raise
+        wait = WAITS[context.retry_number]
+        context.log.warning(f"{error} - tried again in {wait:g} s")
+        raise dg.RetryRequested(max_retries=len(WAITS), seconds_to_wait=wait) from error
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether it, or what it was raised from, may be gone by itself in a minute."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            return True
+        error = error.__cause__
+    return False
+
+
 class WorkspaceResource(dg.ConfigurableResource):
     """root: the project folder; CHORUS_ROOT or the working directory when empty."""
 
@@ -45,7 +70,7 @@ class WorkspaceResource(dg.ConfigurableResource):
         still matches."""
         scene = (context.partition_key,) if context.has_partition_key else ()
         context.instance.add_run_tags(context.run_id, {PROCESS: f"{context.run_id} {this_process()}"})
-        with red_asset():
+        with red_asset(), tried_again(context):
             return recipe(self.open(), *scene, **options).run(force=context.run.tags.get(FORCE) == "true")
 
     def artifact(self, stage: str, scene: str | None = None) -> Artifact:

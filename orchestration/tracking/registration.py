@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from chorus.json_files import read_json
+from chorus.stages import EVALUATION
 from chorus.store import Store
-from orchestration.tracking.trainings import EXPERIMENT, MODEL, client
+from orchestration.tracking import lineage
+from orchestration.tracking.trainings import EXPERIMENT, MODEL, UI, client
 
 CODE = Path(__file__).parents[2] / "mlflow"
 REQUIREMENTS = [  # what encoding and asking need; the code itself travels with the model
@@ -35,12 +37,13 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
 
     api = client(store)
     mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_id=run, run_name="splats"):
+    with mlflow.start_run(run_id=run, run_name="splats") as active:
         logged = log_encoder(store.model("encoder") / "splats")
         figures = figures_of(report)
         mlflow.log_metrics(
             {name: value for name, value in figures.items() if value is not None}, model_id=logged.model_id
         )
+        log_report(api, active.info.run_id, store, report)
     tags = {
         "chorus.hash": content,
         "evaluation.scenes": scenes,
@@ -51,6 +54,19 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
     api.update_model_version(MODEL, made.version, description=card(store, content, report))
     api.set_registered_model_alias(MODEL, "challenger", made.version)
     return {"model": MODEL, "version": int(made.version), "alias": "challenger", "model_id": logged.model_id, **figures}
+
+
+def log_report(api, run: str, store: Store, report: dict) -> None:
+    """The report and its plots to the run of the training, with the rooms it was judged by as datasets."""
+    folder = store.artifact(EVALUATION)
+    api.log_artifact(run, str(folder / "report.html"), "report")
+    if (folder / "plots").is_dir():
+        api.log_artifacts(run, str(folder / "plots"), "report/plots")
+    inputs = report["request"]["inputs"]
+    for purpose, part in ((report["data"]["split"], report["data"]), ("validation", report["validation"])):
+        rooms = {*part.get("rooms", []), *part.get("adaptation_rooms", [])}
+        read = {name: content for name, content in inputs.items() if name.rpartition("/")[0] in rooms}
+        lineage.log_datasets(api, run, read, purpose=purpose)
 
 
 def log_encoder(folder: Path):
@@ -93,6 +109,17 @@ def card(store: Store, content: str, report: dict) -> str:
         report=report,
         learnt=limits.learnt(report["data"]),
     )
+
+
+def aliases(store: Store) -> dict[str, int]:
+    """Alias -> the version that bears it now."""
+    named = client(store).get_registered_model(MODEL).aliases
+    return {alias: int(version) for alias, version in sorted(named.items())}
+
+
+def link(version: int) -> str:
+    """Address of a version in the UI that ``make ui`` starts."""
+    return f"{UI}/#/models/{MODEL}/versions/{version}"
 
 
 def try_challenger(store: Store) -> tuple[tuple[int, ...], bool]:

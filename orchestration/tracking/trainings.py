@@ -11,6 +11,7 @@ from pathlib import Path
 from chorus.params import Params
 from chorus.store import Store, hash_file, plain
 from chorus.train.curves import CURVES, read_curves
+from orchestration.tracking import lineage
 
 EXPERIMENT, MODEL = "chorus", "chorus_encoder"
 UI = "http://127.0.0.1:5000"
@@ -64,9 +65,18 @@ def begin(store: Store, params: Params, *, name: str, training: str) -> tuple[st
     return _new_run(store, params, name, {"chorus.training": training}), 0
 
 
-def log_training(store: Store, params: Params, *, name: str, folder: Path, content: str, run: str | None = None) -> str:
+def log_training(
+    store: Store,
+    params: Params,
+    *,
+    name: str,
+    folder: Path,
+    content: str,
+    run: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+) -> str:
     """The id of the run of a finished training: the one there already; or ``run``, in which it was followed, or a new
-    one, completed with curves, files and tags."""
+    one, completed with curves, files, tags and the datasets it read. inputs: as the artifact's manifest names them."""
     known = find_run(store, name=name, content=content)
     if known:
         return known
@@ -80,6 +90,7 @@ def log_training(store: Store, params: Params, *, name: str, folder: Path, conte
         for path in (folder / "metrics.json", folder / "config.json", folder / CURVES):
             if path.exists():
                 api.log_artifact(run, str(path))
+        lineage.log_datasets(api, run, inputs or {}, purpose="training")
     except BaseException:
         api.set_terminated(run, "FAILED")
         raise

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chorus.io import read_scene
-from chorus.stages import ADAPTED, PER_SCENE, STAGES
+from chorus.stages import ADAPTED, PER_SCENE, REGISTRY, STAGES
 from chorus.store import Store
 from orchestration.keys import key
 from orchestration.materialize import main
@@ -118,7 +118,17 @@ def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
         for run in api.search_runs([api.get_experiment_by_name(trainings.EXPERIMENT).experiment_id])
     }
     assert set(runs) == {"splats", "points", "adapted"} and all(run.data.tags["expectations"] for run in runs.values())
+    read = {(one.dataset.name, one.tags[0].value) for one in runs["splats"].inputs.dataset_inputs}
+    assert {("targets", "training"), ("targets", "validation"), ("targets", "held_out")} <= read
+    assert ("encoder", "training") in {
+        (one.dataset.name, one.tags[0].value) for one in runs["adapted"].inputs.dataset_inputs
+    }
+    kept = {file.path for file in api.list_artifacts(runs["splats"].info.run_id, "report")}
+    assert kept == {"report/report.html", "report/plots"}
     challenger = api.get_model_version_by_alias(trainings.MODEL, "challenger")
+    made = history.instance().get_latest_materialization_event(key(REGISTRY)).asset_materialization.metadata
+    assert made["aliases"].value == {"challenger": int(challenger.version)}
+    assert made["mlflow_version"].value.endswith(f"/versions/{challenger.version}")
     assert "It was distilled from" in challenger.description
     model = mlflow.pyfunc.load_model(f"models:/{trainings.MODEL}@challenger")
     scene = read_scene(workspace.scene("test-a", "gaussians"))

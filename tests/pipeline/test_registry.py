@@ -1,15 +1,20 @@
 """MLflow: runs found again by content, promotion that refuses a worse model, and a folder that shadows no package."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from chorus.errors import StoreError
 from chorus.params import load_params
+from chorus.stages import REGISTRY
 from chorus.store import Store
+from orchestration.keys import key
+from orchestration.run import history
 from orchestration.tracking import trainings
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +96,47 @@ def test_promotion_moves_champion_and_previous_and_refuses_worse(store, capsys):
     with pytest.raises(StoreError, match="other scenes"):
         promote.promote(store)
     assert aliases(store) == {"challenger": 4, "champion": 3, "previous": 2}
+
+
+def test_rollback_lets_champion_and_previous_change_places_and_dagster_is_told(store, capsys):
+    promote = load("promote")
+    version(store, 20.0)
+    promote.promote(store)
+    assert promote.main(["--rollback"]) == 2
+    assert "@previous: expected a version to go back to, got none" in capsys.readouterr().err
+    version(store, 21.0)
+    promote.promote(store)
+    assert promote.main(["--rollback"]) == 0
+    assert "version 1 is the champion: rolled back from version 2" in capsys.readouterr().out
+    assert aliases(store) == {"challenger": 2, "champion": 1, "previous": 2}
+    told = history.instance().fetch_observations(key(REGISTRY), limit=10).records
+    said = [record.asset_observation.metadata for record in told]
+    assert "rolled back" in said[0]["said"].value and said[0]["aliases"].value["champion"] == 1
+    assert said[0]["mlflow_version"].value.endswith("/versions/1") and len(said) == 3
+    assert promote.main(["--rollback"]) == 0 and aliases(store)["champion"] == 2
+    version(store, 20.5)
+    assert promote.main([]) == 2
+    refused = trainings.client(store).get_model_version(trainings.MODEL, "3").tags["promotion"]
+    assert refused.startswith("refused: ") and "at least 21.00, got 20.50" in refused
+
+
+def test_a_run_names_the_rooms_it_read_by_their_hashes(store, trained):
+    params = load_params(store.root / "params.yaml")
+    inputs = {"b/targets": "h2", "a/targets": "h1", "a/gaussians": "g1", "encoder": "e1"}
+    runs = [
+        trainings.log_training(store, params, name="splats", folder=trained, content=content, inputs=read)
+        for content, read in (("one", inputs), ("two", dict(reversed(inputs.items()))), ("three", {"b/targets": "h2"}))
+    ]
+    found = [trainings.client(store).get_run(run).inputs.dataset_inputs for run in runs]
+    first, same, fewer = ({one.dataset.name: one for one in datasets} for datasets in found)
+    assert set(first) == {"targets", "gaussians", "encoder"} and set(fewer) == {"targets"}
+    assert {name: one.dataset.digest for name, one in first.items()} == {
+        n: one.dataset.digest for n, one in same.items()
+    }
+    assert first["targets"].dataset.digest != fewer["targets"].dataset.digest
+    assert json.loads(first["targets"].dataset.profile) == {"rooms": 2, "hashes": {"a": "h1", "b": "h2"}}
+    assert [(tag.key, tag.value) for tag in first["targets"].tags] == [("mlflow.data.context", "training")]
+    assert mlflow.data.get_source(first["encoder"].dataset).uri == "data/models/encoder"
 
 
 def test_a_tie_is_broken_by_accuracy_and_a_version_without_figures_is_refused(store):

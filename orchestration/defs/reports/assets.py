@@ -6,11 +6,14 @@ from chorus.json_files import read_json
 from chorus.recipes import reports
 from chorus.stages import ADAPTED, ENCODER, EVALUATION, TARGETS
 from orchestration.checks import metadata
-from orchestration.keys import about, key
+from orchestration.keys import WHEN_STALE, about, key
 from orchestration.workspace import WorkspaceResource
 
 
-@dg.asset(**about(EVALUATION, "python", pool="cpu"), deps=[key(stage) for stage in (ENCODER, ADAPTED, TARGETS)])
+@dg.asset(
+    **about(EVALUATION, "python", pool="cpu", when=WHEN_STALE),
+    deps=[key(stage) for stage in (ENCODER, ADAPTED, TARGETS)],
+)
 def evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Zero-shot, probe, adaptation and storage figures on homes nothing was trained on, as one HTML page and one JSON
     file."""
