@@ -76,4 +76,4 @@ bench: setup         ## the kernels' table of times; benchmarks/README.md has th
 	$(BIN)/python -m benchmarks.kernels
 
 clean:               ## everything the chain made; the environment stays
-	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml
+	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml data/.locks

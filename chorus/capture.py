@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from chorus.cameras import Cameras
 from chorus.errors import InputError
+from chorus.files import open_picture, reading, regular
 from chorus.frames import Frame
 from chorus.json_files import read_json, write_json
 
@@ -155,8 +156,8 @@ class Capture:
             raise InputError(folder / "images", expected="one PNG a view", got="no such folder", fix=_AGAIN)
         millimeters = _read_layer(folder / "depth", names)
         labels = folder / "labels.json"
-        class_names = tuple(read_json(labels, fix=_AGAIN)["class_names"]) if labels.exists() else ()
-        points = load_file(folder / POINTS) if (folder / POINTS).exists() else {}
+        class_names = _read_names(labels) if labels.exists() else ()
+        points = _read_points(folder / POINTS) if (folder / POINTS).exists() else {}
         return cls(
             images=images,
             cameras=cameras,
@@ -185,15 +186,35 @@ def _shows(cameras: Cameras, view: int, depth: np.ndarray, points: np.ndarray) -
     return inside & (np.abs(depth[rows, columns] - z) < 0.05 + 0.05 * z)
 
 
+def _read_names(path: Path) -> tuple[str, ...]:
+    found = read_json(path, fix=_AGAIN)
+    names = found.get("class_names") if isinstance(found, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(path, expected="class_names, a list of words", got=found, fix=_AGAIN)
+    return tuple(names)
+
+
+def _read_points(path: Path) -> dict[str, np.ndarray]:
+    """points [P, 3] and colors [P, 3]."""
+    with reading(path, expected="the points of a capture", fix=_AGAIN):
+        found = load_file(regular(path))
+    for name in ("points", "colors"):
+        if name not in found or found[name].ndim != 2 or found[name].shape != (len(found["points"]), 3):
+            raise InputError(path, expected="points [P, 3] and colors [P, 3]", got=sorted(found), fix=_AGAIN)
+    return found
+
+
 def _read_layer(folder: Path, names: list[str]) -> np.ndarray | None:
     if not folder.is_dir():
         return None
     frames = []
     for name in names:
         try:
-            with Image.open(folder / name) as image:
+            with open_picture(folder / name) as image:
                 frames.append(np.array(image))
         except OSError as error:
             raise InputError(folder / name, expected="a readable PNG", got=error, fix=_AGAIN) from error
+    if len({frame.shape for frame in frames}) > 1:
+        raise InputError(folder, expected="pictures of one size", got="several", fix=_AGAIN)
     stack = np.stack(frames)
     return stack.astype(np.uint16) if folder.name in ("instance", "depth") else stack

@@ -14,6 +14,7 @@ import tyro
 
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
 from chorus.examples import EXAMPLES, shown
+from chorus.whole import disk_errors
 
 if TYPE_CHECKING:
     from chorus.scene import GaussianScene
@@ -440,22 +441,33 @@ def view(
     words: Annotated[
         Path | None, tyro.conf.arg(help="a text file, a line each: more words for the page to answer")
     ] = None,
+    training: Annotated[
+        Literal["splats", "adapted"] | None,
+        tyro.conf.arg(
+            help="follow a training of this workspace that runs: its curve, and its newest checkpoint's eyes"
+        ),
+    ] = None,
     up: Up = None,
     scale: Scale = None,
     unit: Unit = None,
 ) -> None:
     """Look at a scene in the browser, click it and ask it; Ctrl-C ends it. --static writes one file to mail instead:
     it opens anywhere, and answers the words it holds without a network."""
+    from chorus.view.reference import Reference, Rows, teacher_of
     from chorus.view.session import Session
+    from chorus.view.training import RunningTraining
 
     if words is not None and static is None:
         raise InputError("--words", expected="--static", got="a viewer, which answers any words")
-    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports}
+    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports, "--training": training}
     given = [name for name, value in served.items() if value is not None]
     if static is not None and given:
         raise InputError("--static", expected="a page of one scene, which no server shows", got=", ".join(given))
     own = [] if words is None else _lines(words)
-    sessions = [Session(_scene(scene, up=up, scale=scale, unit=unit), _encoder(model))]
+    named, store = _scene(scene, up=up, scale=scale, unit=unit), _workspace().store
+    following = None if training is None else RunningTraining(store.training(training), training)
+    lifted = teacher_of(store, named.name) if scene in store.scenes_with("gaussians") else None
+    sessions = [Session(named, _encoder(model), lifted)]
     if static is not None:
         from chorus.view.page import write_page
 
@@ -466,14 +478,52 @@ def view(
 
     if beside is not None:
         is_model = _holds_model(Path(beside))
-        named = sessions[0].named if is_model else _scene(beside)
-        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder))
+        named = named if is_model else _scene(beside)
+        held = None if not is_model else Reference(("first", "second"), lambda: Rows.of(sessions[0].search.features))
+        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder, held))
     host = host or viewer.LOOPBACK[0]
     if host not in viewer.LOOPBACK:
         print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
-    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."))
+    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."), training=following)
     print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
     shown.run()
+
+
+def serve(
+    *,
+    scenes: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help="whose scenes may be opened; the workspace's when absent")
+    ] = None,
+    model: Model = None,
+    mcp: Annotated[bool, tyro.conf.arg(help="answer an assistant over stdin and stdout instead")] = False,
+    host: Annotated[str | None, tyro.conf.arg(help="loopback when absent; another needs a token")] = None,
+    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
+    token_file: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help="holds the token to ask for; CHORUS_TOKEN when absent")
+    ] = None,
+    queue: Annotated[int, tyro.conf.arg(help="requests that may wait; the next is told when to come back")] = 16,
+    memory: Annotated[int, tyro.conf.arg(metavar="MB", help="of scenes kept with their features")] = 2000,
+    upload: Annotated[int, tyro.conf.arg(metavar="MB", help="of one uploaded file, at most")] = 500,
+) -> None:
+    """Serve the model: open scenes, ask them, pick, measure, over HTTP with an API page, or as an MCP server over stdio
+    (docs/serve.md). Ctrl-C ends it."""
+    from chorus.serve import start
+
+    given = {"--host": host, "--port": port, "--token-file": token_file}
+    told = [name for name, value in given.items() if value is not None]
+    if mcp and told:
+        raise InputError("--mcp", expected="stdin and stdout, which need no address", got=", ".join(told))
+    mine = _workspace().store.fitted
+    options = start.Options(
+        scenes=scenes or (mine if mine.is_dir() else None),
+        host=host or start.Options.host,
+        port=port,
+        token_file=token_file,
+        queue=queue,
+        memory=memory * 10**6,
+        upload=upload * 10**6,
+    )
+    (start.serve_mcp if mcp else start.serve_http)(options, lambda: _encoder(model))
 
 
 def _lines(path: Path) -> list[str]:
@@ -599,6 +649,7 @@ VERBS = {
     "describe": describe,
     "show": show,
     "view": view,
+    "serve": serve,
     "convert": convert,
     "label": label,
     "crop": crop,
@@ -622,16 +673,18 @@ def main(argv: list[str] | None = None) -> None:
     # Threads that spin while they wait take time from whatever else runs: on a busy machine a query took twice as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        _run(_completion(words) if words[:1] == ["--completion"] else words)
+        with disk_errors("chorus"):
+            _run(_completion(words) if words[:1] == ["--completion"] else words)
     except ChorusError as error:
         if debug:
             raise
         print(f"chorus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except RuntimeError as error:
-        if debug or type(error).__name__ != "OutOfMemoryError":  # torch's, which may not be loaded
+    except (MemoryError, RuntimeError) as error:
+        if debug or not (whose := _short_of_memory(error)):
             raise
-        print(f"chorus: the card's memory is used up: {str(error).splitlines()[0]}", file=sys.stderr)
+        said = next(iter(str(error).splitlines()), "a request was refused")
+        print(f"chorus: {whose} memory is used up: {said}", file=sys.stderr)
         sys.exit(ChorusError.exit_code)
     except KeyboardInterrupt:
         if debug:
@@ -655,6 +708,13 @@ def _completion(words: list[str]) -> list[str]:
         got = " ".join(words[1:]) or "none"
         raise InputError("--completion", expected=f"one shell: {', '.join(SHELLS)}", got=got)
     return ["--tyro-write-completion", words[1], "-"]
+
+
+def _short_of_memory(error: Exception) -> str:
+    """Whose memory was not enough, where that is what an error says; torch, which may not be loaded, says it twice."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the card's"
+    return "the machine's" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""
 
 
 if __name__ == "__main__":

@@ -1,5 +1,12 @@
 """Errors a user can act on: where, what was expected, what came, what to do next - in one line."""
 
+import reprlib
+
+_LONGEST = 600  # letters of what came
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 4, 200, 200
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 20
+
 
 class ChorusError(Exception):
     """Base of every error Chorus raises on purpose.
@@ -11,12 +18,23 @@ class ChorusError(Exception):
     exit_code = 2  # of a command that ends with it
 
     def __init__(self, where: object, *, expected: str, got: object, fix: str = ""):
-        self.where, self.expected, self.got, self.fix = str(where), expected, str(got), fix
+        self.where, self.expected, self.got, self.fix = str(where), expected, _said(got), fix
         message = f"{self.where}: expected {self.expected}, got {self.got}"
-        super().__init__(" ".join((f"{message}. {fix}" if fix else message).split()))
+        super().__init__(_line(f"{message}. {fix}" if fix else message))
 
     def __reduce__(self):  # keyword-only arguments do not survive the default pickling between worker processes
         return _rebuild, (type(self), self.where, self.expected, self.got, self.fix)
+
+
+def _said(got: object) -> str:
+    """What came, cut short: a list may be endless, or hold itself many times over."""
+    text = _SHORT.repr(got) if isinstance(got, (dict, list, set, tuple)) else str(got)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+
+
+def _line(text: str) -> str:
+    """One line that a terminal shows as it is: a file's own words may hold what would move its cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def _rebuild(kind: type, where: str, expected: str, got: str, fix: str) -> ChorusError:

@@ -53,6 +53,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("chorus view sample --static room.html", "one page to mail"),
         ("chorus view kitchen --beside model/", "what two models make of one scene"),
     ),
+    "serve": (
+        ("chorus serve --scenes rooms/", "over HTTP, on loopback"),
+        ("chorus serve --mcp", "for an assistant, over stdin and stdout"),
+    ),
     "convert": (
         ("chorus convert scene.ply scene.spz", "the suffix says how"),
         ("chorus convert scan.splat scan.ply --upright --up -y", "z up and in metres"),

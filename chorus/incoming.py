@@ -135,7 +135,7 @@ def read_options(path: Path) -> IngestOptions:
         return IngestOptions()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         raise InputError(path, expected="readable YAML", got=error) from error
     known = {field.name for field in dataclasses.fields(IngestOptions)}
     if not isinstance(content, dict) or not set(content) <= known:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chorus.errors import InputError, MissingError
+from chorus.files import read_file
 
 
 def read_json(path: Path, *, expected: str = "a JSON file", fix: str = "") -> Any:
@@ -16,10 +17,10 @@ def read_json(path: Path, *, expected: str = "a JSON file", fix: str = "") -> An
     Raises MissingError when there is no file, InputError when it cannot be read or is no JSON.
     """
     try:
-        return json.loads(Path(path).read_bytes())  # in UTF-8, 16 or 32
+        return json.loads(read_file(path))  # in UTF-8, 16 or 32
     except FileNotFoundError as error:
         raise MissingError(path, expected=expected, got="nothing there", fix=fix) from error
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise InputError(path, expected=expected, got=error, fix=fix) from error
 
 

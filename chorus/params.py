@@ -227,7 +227,7 @@ def _read_yaml(path: Path) -> dict:
         raise ParamsError(
             path, expected="a readable parameter file", got=error, fix="Check CHORUS_PARAMS and CHORUS_ROOT."
         ) from error
-    except yaml.YAMLError as error:
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
         raise ParamsError(path, expected="YAML", got=error) from error
     if not isinstance(content, dict):
         raise ParamsError(path, expected="a mapping of stages", got=type(content).__name__)

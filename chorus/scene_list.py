@@ -68,7 +68,7 @@ def _read(path: Path, *_: int) -> tuple[ListedRoom, ...]:
     """Once for each state of the file: a chain asks for its scenes hundreds of times."""
     try:
         content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         raise InputError(path, expected="a readable YAML file of scenes", got=error) from error
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):
         raise InputError(path, expected="a list under 'scenes'", got=type(content).__name__)

@@ -7,11 +7,9 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from chorus.errors import StoreError
 from chorus.json_files import write_json
 from chorus.names import did_you_mean
 from chorus.stages import ADAPTED, EMBEDDED, ENCODER, EVALUATION, PER_SCENE, REGISTRY, part_of
+from chorus.whole import alone, atomic_folder
+from chorus.whole import atomic_file as atomic_file
 
 MANIFEST = "manifest.json"
 _SCENE_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -97,6 +97,11 @@ class Store:
             )
 
     @property
+    def fitted(self) -> Path:
+        """Where the fitted scenes lie, a folder each."""
+        return self.data / "gaussians"
+
+    @property
     def incoming(self) -> Path:
         """Where a user (or the CLI) drops or links folders of real captures; the folder's name is the scene id."""
         return self.data / "incoming"
@@ -122,6 +127,10 @@ class Store:
         """Where a running training keeps its checkpoint and its progress: outside the artifact, which appears whole or
         not at all. name: splats, points, adapted or embedded."""
         return self.state / "checkpoints" / name
+
+    def lock(self, stage: str, scene: str | None = None) -> Path:
+        """The file that stands for an artifact while one process makes it: beside the data, which clones may share."""
+        return self.data / ".locks" / f"{stage.replace('/', '-')}{f'-{check_scene_id(scene)}' if scene else ''}"
 
     @property
     def state(self) -> Path:
@@ -167,6 +176,20 @@ def manifest_of(path: Path, *, where: str | None = None) -> dict:
         ) from error
 
 
+def current(path: Path, *, stage: str, recipe: int, params: object, inputs: Mapping[str, str]) -> Artifact | None:
+    """The artifact at a path, where there is one that answers to this request and has all its files.
+
+    stage: its name; recipe: raised by hand when the code's meaning changes; params: a dataclass or plain JSON;
+    inputs: name -> content hash of what it is made from.
+    """
+    if not (Path(path) / MANIFEST).exists():
+        return None
+    manifest = manifest_of(path)
+    same = all(manifest.get(key) == value for key, value in _request(stage, recipe, params, inputs).items())
+    whole = same and all((Path(path) / name).exists() for name in manifest["files"])
+    return Artifact(Path(path), manifest["hash"], fresh=False) if whole else None
+
+
 def build(
     path: Path,
     *,
@@ -176,91 +199,31 @@ def build(
     inputs: Mapping[str, str],
     make: Callable[[Path], None],
     force: bool = False,
+    lock: Path | None = None,
 ) -> Artifact:
-    """Make an artifact folder by ``make(temporary_folder)`` unless the one there already answers to the same request.
+    """Make an artifact folder by ``make(temporary_folder)`` unless the one there already answers to the same request
+    (see :func:`current`).
 
-    stage: its name; recipe: raised by hand when the code's meaning changes; params: a dataclass or plain JSON;
-    inputs: name -> content hash of what it is made from. The folder is written beside its place and renamed at the end:
-    a killed run leaves the old artifact or none.
+    It appears whole or not at all (``whole.py``): a killed run leaves the old artifact or none. lock: a file that
+    stands for it; who comes second waits for the first and finds it made. Raises StoreError where the disk is full.
     """
-    request = {"stage": stage, "recipe": recipe, "params": plain(params), "inputs": dict(sorted(inputs.items()))}
-    if not force and _answers(path, request):
-        return Artifact(Path(path), manifest_of(path)["hash"], fresh=False)
-    with atomic_folder(path) as temporary:
-        make(temporary)
-        manifest = {**request, "files": hash_files(temporary)}
-        manifest["hash"] = _digest(manifest["files"])
-        write_json(temporary / MANIFEST, manifest)
+    asked = {"stage": stage, "recipe": recipe, "params": params, "inputs": inputs}
+    if not force and (there := current(path, **asked)):
+        return there
+    with alone(lock) if lock else nullcontext():
+        if not force and (there := current(path, **asked)):
+            return there
+        with atomic_folder(path) as temporary:
+            make(temporary)
+            files = hash_files(temporary)
+            manifest = {**_request(**asked), "files": files, "hash": _digest(files)}
+            write_json(temporary / MANIFEST, manifest)
     return Artifact(Path(path), manifest["hash"], fresh=True)
 
 
-def _answers(path: Path, request: dict) -> bool:
-    if not (Path(path) / MANIFEST).exists():
-        return False
-    manifest = manifest_of(path)
-    return all(manifest.get(key) == value for key, value in request.items()) and all(
-        (Path(path) / name).exists() for name in manifest["files"]
-    )
-
-
-@contextmanager
-def atomic_folder(path: Path):
-    """A temporary sibling of ``path`` that takes its place when the block ends well and vanishes when it does not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    temporary, old = (
-        path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.{kind}") for kind in ("tmp", "old")
-    )
-    temporary.mkdir()
-    try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            _open_like_folder(file)
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _sweep(path: Path) -> None:
-    """Remove what processes that were killed left beside ``path``; those still running keep theirs."""
-    for left in path.parent.glob(f".{path.name}.*-*.*"):
-        made_by = left.name.removeprefix(f".{path.name}.").partition("-")[0]
-        if made_by.isdecimal() and left.suffix in (".tmp", ".old") and not _running(int(made_by)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs, under another user
-        return True
-    return True
-
-
-@contextmanager
-def atomic_file(path: Path):
-    """A temporary sibling path to write to, renamed over ``path`` when the block ends well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        yield temporary
-        _open_like_folder(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _open_like_folder(file: Path) -> None:
-    """Those who may read the folder may read the file: some libraries write files for their owner alone."""
-    if file.is_file() and not file.is_symlink():
-        file.chmod(file.parent.stat().st_mode & 0o666)
+def _request(stage: str, recipe: int, params: object, inputs: Mapping[str, str]) -> dict:
+    """As the manifest has it."""
+    return {"stage": stage, "recipe": recipe, "params": plain(params), "inputs": dict(sorted(inputs.items()))}
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -80,11 +80,13 @@ def _phases(options: argparse.Namespace) -> tuple[tuple[str, ...], ...]:
 
 def _run(workspace: Workspace, phases, scenes: list[str], options: argparse.Namespace) -> int:
     from orchestration.run import history
+    from orchestration.run.lost import mark_lost
     from orchestration.run.queue import Queue
     from orchestration.run.workers import Workers
 
     trainings = {name: workspace.store.training(name) for name in (*VARIANTS, "adapted", "embedded")}
     start, progress, failed, runs = time.perf_counter(), Progress(trainings), {}, 0
+    mark_lost(history.instance())
     history.add_scenes(scenes)
     with Workers(options.jobs) as workers, progress:
         for phase in phases:

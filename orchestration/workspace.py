@@ -9,9 +9,11 @@ import dagster as dg
 from chorus.errors import ChorusError
 from chorus.recipes.recipe import Recipe
 from chorus.store import Artifact, Store, manifest_of, root_folder
+from chorus.train.processes import this_process
 from chorus.workspace import Workspace
 
 FORCE = "chorus/force"  # the tag of a run that makes artifacts again
+PROCESS = "chorus/process"  # the tag that says which process works on a run, after the run's own id: tags are inherited
 
 
 @contextlib.contextmanager
@@ -42,6 +44,7 @@ class WorkspaceResource(dg.ConfigurableResource):
         """The artifact of a recipe, of the partition's scene where there is one: made now, or the one there when it
         still matches."""
         scene = (context.partition_key,) if context.has_partition_key else ()
+        context.instance.add_run_tags(context.run_id, {PROCESS: f"{context.run_id} {this_process()}"})
         with red_asset():
             return recipe(self.open(), *scene, **options).run(force=context.run.tags.get(FORCE) == "true")
 

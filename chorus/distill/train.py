@@ -152,6 +152,10 @@ class Distillation(Task):
     def sample_name(self, sample: int) -> str:
         return self.scenes.names[self._which(sample)]
 
+    def state(self) -> dict:
+        """What the model is, so that a checkpoint can be looked at while the run goes on (chorus.view.training)."""
+        return {"config": replace(self.config, notes={}).to_json()}
+
     def active(self, step: int) -> list[str]:
         """Roles that teach at this step."""
         joined = step >= self.params.steps // 2 or set(self.config.heads) == {LATE}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,8 +19,11 @@ from chorus.encoder.heads import Head, Space
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import Encoder, EncoderConfig
 from chorus.errors import InputError, MissingError
+from chorus.files import reading, regular
 from chorus.json_files import read_json, write_json
 
+_CONFIG = "the config of a scene encoder"
+_AGAIN = "Keep model.safetensors and config.json of one model together."
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 CARD = """---
 library_name: chorus
@@ -147,15 +151,20 @@ def load_model(folder: Path) -> SceneModel:
     )
     try:
         config = ModelConfig.from_json(values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(folder / CONFIG, expected="the config of a scene encoder", got=repr(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(folder / CONFIG, expected=_CONFIG, got=repr(error)) from error
     try:
-        state = load_file(folder / WEIGHTS)
+        state = load_file(regular(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:
         raise InputError(
             folder / WEIGHTS, expected="the model's weights", got=error, fix="Copy or train the model again."
         ) from error
-    model = SceneModel(config)
+    with reading(folder / CONFIG, expected=_CONFIG, fix=_AGAIN):
+        if sum(config.encoder.depths) > len(state):
+            raise ValueError(f"{sum(config.encoder.depths)} blocks of {len(state)} tensors")
+        with torch.device("meta"):  # shapes alone: a config may promise any size
+            check_fits(SceneModel(config), state, where=folder / WEIGHTS)
+        model = SceneModel(config)
     fill(model, state, where=folder / WEIGHTS)
     return model.eval()
 
@@ -192,7 +201,13 @@ def open_model(source: str | Path, **fetch) -> SceneModel:
 
 
 def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
-    """Load a state dict that fits exactly. Raises InputError naming what is missing, unexpected or of another shape."""
+    """Load a state dict that fits exactly. Raises InputError as :func:`check_fits`."""
+    check_fits(model, state, where=where)
+    model.load_state_dict(state)
+
+
+def check_fits(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
+    """Raise InputError naming what of a state dict is missing, unexpected or of another shape."""
     own = model.state_dict()
     missing = sorted(set(own) - set(state))
     unexpected = sorted(set(state) - set(own))
@@ -203,10 +218,4 @@ def fill(model: nn.Module, state: dict[str, Tensor], *, where: object) -> None:
             for what, names in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes))
             if names
         )
-        raise InputError(
-            where,
-            expected=f"the {len(own)} tensors of this config",
-            got=got,
-            fix="Keep model.safetensors and config.json of one model together.",
-        )
-    model.load_state_dict(state)
+        raise InputError(where, expected=f"the {len(own)} tensors of this config", got=got, fix=_AGAIN)

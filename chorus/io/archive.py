@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from chorus.errors import InputError
+from chorus.files import DAMAGED, read_file, reading, regular
 
 MOST = 1 << 28  # bytes of one file: 256 MiB
-_DAMAGED = "The file is cut off or damaged: copy it again."
 
 
 @contextmanager
@@ -26,11 +25,26 @@ def open_files(path: Path) -> Iterator[Callable[[str], bytes]]:
         folder = path if path.is_dir() else path.parent
         yield lambda name: _beside(folder, _plain(path, name))
         return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield lambda name: _member(path, archive, _plain(path, name))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(path, expected="a zip archive", got=error, fix=_DAMAGED) from error
+    with open_zip(path) as archive:
+        yield lambda name: _member(path, archive, _plain(path, name))
+
+
+def open_zip(path: Path, *, fix: str = DAMAGED) -> zipfile.ZipFile:
+    """A zip archive. Raises InputError for what is none."""
+    with reading(path, expected="a whole zip archive", fix=fix):
+        return zipfile.ZipFile(regular(path))
+
+
+def read_entry(archive: zipfile.ZipFile, name: str | zipfile.ZipInfo, *, fix: str = DAMAGED) -> bytes:
+    """One file of an archive. Raises KeyError when it is absent, InputError when it is damaged or larger than MOST:
+    what the archive says of its size is not believed."""
+    entry = archive.getinfo(name) if isinstance(name, str) else name
+    where = f"{archive.filename}: {entry.filename}"
+    with reading(where, expected="a readable file", fix=fix), archive.open(entry) as stream:
+        content = stream.read(MOST + 1)
+    if len(content) > MOST:
+        raise InputError(where, expected=f"at most {MOST} bytes", got="more", fix=fix)
+    return content
 
 
 def _plain(path: Path, name: object) -> str:
@@ -46,7 +60,7 @@ def _beside(folder: Path, name: str) -> bytes:
             raise InputError(file, expected="a file of this folder", got=f"a link to {file.resolve()}")
         if file.stat().st_size > MOST:
             raise InputError(file, expected=f"at most {MOST} bytes", got=file.stat().st_size)
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise InputError(
             file, expected="a readable file", got=error.strerror or error, fix="Copy the whole folder."
@@ -56,12 +70,5 @@ def _beside(folder: Path, name: str) -> bytes:
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     found = [entry for entry in archive.infolist() if entry.filename.rpartition("/")[2] == name]
     if len(found) != 1:
-        raise InputError(path, expected=f"{name} in the archive", got=f"{len(found)} of that name", fix=_DAMAGED)
-    try:
-        with archive.open(found[0]) as stream:
-            content = stream.read(MOST + 1)  # what the archive says of its size is not believed
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(path, expected=f"a readable {name}", got=error, fix=_DAMAGED) from error
-    if len(content) > MOST:
-        raise InputError(path, expected=f"{name} of at most {MOST} bytes", got="more")
-    return content
+        raise InputError(path, expected=f"{name} in the archive", got=f"{len(found)} of that name", fix=DAMAGED)
+    return read_entry(archive, found[0])

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import read_file
 
 _MODELS = (  # by COLMAP's number: name, number of parameters
     ("SIMPLE_PINHOLE", 3), ("PINHOLE", 4), ("SIMPLE_RADIAL", 4), ("RADIAL", 5), ("OPENCV", 8), ("OPENCV_FISHEYE", 8),
@@ -64,8 +65,8 @@ def read_colmap(folder: Path) -> ColmapModel:
             found.append((np.zeros((0, 3)), np.zeros((0, 3), np.uint8)))
             continue
         try:
-            found.append(read(path.read_bytes(), path))
-        except (OSError, struct.error, ValueError, IndexError) as error:
+            found.append(read(read_file(path), path))
+        except (OSError, OverflowError, struct.error, ValueError, IndexError) as error:
             raise InputError(path, expected=f"COLMAP's {part}", got=error, fix="Export the model again.") from error
     cameras, images, (points, colors) = found
     lost = next((image for image in images if image.camera not in cameras), None)
@@ -101,6 +102,8 @@ def _images_bin(data: bytes, path: Path) -> list[ColmapImage]:
 
 def _points_bin(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     (count,), at = struct.unpack_from("<Q", data), 8
+    if count > len(data) // 51:
+        raise ValueError(f"{count} points in {len(data)} bytes")
     points, colors = np.zeros((count, 3)), np.zeros((count, 3), np.uint8)
     for row in range(count):
         values = struct.unpack_from("<Q3d3BdQ", data, at)

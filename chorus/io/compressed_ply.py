@@ -130,11 +130,10 @@ def _between(path: Path, chunks: np.ndarray, what: str, of: np.ndarray, fraction
 
 def _harmonics(path: Path, table: np.ndarray, rows: int) -> np.ndarray:
     """[N, K - 1, 3] of bytes, all of one channel before the next."""
-    names = sorted(names_of(table), key=lambda name: int(name.rpartition("_")[2] or 0))
-    if len(table) != rows or len(names) not in (9, 24, 45):
-        raise InputError(
-            path, expected=f"9, 24 or 45 harmonics of {rows} Gaussians", got=f"{len(names)} of {len(table)}"
-        )
+    names = [f"f_rest_{i}" for i in range(len(names_of(table)))]
+    if len(table) != rows or len(names) not in (9, 24, 45) or set(names) != set(names_of(table)):
+        expected, got = f"9, 24 or 45 harmonics f_rest_0.. of {rows} Gaussians", f"{len(names)} of {len(table)}"
+        raise InputError(path, expected=expected, got=got)
     values = columns_of(table, names)
     inner = (values + 0.5) / 256.0  # a byte stands for the middle of its step; its two ends for the ends
     fractions = np.where(values == 0, 0.0, np.where(values == 255, 1.0, inner))

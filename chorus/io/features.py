@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from chorus.errors import InputError
+from chorus.files import regular
 from chorus.store import atomic_file
 
 _KEY = "chorus"  # one metadata entry: several would be written in random order, and equal content must give equal bytes
@@ -108,12 +109,15 @@ def write_features(path: Path, features: Tensor, *, valid: Tensor | None = None,
 def read_features(path: Path) -> Features:
     """Read what :func:`write_features` wrote. Raises InputError when the file is absent, damaged or something else."""
     try:
-        with safe_open(path, framework="pt") as stream:
+        with safe_open(regular(path), framework="pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}
             info = json.loads((stream.metadata() or {}).get(_KEY, "{}"))
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, RecursionError, SafetensorError, ValueError) as error:
         raise InputError(path, expected="a safetensors file of features", got=error) from error
     if "features" not in tensors or tensors["features"].ndim != 2:
         raise InputError(path, expected="a tensor 'features' [N, C]", got=", ".join(tensors) or "no tensor")
-    valid = tensors.get("valid", torch.ones(len(tensors["features"]), dtype=torch.bool))
+    rows = len(tensors["features"])
+    valid = tensors.get("valid", torch.ones(rows, dtype=torch.bool))
+    if valid.shape != (rows,):
+        raise InputError(path, expected=f"a tensor 'valid' [{rows}]", got=list(valid.shape))
     return Features(features=tensors["features"].float(), valid=valid.bool(), info=info)

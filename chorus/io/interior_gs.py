@@ -32,6 +32,8 @@ def read_interior_gs(folder: Path) -> GaussianScene:
     if not (folder / LABELS).is_file():
         return scene
     items = read_json(folder / LABELS)
+    if not isinstance(items, list):
+        raise InputError(folder / LABELS, expected="a list of objects", got=items)
     boxes = [_box(folder / LABELS, item) for item in items if isinstance(item, dict) and item.get("bounding_box")]
     names = tuple(sorted({name for name, _, _ in boxes}))
     label = torch.full((len(scene),), -1, dtype=torch.int32)
@@ -49,7 +51,9 @@ def _box(path: Path, item: dict) -> tuple[str, int, np.ndarray]:
     try:
         corners = np.array([[corner[axis] for axis in "xyz"] for corner in item["bounding_box"]], np.float64)
         name, number = str(item["label"]), int(item["ins_id"])
-    except (KeyError, TypeError, ValueError) as error:
+        if abs(number) >= 2**31:
+            raise ValueError(f"ins_id {number}")
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(path, expected="objects with ins_id, label and bounding_box", got=repr(error)) from error
     if corners.shape != (8, 3) or not np.isfinite(corners).all():
         raise InputError(path, expected="eight finite corners", got=f"{list(corners.shape)} of {name}")

@@ -15,6 +15,7 @@ import torch
 from chorus.errors import InputError
 from chorus.io.assemble import Columns, assemble
 from chorus.io.features import Features
+from chorus.io.npy import read_npy
 from chorus.io.packing import logits
 from chorus.moving import in_file_frame
 from chorus.scene import SH_C0, GaussianScene, SplatLabels
@@ -65,7 +66,7 @@ def read_npy_labels(folder: Path) -> dict[str, np.ndarray]:
     found = {name: _read(folder, name) for name in (*_LABELS, "normal", *_CLOUD) if (folder / f"{name}.npy").exists()}
     rows = {"pc_": len(found["pc_coord"]) if "pc_coord" in found else None}
     if (folder / "coord.npy").exists():
-        rows[""] = len(_read(folder, "coord", mmap_mode="r"))
+        rows[""] = len(_read(folder, "coord", mapped=True))
     for name, array in found.items():
         if name.endswith(("segment", "instance")):
             found[name] = array = array.reshape(len(array), -1)[:, 0] if array.size else array.reshape(-1)
@@ -81,7 +82,7 @@ def read_npy_features(folder: Path) -> Features:
     folder = Path(folder)
     rows, count = (
         torch.from_numpy(_read(folder, "lang_feat").astype(np.float32)),
-        len(_read(folder, "coord", mmap_mode="r")),
+        len(_read(folder, "coord", mapped=True)),
     )
     valid = torch.ones(count, dtype=torch.bool)
     if (folder / "valid_feat_mask.npy").exists():
@@ -134,11 +135,8 @@ def _unit_colors(colors: np.ndarray) -> np.ndarray:
     return colors.astype(np.float64) / (1.0 if in_unit else 255.0)
 
 
-def _read(folder: Path, name: str, *, mmap_mode=None) -> np.ndarray:
+def _read(folder: Path, name: str, *, mapped: bool = False) -> np.ndarray:
     path = folder / f"{name}.npy"
-    try:
-        return np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(
-            path, expected="a .npy array", got="no such file" if isinstance(error, FileNotFoundError) else error
-        ) from error
+    if not path.exists():
+        raise InputError(path, expected="a .npy array", got="no such file")
+    return read_npy(path, mapped=mapped)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import read_file
 from chorus.store import atomic_file
 
 _TYPES = {
@@ -84,7 +85,7 @@ def read_elements(path: Path, names: tuple[str, ...] = ("vertex",), *, optional:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise InputError(path, expected="a readable .ply file", got=error.strerror or error) from error
     header = _parse_header(path, content)

@@ -40,6 +40,7 @@ _KEEPS = {  # what each has a place for, of what not every scene has
     "": ("offset", "labels"),
 }
 _FOREIGN = (".ksplat", ".lcc", ".glb", ".usdz", ".spx")  # what others read and we do not
+_PACKED = {".gz": "gunzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".7z": "7z x", ".tar": "tar xf"}
 
 
 def is_splat_file(path: Path) -> bool:
@@ -59,6 +60,8 @@ def read_scene(path: Path) -> GaussianScene:
     path = Path(path)
     if not path.exists():
         raise InputError(path, expected="a scene file or folder", got="nothing there")
+    if not path.is_dir() and not path.is_file():
+        raise InputError(path, expected="a scene file or folder", got="a device or a pipe")
     return _folder_reader(path)(path) if path.is_dir() else _lookup(_READERS, path, path.suffix)(path)
 
 
@@ -106,5 +109,9 @@ def _lookup(table: dict, path: Path, suffix: str):
     if suffix in table:
         return table[suffix]
     known = ", ".join(name or "a folder" for name in table)
-    fix = f"Convert it: splat-transform {path.name} {path.stem}.ply (npm: @playcanvas/splat-transform)."
-    raise InputError(path, expected=f"one of {known}", got=suffix or "no suffix", fix=fix if suffix in _FOREIGN else "")
+    fix = ""
+    if suffix in _FOREIGN:
+        fix = f"Convert it: splat-transform {path.name} {path.stem}.ply (npm: @playcanvas/splat-transform)."
+    elif suffix in _PACKED:
+        fix = f"Unpack it first: {_PACKED[suffix]} {path.name}."
+    raise InputError(path, expected=f"one of {known}", got=suffix or "no suffix", fix=fix)

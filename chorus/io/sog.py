@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from chorus.errors import InputError
+from chorus.files import open_picture
 from chorus.io.archive import open_files
 from chorus.io.assemble import Columns, assemble
 from chorus.io.packing import largest_of_four, logits
@@ -108,10 +108,10 @@ def _harmonics(path: Path, entry: dict, labels: np.ndarray, read: Callable[[str]
 def _pixels(path: Path, name: str, content: bytes, *, most: int) -> np.ndarray:
     """[H, W, 4] uint8 of a picture of at most ``most`` pixels."""
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+        with open_picture(io.BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > most:
                 got = f"{picture.width} x {picture.height}"
                 raise InputError(f"{path}: {name}", expected=f"at most {most} pixels", got=got, fix=_AGAIN)
             return np.asarray(picture.convert("RGBA"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except OSError as error:
         raise InputError(f"{path}: {name}", expected="a WebP picture", got=error, fix=_AGAIN) from error

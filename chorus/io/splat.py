@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import read_file
 from chorus.io.assemble import Columns, assemble
 from chorus.io.packing import logits
 from chorus.moving import in_file_frame
@@ -21,7 +22,7 @@ def read_splat(path: Path) -> GaussianScene:
     """A scene from a .splat file; colour and opacity have 8 bits there. Raises InputError on a cut-off file."""
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise InputError(path, expected="a readable .splat file", got=error.strerror or error) from error
     if len(content) == 0 or len(content) % _ROW.itemsize:

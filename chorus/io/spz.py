@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import read_file
 from chorus.io.assemble import Columns, assemble
 from chorus.io.packing import inflate, largest_of_four, logits, rounded, sigmoid, smallest_three
 from chorus.moving import in_file_frame, move
@@ -58,7 +59,7 @@ def read_spz(path: Path) -> GaussianScene:
     holds."""
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise InputError(path, expected="a readable .spz file", got=error.strerror or error) from error
     packed = content.startswith(b"\x1f\x8b")
@@ -163,6 +164,8 @@ def _head(path: Path, content: bytes, packed: int, *, least: int = 1, most: int 
         )
     if bits > 24:
         raise InputError(path, expected="24 fractional bits at most", got=bits, fix=_DAMAGED)
+    if count == 0:
+        raise InputError(path, expected="at least one Gaussian", got="none")
     head = _Head(version, count, degree, bits, bool(flags & _EXTENDED), streams)
     if (size := sum(head.sizes().values())) > max(_LEAST, _DENSEST * packed):
         got = f"{count} Gaussians ({size} bytes) in {packed} bytes"

@@ -6,7 +6,6 @@ No check stands between two stages here; the workflow has them.
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +24,7 @@ from chorus.store import Artifact, atomic_folder
 from chorus.train.processes import KILLED, begin_quiet_worker
 from chorus.train.progress import shown
 from chorus.train.world import started
+from chorus.whole import scratch_folder
 from chorus.workspace import Workspace
 
 FITTED, TAUGHT = PARTS[:2], PARTS[2:]  # before and after the teachers are there
@@ -96,8 +96,8 @@ def _train(workspace: Workspace, recipe: Recipe, names: Sequence[str], console: 
             with _bars(console) as bars, shown(bars, folders):
                 return recipe.run()
         if not recipe.is_current:
-            with tempfile.TemporaryDirectory(prefix="chorus-") as nothing:
-                recipe.make(Path(nothing))
+            with scratch_folder("rank") as nothing:
+                recipe.make(nothing)
         return Artifact(recipe.path, "", fresh=False)
     finally:
         if started().size > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from chorus.recipes import scenes
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
 from chorus.store import plain
+from chorus.whole import scratch_folder
 from chorus.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _job(name: str, ranks: int, *arguments: str) -> Job:
 @contextmanager
 def _environment(workspace: Workspace) -> Iterator[dict[str, str]]:
     """What makes a process see this very workspace, its parameters included."""
-    with tempfile.TemporaryDirectory(prefix="chorus-") as folder:
-        params = Path(folder) / "params.yaml"
+    with scratch_folder("params") as folder:
+        params = folder / "params.yaml"
         params.write_text(yaml.safe_dump(plain(workspace.params)))
         yield {"CHORUS_ROOT": str(workspace.store.root), "CHORUS_PARAMS": str(params)}

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from chorus.recipes.seconds import record_seconds
-from chorus.store import Artifact, Store, build, manifest_of
+from chorus.store import Artifact, Store, build, current, manifest_of
 
 NUMBERS: dict[str, int] = yaml.safe_load((Path(__file__).parent / "numbers.yaml").read_text())  # stage -> number
 
@@ -36,7 +37,8 @@ class Recipe:
     def run(self, *, force: bool = False) -> Artifact:
         """The artifact: made now, or the one there when its manifest still matches."""
         start = time.perf_counter()
-        artifact = self._build(self.make, force=force)
+        lock = self.store.lock(self.stage, self.scene)
+        artifact = build(self.path, **self._request, make=self.make, force=force, lock=lock)
         if artifact.fresh:
             seconds = time.perf_counter() - start
             record_seconds(self.store, self.stage, self.scene, seconds, device=self._where())
@@ -52,29 +54,12 @@ class Recipe:
     @property
     def is_current(self) -> bool:
         """Whether the artifact there already answers to this recipe."""
-        try:
-            return not self._build(_stop).fresh
-        except _Stale:
-            return False
+        return current(self.path, **self._request) is not None
 
-    def _build(self, make: Callable[[Path], None], *, force: bool = False) -> Artifact:
-        return build(
-            self.path,
-            stage=self.stage,
-            recipe=NUMBERS[self.stage],
-            params=self.params,
-            inputs=self.inputs,
-            make=make,
-            force=force,
-        )
-
-
-class _Stale(Exception):
-    pass
-
-
-def _stop(_: Path) -> None:
-    raise _Stale
+    @property
+    def _request(self) -> dict[str, Any]:
+        number = NUMBERS[self.stage]
+        return {"stage": self.stage, "recipe": number, "params": self.params, "inputs": self.inputs}
 
 
 def hash_of(store: Store, stage: str, scene: str | None = None) -> str:

@@ -12,7 +12,7 @@ from chorus.store import Store, atomic_file
 
 def record_seconds(store: Store, stage: str, scene: str | None, seconds: float, *, device: str = "cpu") -> None:
     """Keep the wall time of one artifact, and where it was computed."""
-    with atomic_file(store.state / "seconds" / stage / f"{scene or 'all'}.txt") as path:
+    with atomic_file(store.state / "seconds" / stage / f"{scene or 'all'}.txt", lasting=False) as path:
         path.write_text(f"{seconds:.4f} {device}\n")
 
 

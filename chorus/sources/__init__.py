@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from chorus.capture_checks import passed
 from chorus.errors import InputError
 from chorus.incoming import NOTHING_SAID, VIDEOS, IngestOptions
 from chorus.params import CaptureParams
+from chorus.whole import scratch_folder
 
 _KINDS = (
     "transforms.json, a COLMAP model, RGB-D frames (frame-*.color.*, .depth.png, .pose.txt; color/ depth/ pose/; TUM; "
@@ -83,9 +83,9 @@ def _read(
     from chorus.sources.shots import make_capture
     from chorus.sources.video import sharpest_frames
 
-    with tempfile.TemporaryDirectory(prefix="chorus-video-") as folder:
+    with scratch_folder("video") as folder:
         if kind == "video":
-            photos = sharpest_frames(path, Path(folder), most=params.max_views, report=report)
+            photos = sharpest_frames(path, folder, most=params.max_views, report=report)
         else:
             photos = _photos(path)
         found = find_poses(path, photos, in_time=kind == "video", seed=seed, report=report)

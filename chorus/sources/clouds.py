@@ -10,6 +10,8 @@ import numpy as np
 from chorus.errors import InputError
 from chorus.io.ply_table import names_of, read_table
 
+_NOWHERE = 1e12  # of any unit: squares of what is less fit into single precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
@@ -31,11 +33,20 @@ def read_cloud(path: Path) -> tuple[Cloud | None, str]:
     if len(table) == 0:
         return None, f"{path.name} holds no points: they are triangulated from the photos"
     points = np.stack([table[axis] for axis in "xyz"], axis=1).astype(np.float64)
-    keep = np.asarray(np.isfinite(points).all(axis=1))
+    keep = usable(points)
     colors = _colors(table)[keep] if {"red", "green", "blue"} <= names else None
-    lost = int((~keep).sum())
-    note = f"{path.name}: {lost} of {len(keep)} points are not finite and left out" if lost else ""
+    note = "" if keep.all() else left_out(path.name, keep)
     return (Cloud(points=points[keep], colors=colors), note) if keep.any() else (None, note)
+
+
+def usable(points: np.ndarray) -> np.ndarray:
+    """[P] bool: points [P, 3] that lie anywhere."""
+    return np.asarray((np.abs(points) < _NOWHERE).all(axis=1))  # NaN is not
+
+
+def left_out(name: str, keep: np.ndarray) -> str:
+    """The line on the points [P] that are not kept."""
+    return f"{name}: {int((~keep).sum())} of {len(keep)} points are not finite and left out"
 
 
 def _colors(table: np.ndarray) -> np.ndarray:

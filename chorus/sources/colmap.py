@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from chorus.capture import Capture
+from chorus.files import find_file
 from chorus.frames import Frame
 from chorus.incoming import IngestOptions
 from chorus.io.colmap import ColmapModel, is_colmap, read_colmap
 from chorus.params import CaptureParams
-from chorus.sources.clouds import Cloud
+from chorus.sources.clouds import Cloud, left_out, usable
 from chorus.sources.lenses import lens
 from chorus.sources.poses import check_enough, quaternion_pose
 from chorus.sources.shots import MIN_VIEWS, Shot, Shots, make_capture
-from chorus.sources.transforms import find_file
 from chorus.sources.upright import Convention
 
 _SCANNETPP = "dslr/colmap"
@@ -56,11 +56,13 @@ def read_colmap_project(folder: Path, params: CaptureParams, options: IngestOpti
     shots, lost = _shots(folder, place, model)
     check_enough(place, len(shots), lost, least=MIN_VIEWS, fix=f"Put the photos in {folder / 'images'}.")
     scannet = place == folder / _SCANNETPP or (place.name == "colmap" and place.parent.name == "dslr")
+    keep = usable(model.points)
     found = Shots(
         where=place,
         source="photos",
         shots=shots,
-        cloud=Cloud(points=model.points, colors=model.colors) if len(model.points) else None,
+        cloud=Cloud(points=model.points[keep], colors=model.colors[keep]) if keep.any() else None,
+        notes=[left_out("points3D", keep)] if not keep.all() else [],
         frame=Frame(unit="m") if scannet else Frame(up="assumed", unit="unknown", unit_known="assumed"),
         convention=Convention(up="z", always=True) if scannet else Convention(),
         skipped=lost,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from chorus.errors import InputError
+from chorus.files import open_picture
+from chorus.io.npy import read_npy, read_npz
 
 MILLIMETERS = 0.001
 _ROOM = 100.0  # a median depth beyond it, of floats, is no room's in metres
@@ -47,9 +48,8 @@ def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIME
 def _read(path: Path) -> np.ndarray:
     if path.suffix.lower() in (".npy", ".npz"):
         try:
-            stored = np.load(path, allow_pickle=False)
-            return np.asarray(stored[stored.files[0]] if hasattr(stored, "files") else stored)
-        except (ValueError, EOFError) as error:
-            raise OSError(error) from error
-    with Image.open(path) as image:
+            return read_npy(path) if path.suffix.lower() == ".npy" else read_npz(path)
+        except InputError as error:
+            raise OSError(str(error)) from error
+    with open_picture(path) as image:
         return np.array(image)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from chorus.errors import InputError
+from chorus.files import open_picture, read_file
 from chorus.json_files import read_json
 
 UNLABELLED = "unlabelled"
@@ -38,7 +38,7 @@ class Labels:
         raw = _read(path, size)
         table = np.zeros(int(raw.max(initial=0)) + 1, np.uint8)
         for number, position in self.index.items():
-            if number < len(table):
+            if 0 <= number < len(table):
                 table[number] = position
         return table[raw]
 
@@ -62,10 +62,9 @@ def read_labels(folder: Path) -> Labels:
 def _scannet(path: Path) -> Labels:
     """Raw numbers to the 40 classes of NYU, by ScanNet's own table."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        index = {int(row["id"]): int(row["nyu40id"] or 0) for row in rows}
-    except (OSError, KeyError, ValueError) as error:
+        lines = read_file(path).decode("utf-8-sig").splitlines()
+        index = {int(row["id"]): int(row["nyu40id"] or 0) for row in csv.DictReader(lines, delimiter="\t")}
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(path, expected="ScanNet's table with id and nyu40id", got=error) from error
     return Labels((UNLABELLED, *NYU40), {number: k for number, k in index.items() if 0 < k <= len(NYU40)})
 
@@ -82,7 +81,7 @@ def _replica(path: Path) -> Labels:
 def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
     """[H, W] uint16 or int32 of a label image of whole numbers."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             raw = np.array(image)
     except OSError as error:
         raise InputError(path, expected="a readable label image", got=error) from error

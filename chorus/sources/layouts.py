@@ -7,12 +7,14 @@ traj.txt` (Replica as NICE-SLAM renders it) and `rgb/ depth/ traj_w_c.txt` (Repl
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import find_file, read_file
 from chorus.json_files import read_json
 from chorus.sources.depth import MILLIMETERS
 from chorus.sources.poses import NOT_A_MATRIX, quaternion_pose, read_pose
@@ -69,10 +71,11 @@ def read_intrinsics(folder: Path, names: tuple[str, ...]) -> np.ndarray | None:
         if not path.exists():
             continue
         try:
-            matrix = np.loadtxt(path)[:3, :3]
+            matrix = _matrix(path)[:3, :3]
         except (OSError, ValueError, IndexError) as error:
             raise InputError(path, expected="a 3x3 or 4x4 matrix of numbers", got=error) from error
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or min(matrix[0, 0], matrix[1, 1]) <= 0:
+        finite = matrix.shape == (3, 3) and np.isfinite(matrix).all() and min(matrix[0, 0], matrix[1, 1]) > 0
+        if not finite or not np.allclose([*matrix[2], matrix[1, 0]], [0, 0, 1, 0]):
             raise InputError(path, expected="finite intrinsics with positive focal lengths", got=matrix.tolist())
         return matrix
     return None
@@ -118,15 +121,15 @@ def _tum(folder: Path) -> Layout | None:
     if truth is None or (pairs is None and not (folder / "rgb.txt").is_file()):
         return None
     poses = _table(truth, 8)
-    times = poses[:, 0].astype(float)
+    times = _times(truth, poses)
     frames = []
     for time, color, depth in _associated(folder, pairs):
         nearest = int(np.abs(times - time).argmin()) if len(times) else 0
         pose, why = None, _NO_POSE
         if len(times) and abs(times[nearest] - time) <= _APART:
-            values = poses[nearest, 1:].astype(float)
+            values = _floats(poses[nearest, 1:])
             pose, why = quaternion_pose(values[:3], values[[6, 3, 4, 5]])
-        frames.append(RgbdFrame(color=folder / color, depth=folder / depth, pose=pose, why=why))
+        frames.append(RgbdFrame(color=_named(folder, color), depth=_named(folder, depth), pose=pose, why=why))
     known = next((values for name, values in _TUM.items() if name in str(folder.resolve()).lower()), _TUM_OTHER)
     fx, fy, cx, cy = known
     K = pinhole(fx, fy, cx + 0.5, cy + 0.5)
@@ -136,21 +139,35 @@ def _tum(folder: Path) -> Layout | None:
 def _associated(folder: Path, pairs: Path | None) -> list[tuple[float, str, str]]:
     """(time, colour, depth) of each frame: as the file of associations says, else the nearest in time."""
     if pairs is not None:
-        return [(float(row[0]), str(row[1]), str(row[3])) for row in _table(pairs, 4)]
+        rows = _table(pairs, 4)
+        return [(time, str(row[1]), str(row[3])) for time, row in zip(_times(pairs, rows), rows, strict=True)]
     colors, depths = _table(folder / "rgb.txt", 2), _table(folder / "depth.txt", 2)
-    times = depths[:, 0].astype(float)
+    times = _times(folder / "depth.txt", depths)
     found = []
-    for time, name in ((float(row[0]), str(row[1])) for row in colors):
+    for time, name in zip(_times(folder / "rgb.txt", colors), map(str, colors[:, 1]), strict=True):
         nearest = int(np.abs(times - time).argmin()) if len(times) else -1
         if nearest >= 0 and abs(times[nearest] - time) <= _APART:
             found.append((time, name, str(depths[nearest, 1])))
     return found
 
 
+def _times(path: Path, rows: np.ndarray) -> np.ndarray:
+    """[R] seconds: the first column of a table. Raises InputError for what is no number."""
+    try:
+        return rows[:, 0].astype(float)
+    except ValueError as error:
+        raise InputError(path, expected="times as numbers in the first column", got=error) from error
+
+
+def _named(folder: Path, name: str) -> Path:
+    """The file of a folder that a table names; one that does not exist where there is none."""
+    return find_file(folder, name, suffixes=("",)) or folder / "absent" / Path(name).name
+
+
 def _table(path: Path, columns: int) -> np.ndarray:
     """[R, columns] of words; comments (#) are passed over. Raises InputError for a row that is too short."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_file(path).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(path, expected="a readable text file", got=error) from error
     rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -170,9 +187,11 @@ def _replica(folder: Path) -> Layout | None:
     spec_file = _first((folder / "cam_params.json", folder.parent / "cam_params.json"))
     fx, fy, cx, cy, scale = 600.0, 600.0, 599.5, 339.5, 6553.5
     if spec_file is not None:
-        spec = read_json(spec_file).get("camera", {})
         try:
+            spec = read_json(spec_file)["camera"]
             fx, fy, cx, cy, scale = (float(spec[name]) for name in ("fx", "fy", "cx", "cy", "scale"))
+            if not (min(fx, fy, scale) > 0 and np.isfinite([fx, fy, cx, cy, scale]).all()):
+                raise ValueError(spec)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(spec_file, expected="camera with fx fy cx cy and scale", got=error) from error
     K = pinhole(fx, fy, cx + 0.5, cy + 0.5)
@@ -212,15 +231,20 @@ def _along(trajectory: Path, colors: list[Path], depths: list[Path], *layers: li
 
 
 def _floats(row: np.ndarray) -> np.ndarray:
+    """The numbers of a row; NaN where one of them is none."""
     try:
         return row.astype(float)
     except ValueError:
-        return np.full(16, np.nan)
+        return np.full(len(row), np.nan)
+
+
+def _matrix(path: Path) -> np.ndarray:
+    return np.loadtxt(io.BytesIO(read_file(path)))
 
 
 def _pose_file(path: Path) -> tuple[np.ndarray | None, str]:
     try:
-        pose, why = read_pose(np.loadtxt(path))
+        pose, why = read_pose(_matrix(path))
     except (OSError, ValueError):
         return None, _NO_POSE
     return pose, _NO_POSE if why == NOT_A_MATRIX else why

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from chorus.errors import InputError
 from chorus.extras import extra
+from chorus.files import reading
+from chorus.io.archive import open_zip
 from chorus.room import GIGA, require_disk
 from chorus.store import Store, atomic_folder
 
 MOST = 100 * GIGA  # bytes: what is larger is no capture
 _CHUNK = 1 << 22
+_LEAST, _DENSEST = 1 << 26, 200  # bytes, and times the archive's size: what unpacking may make
 _SMALLER = "Bring a part of it, or download it yourself and ingest the folder."
 
 
@@ -98,12 +100,16 @@ def _parts(stream) -> Iterator[bytes]:
 
 
 def _unpack(archive: Path, folder: Path, *, where: str) -> None:
-    with zipfile.ZipFile(archive) as found:
-        entries = found.infolist()
-        _check_size(sum(entry.file_size for entry in entries), folder, where=where)
+    with open_zip(archive, fix="Pack it again.") as found, reading(where, expected="a whole zip archive"):
+        entries, packed = found.infolist(), archive.stat().st_size
+        size = sum(entry.file_size for entry in entries)
+        if size > max(_LEAST, _DENSEST * packed):
+            expected, got = f"{packed} bytes to unpack to at most {_DENSEST} times as many", f"{size} bytes"
+            raise InputError(where, expected=expected, got=got, fix=_SMALLER)
+        _check_size(size, folder, where=where)
         for entry in entries:
             _safe(entry.filename, where=where)
-        found.extractall(folder)
+        found.extractall(folder)  # no entry writes more than it says, and a link becomes a file that holds its target
 
 
 def _check_size(size: float, folder: Path, *, where: str) -> None:

@@ -30,6 +30,8 @@ _COLOR_FILES = (
     "camera-intrinsics.txt", "intrinsics.txt", "intrinsic/intrinsic_color.txt", "intrinsic_color.txt",
     "intrinsics_color.txt",
 )  # fmt: skip
+_ONE_CAMERA = "Ingest the frames of each camera as a scene of its own."
+_FOCALS = (0.05, 100.0)  # of the longer side
 _DEPTH_FILES = ("intrinsic/intrinsic_depth.txt", "intrinsic_depth.txt", "intrinsics_depth.txt")
 
 
@@ -60,6 +62,9 @@ def read_rgbd(folder: Path, params: CaptureParams, options: IngestOptions) -> Ca
     check_enough(
         folder, len(kept), skipped, least=MIN_VIEWS, fix="Copy the colour, depth and pose files of every frame."
     )
+    if len(sizes := {depth.shape for depth in depths}) > 1:
+        got = ", ".join(sorted(f"{size[1]}x{size[0]}" for size in sizes))
+        raise InputError(folder, expected="depth images of one size", got=got, fix=_ONE_CAMERA)
     scale = options.scale or 1.0
     poses = np.stack([frame.pose for frame in kept])
     center = np.median(poses[:, :3, 3], axis=0)
@@ -96,11 +101,21 @@ def _intrinsics(folder: Path, layout: Layout, color_shape: tuple, depth_shape: t
             got="none",
             fix="Write fx 0 cx / 0 fy cy / 0 0 1 to camera-intrinsics.txt.",
         )
+    _plausible(folder, color, color_shape)
     if depth is None:  # registered to the colour image: the same pinhole at the depth image's size
         depth = color.copy()
         depth[0] *= depth_shape[1] / color_shape[1]
         depth[1] *= depth_shape[0] / color_shape[0]
+    _plausible(folder, depth, depth_shape)
     return color, depth
+
+
+def _plausible(where: Path, K: np.ndarray, shape: tuple) -> None:
+    """Raise InputError for focal lengths no camera with images of this shape has: they are of another size or unit."""
+    side = max(shape[:2])
+    if not all(_FOCALS[0] * side < focal < _FOCALS[1] * side for focal in (K[0, 0], K[1, 1])):
+        got, expected = f"{K[0, 0]:.6g} and {K[1, 1]:.6g}", f"focal lengths in pixels of images {side} long"
+        raise InputError(where, expected=expected, got=got, fix="Write those of the images in this folder.")
 
 
 def _color_views(
@@ -113,7 +128,7 @@ def _color_views(
             where,
             expected="colour images of one size, as one camera takes them",
             got=", ".join(sorted(f"{s[1]}x{s[0]}" for s in shapes)),
-            fix="Ingest the frames of each camera as a scene of its own.",
+            fix=_ONE_CAMERA,
         )
     height, width = images[0].shape[:2]
     scale = min(1.0, long_side / max(width, height))

@@ -6,7 +6,6 @@ incremental mapper registers one after another. One seed and one thread: the sam
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,12 @@ from PIL import Image
 
 from chorus.errors import InputError
 from chorus.extras import extra
+from chorus.files import open_picture
 from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_range
 from chorus.sources.lenses import lens
 from chorus.sources.poses import read_pose
 from chorus.sources.shots import UNREADABLE, Shot, Shots
+from chorus.whole import scratch_folder
 
 LONG_SIDE = 640  # pixels of the copies that features are found on
 _FEATURES = 1800  # a photo
@@ -61,8 +62,7 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
         )
     say = report or (lambda *_: None)
     pycolmap.set_random_seed(seed)
-    with tempfile.TemporaryDirectory(prefix="chorus-sfm-") as folder:
-        work = Path(folder)
+    with scratch_folder("sfm") as work:
         groups, skipped = _copies(photos, work / "images", say)
         names = {f"{i}/{k:05d}.png": photo for i, group in enumerate(groups) for k, photo in enumerate(group.photos)}
         _features(pycolmap, work, groups, say)
@@ -114,9 +114,12 @@ def _copies(photos: Sequence[Path], folder: Path, say: Report) -> tuple[list[_Gr
 
 def _exif_focal(photo: Path) -> float | None:
     """Focal length over the longer side, from EXIF's 35 mm equivalent; None where there is none."""
-    with Image.open(photo) as image:
-        millimeters = image.getexif().get_ifd(0x8769).get(0xA405)
-    return float(millimeters) / 36.0 if millimeters else None
+    try:
+        with open_picture(photo) as image:
+            millimeters = float(image.getexif().get_ifd(0x8769).get(0xA405) or 0.0)
+    except OSError:  # its EXIF is damaged
+        return None
+    return millimeters / 36.0 if 0 < millimeters < 1e4 else None
 
 
 def _features(pycolmap, work: Path, groups: list[_Group], say: Report) -> None:

@@ -20,6 +20,7 @@ _STEADY = 0.35  # relative spread of the heights of a camera that is carried alo
 _EYE_IN_ROOM = (0.35, 0.85)  # of the room's height: where a camera that is held may be
 _CIRCLES = 0.25  # of their distance from it: how near to one point the axes of cameras pass that look at an object
 _TURNED = np.cos(np.radians(30.0))  # length of the mean axis, below which cameras look different ways
+_ENDLESS = 1e6  # bins between the lowest and the highest point: no room
 _ENOUGH = 200  # points
 
 
@@ -60,7 +61,7 @@ def lowest_level(heights: np.ndarray, radius: float) -> float | None:
     there is none."""
     width = _BIN * radius
     low, high = np.percentile(heights, [0.2, 99.8])
-    if high - low < 10 * width:
+    if not 10 * width <= high - low < _ENDLESS * width:
         return None
     counts, edges = np.histogram(heights, np.arange(low - 3 * width, high + 3 * width, width))
     double = counts[:-1] + counts[1:]  # a surface may lie across the border of two bins

@@ -11,6 +11,7 @@ import numpy as np
 from chorus.cameras import from_opengl
 from chorus.capture import Capture
 from chorus.errors import InputError
+from chorus.files import find_file
 from chorus.frames import Frame
 from chorus.incoming import IngestOptions
 from chorus.json_files import read_json
@@ -179,11 +180,3 @@ def _cloud(path: Path, spec: dict):
         return None, [f"{name}, which {path.name} names, is not there: points are triangulated from the photos"]
     cloud, note = read_cloud(found)
     return cloud, [note] if note else []
-
-
-def find_file(folder: Path, name: str, *, suffixes: tuple[str, ...]) -> Path | None:
-    """A file as another machine named it: with / or \\, with or without suffix, of a folder that has moved since."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    whole = Path(name.replace("\\", "/"))
-    tails = [folder / whole] + [folder.joinpath(*parts[start:]) for start in range(len(parts))]
-    return next((path for tail in tails for s in suffixes if (path := tail.with_name(tail.name + s)).is_file()), None)

@@ -22,6 +22,7 @@ _FAR = 1000.0  # lengths from the file's origin, beyond which `keep` gives up th
 _MANY = 20000  # points are enough for statistics
 _THICK = 0.01  # of the scene's radius: the bins that heights are counted in
 _REACH = np.radians(8.0)  # how far level surfaces may draw an up that cameras tell
+_STRAY = 1e5  # bins from the middle, beyond which a point is of no surface
 _SHARPER = 1.15  # times as sharp as before: less says nothing
 _SHARP_POINTS = 60
 _ROLL, _PITCH = np.radians([4.0, 25.0])  # how far from level people hold cameras: sideways, and up or down
@@ -146,6 +147,8 @@ def floor_height(heights: np.ndarray) -> float:
     """The lowest level surface among heights [P]: the first 4 cm bin of the lower half that holds over 1 % of them and
     stands out from those above it; the 1st percentile where none does."""
     low, high = np.percentile(heights, [0.2, 99.8])
+    if high - low > 0.04 * _STRAY:
+        return float(np.percentile(heights, 1))
     counts, edges = np.histogram(heights, np.arange(low - 0.04, high + 0.08, 0.04))
     for level in np.flatnonzero(edges[:-1] < 0.5 * (low + high)):
         above = counts[level + 2 : level + 8]
@@ -174,7 +177,11 @@ def sharpened_up(points: np.ndarray, up: np.ndarray) -> np.ndarray:
     if len(points) < _SHARP_POINTS:
         return up
     points = points[:: -(-len(points) // 5000)]
-    width = _THICK * float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
+    away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    width = _THICK * float(np.median(away))
+    if width <= 0:
+        return up
+    points = points[away < _STRAY * width]
     sideways = np.linalg.svd(up[None])[2][1:]  # [2, 3] at right angles to up
     tilts, found = np.zeros(2), up
     start = best = _sharpness(points @ up, width)

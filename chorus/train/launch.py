@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -26,6 +25,7 @@ from chorus.errors import ChorusError, Interrupted, LostProcess, Preempted
 from chorus.train.processes import THREADS
 from chorus.train.stop import StopRequests
 from chorus.train.world import started
+from chorus.whole import scratch_folder
 
 ERRORS = "CHORUS_ERRORS"  # the folder jobs leave their errors in
 LOOK_EVERY = 0.2  # seconds
@@ -54,17 +54,17 @@ def launch(jobs: Sequence[Job], env: Mapping[str, str] | None = None) -> None:
     Raises the first error of a job as it was raised there, LostProcess naming a job or a rank that was killed; the
     other jobs are then asked to stop, and keep their checkpoints.
     """
-    with tempfile.TemporaryDirectory(prefix="chorus-") as folder, _running(jobs, Path(folder), env or {}) as running:
+    with scratch_folder("jobs") as folder, _running(jobs, folder, env or {}) as running:
         with StopRequests() as stop:
             while running:
                 time.sleep(LOOK_EVERY)
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     code = running.pop(job).returncode
                     if code:
-                        raise _error(job, code, Path(folder) / job.name)
+                        raise _error(job, code, folder / job.name)
                 if stop.asked:
                     _stop(running.values())
-                    raise _stopped(jobs, Path(folder), stop.asked)
+                    raise _stopped(jobs, folder, stop.asked)
 
 
 def as_job(main: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ class Figures:
 
     def __init__(self, folder: Path, *, run: str, first: int, steps: int, rows: Sequence[dict]):
         self.path, self._began = Path(folder) / FILE, time.monotonic()
-        with atomic_file(self.path) as temporary:
+        with atomic_file(self.path, lasting=False) as temporary:
             lines = [{"run": run, "first": first, "steps": steps}, *rows]
             temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
         self._stream = open(self.path, "a")

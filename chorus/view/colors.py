@@ -37,21 +37,24 @@ def label_colors(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return palette(names)[labels]
 
 
-def pca_colors(features: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """[N, 3] the three main directions of features [N, C] as red, green and blue, each stretched to its middle 98 %."""
+def pca_colors(features: np.ndarray, valid: np.ndarray | None = None, *, like: np.ndarray | None = None) -> np.ndarray:
+    """[N, 3] the three main directions of features [N, C] as red, green and blue, each stretched to its middle 98 %.
+
+    like: [M, C] whose directions and range are taken in place of the features' own, so that both can be compared.
+    """
     features = np.asarray(features, np.float64)
     valid = np.ones(len(features), bool) if valid is None else valid
     if not valid.any():
         return np.tile(UNKNOWN, (len(features), 1))
-    centered = features - features[valid].mean(axis=0)
-    _, directions = np.linalg.eigh(centered[valid].T @ centered[valid])
+    own = features[valid] if like is None or not len(like) else np.asarray(like, np.float64)
+    mean = own.mean(axis=0)
+    _, directions = np.linalg.eigh((own - mean).T @ (own - mean))
     directions = directions[:, ::-1][:, :3]
     directions = directions * np.sign(
         directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])]
     )  # a sign of its own would be chance
-    scores = centered @ directions
-    low, high = np.percentile(scores[valid], [1, 99], axis=0)
-    colors = ((scores - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
+    low, high = np.percentile((own - mean) @ directions, [1, 99], axis=0)
+    colors = (((features - mean) @ directions - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
     colors = np.pad(colors, ((0, 0), (0, 3 - colors.shape[1])))
     return np.where(valid[:, None], colors, UNKNOWN)
 

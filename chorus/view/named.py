@@ -44,7 +44,7 @@ def open_scene(
 
         return NamedScene(_stem(path), read(path, up=up, scale=scale, unit=unit), None)
     if (up, scale, unit) != (None, None, None):
-        raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene of the workspace")
+        raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene whose frame is known")
     if name == SAMPLE_NAME and name not in store.scenes_with("gaussians"):
         from chorus.io.spz import read_spz
 

@@ -18,12 +18,19 @@ from chorus.view.ask import Answer, Search
 from chorus.view.colors import group_colors, label_colors, pca_colors
 from chorus.view.named import NamedScene
 from chorus.view.pick import Hit, pick
+from chorus.view.reference import Reference
+from chorus.view.render import SOLID
 from chorus.view.vocabulary import HELD
 
 MODES = ("rgb", "heat", "names", "instances", "PCA")
 MOST = 300_000  # Gaussians that a browser turns smoothly
 BETWEEN = ";"  # several questions at once
 NAMES_SHOWN = 5
+
+
+def questions_of(line: str) -> list[str]:
+    """The questions in a line, which semicolons part."""
+    return [part.strip() for part in line.split(BETWEEN) if part.strip()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +46,12 @@ class Clicked:
 
 @dataclass
 class Session:
-    """named: the scene; encoder: as chorus.load gives it, None to look without asking."""
+    """named: the scene; encoder: as chorus.load gives it, None to look without asking; reference: what its features are
+    held against."""
 
     named: NamedScene
     encoder: object | None = None
+    reference: Reference | None = None
     most: int = MOST
     hidden: set[int] = field(default_factory=set)
     _made: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # colours by mode, of the scene alone
@@ -50,6 +59,20 @@ class Session:
     @property
     def scene(self) -> GaussianScene:
         return self.named.gaussians
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Of colours, that :meth:`colors` takes."""
+        if self.encoder is None:
+            return MODES[:1]
+        return MODES if self.reference is None else (*MODES, *self.reference.modes)
+
+    def renew(self, encoder) -> None:
+        """Look with another model from now on: nothing that the last one made is kept."""
+        self.encoder = encoder
+        self._made.clear()
+        for name in ("search", "labels", "instances"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def search(self) -> Search:
@@ -80,12 +103,12 @@ class Session:
             return ""
         return f"{len(self.kept):,} of {len(self.scene):,} Gaussians are shown: those that cover most"
 
-    def ask(self, words: str) -> list[Answer]:
+    def ask(self, words: str, *, top: int = 5) -> list[Answer]:
         """An answer to each of the questions in a line, which semicolons part. Raises InputError for an empty one."""
-        questions = [part.strip() for part in words.split(BETWEEN) if part.strip()]
+        questions = questions_of(words)
         if not questions:
-            raise InputError("view", expected='words to look for, as "a chair"', got=repr(words))
-        return [self.search.ask(question) for question in questions]
+            raise InputError("words", expected='words to look for, as "a chair"', got=repr(words))
+        return [self.search.ask(question, top=top) for question in questions]
 
     def colors(self, mode: str, answers: Sequence[Answer] = ()) -> np.ndarray:
         """[N, 3] in 0..1. heat: of the best of the answers, plain where nothing was asked."""
@@ -96,6 +119,10 @@ class Session:
             "instances": lambda: group_colors(self.instances),
             "PCA": lambda: pca_colors(self.search.features),
         }
+        if self.reference is not None:
+            held, plain = self.reference, self.scene.rgb.detach().cpu().numpy()
+            for name in held.modes:
+                make[name] = lambda name=name: held.colors(name, self.search.features, plain)
         if mode not in make:
             return self.scene.rgb.detach().cpu().numpy()
         if mode not in self._made:  # a slider asks for them at every step
@@ -113,11 +140,27 @@ class Session:
             mask[np.fromiter(self.hidden, int)] = False
         return mask
 
+    def inside(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """[R] rows, ascending, whose centres lie in a box [3], [3] m and that are not hidden."""
+        means = self.scene.means.detach().cpu().numpy()
+        within = ((means >= low) & (means <= high)).all(axis=1)
+        rows = np.flatnonzero(within)
+        return rows[~np.isin(rows, np.fromiter(self.hidden, int, len(self.hidden)))]
+
     def click(self, origin: np.ndarray, direction: np.ndarray, *, shown: np.ndarray | None = None) -> Clicked | None:
         """What a ray meets first: its place, and with a model its names and its object. None for nothing."""
         hit = pick(self.scene, origin, direction, among=shown)
-        if hit is None:
-            return None
+        return None if hit is None else self._clicked(hit)
+
+    def at(self, point: np.ndarray) -> Clicked:
+        """What lies at a place [3] m: the nearest solid Gaussian (any where none is solid), with its distance."""
+        means = self.scene.means.detach().cpu().numpy().astype(np.float64)
+        away = np.linalg.norm(means - np.asarray(point, np.float64), axis=1)
+        solid = self.scene.opacities.detach().cpu().numpy() > SOLID
+        row = int(np.where(solid, away, np.inf).argmin() if solid.any() else away.argmin())
+        return self._clicked(Hit(row, means[row], float(away[row])))
+
+    def _clicked(self, hit: Hit) -> Clicked:
         if self.encoder is None:
             return Clicked(hit=hit, names=[], rows=np.array([hit.row]), extent=np.zeros(3))
         group = self.instances[hit.row]

@@ -19,7 +19,10 @@ from chorus.errors import ChorusError, InputError
 from chorus.extras import extra
 from chorus.view import render
 from chorus.view.ask import Answer
-from chorus.view.session import MODES, Clicked, Session
+from chorus.view.box import Box
+from chorus.view.live import LivePanel
+from chorus.view.session import Clicked, Session
+from chorus.view.training import RunningTraining
 from chorus_kernels.reference import rotation_matrices
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,9 +37,17 @@ _log = logging.getLogger(__name__)
 
 class Viewer:
     """sessions: one scene, or two that stand side by side under one camera; the words, colours and cut-offs are of
-    both. folder: where exports go."""
+    both. folder: where exports go; training: one that runs, whose newest checkpoint is the first scene's model."""
 
-    def __init__(self, sessions: Sequence[Session], *, host: str = "127.0.0.1", port: int | None = None, folder: Path):
+    def __init__(
+        self,
+        sessions: Sequence[Session],
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        folder: Path,
+        training: RunningTraining | None = None,
+    ):
         with extra("view"):
             import viser
         self.sessions, self.folder = list(sessions), Path(folder)
@@ -53,6 +64,7 @@ class Viewer:
         self._offsets = _side_by_side(self.sessions)
         self._scene()
         self._panel()
+        self._live = None if training is None else self._follow(training)
         self._start_view()
         self.draw()
         threading.Thread(target=self._told, args=(self._encode,), daemon=True).start()
@@ -66,6 +78,8 @@ class Viewer:
 
     def close(self) -> None:
         """End the server."""
+        if self._live is not None:
+            self._live.close()
         self.server.stop()
 
     # What is in the scene
@@ -131,7 +145,7 @@ class Viewer:
             self._past = gui.add_dropdown("before", [NONE_YET], visible=False)
         self._results = gui.add_folder("Found", visible=False)
         with gui.add_folder("Look"):
-            self._mode = gui.add_dropdown("colors", MODES if asks else ("rgb",))
+            self._mode = gui.add_dropdown("colors", self._modes())
             self._opacity = gui.add_slider("least opacity", 0.0, 1.0, 0.05, 0.0)
             self._below = gui.add_slider("height shown", 0.1, 1.0, 0.05, 1.0)
             self._cameras = gui.add_checkbox("cameras", False, visible=bool(self._frusta))
@@ -141,6 +155,14 @@ class Viewer:
             self._export = gui.add_button("export the object", visible=False)
             self._hide = gui.add_button("hide the object", visible=False)
             self._unhide = gui.add_button("show all", visible=False)
+        self._box = Box(
+            self.server,
+            self.sessions[0],
+            self._offsets[0],
+            export=lambda rows: self._write(self.sessions[0], "box", rows),
+            hide=lambda rows: self._hide_rows(self.sessions[0], rows),
+            tell=self._told,
+        )
         self._ask.on_click(lambda _: self.ask(self._words.value))
         self._words.on_update(lambda _: self._typed())
         self._past.on_update(lambda _: self._asked_before())
@@ -150,6 +172,23 @@ class Viewer:
         self._export.on_click(lambda event: self._told(lambda: self._save(event.client)))
         self._hide.on_click(lambda _: self._told(self._hide_object))
         self._unhide.on_click(lambda _: self._told(self._show_all))
+
+    def _modes(self) -> tuple[str, ...]:
+        """What either scene can be coloured by; one that cannot stays as it is."""
+        return tuple(dict.fromkeys(mode for session in self.sessions for mode in session.modes))
+
+    def _follow(self, training: RunningTraining) -> LivePanel:
+        session = self.sessions[0]
+
+        def renew(encoder) -> None:
+            session.renew(encoder)
+            if self._mode.value == "rgb":
+                self._mode.value = "PCA"  # which draws
+            else:
+                self._draw()
+
+        text = getattr(session.encoder, "text", None)
+        return LivePanel(self.server, training, text=text, renew=renew, tell=self._told)
 
     def ask(self, words: str) -> None:
         """Answer a line of questions in every scene: a heat map and the objects."""
@@ -266,18 +305,27 @@ class Viewer:
         number, found = self._clicked
         session = self.sessions[number]
         name = found.names[0][0].replace(" ", "-") if found.names else "object"
-        path = _fresh(self.folder, f"{session.named.name}-{name}")
-        count = session.export(path, found.rows)
-        self._what.content = f"{path}: {count} Gaussians"
+        path = self._write(session, name, found.rows)
         if client is not None:
             client.send_file_download(path.name, path.read_bytes())
+
+    def _write(self, session: Session, name: str, rows: np.ndarray) -> Path:
+        if not len(rows):
+            raise InputError("export", expected="a box that holds Gaussians", got="none", fix="Draw it larger.")
+        path = _fresh(self.folder, f"{session.named.name}-{name}")
+        count = session.export(path, rows)
+        self._what.content = f"{path}: {count} Gaussians"
+        return path
 
     def _hide_object(self) -> None:
         if self._clicked is not None:
             number, found = self._clicked
-            self.sessions[number].hidden.update(found.rows.tolist())
-            self._unhide.visible = True
-            self._draw()
+            self._hide_rows(self.sessions[number], found.rows)
+
+    def _hide_rows(self, session: Session, rows: np.ndarray) -> None:
+        session.hidden.update(rows.tolist())
+        self._unhide.visible = True
+        self._draw()
 
     def _show_all(self) -> None:
         for session in self.sessions:
@@ -328,7 +376,7 @@ def free_port(host: str, port: int | None) -> int:
             except OSError as error:
                 why = error.strerror or str(error)
     got = f"{port}: {why}" if port is not None else f"none of {PORTS.start} to {PORTS.stop - 1}"
-    raise InputError("view", expected=f"a free port of {host}", got=got, fix="Give another --port.")
+    raise InputError("--port", expected=f"a free port of {host}", got=got, fix="Give another --port.")
 
 
 def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:

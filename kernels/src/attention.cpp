@@ -145,16 +145,17 @@ void answer(const Head& h, const Block& b, const float* keys, const float* value
 void attention(const AttentionInput& in, float* out, float* logsum, int threads) {
   const int64_t tasks = in.windows * in.heads;
   const size_t bytes = (size_t)padded_keys(in.size) * D * sizeof(float);
-  reserve_scratch(0, 2 * bytes, threads);
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t task = 0; task < tasks; ++task) {
+  for (int64_t task = 0; task < tasks; ++task) guard([&] {
     const Head h = head_of(in, task);
     float* keys = (float*)thread_scratch(0, 2 * bytes);
     float* values = keys + bytes / sizeof(float);
     pack(h, keys, values);
     Block b;
     for (int64_t at = 0; next_block(h, at, b);) answer(h, b, keys, values, out, logsum);
-  }
+  });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

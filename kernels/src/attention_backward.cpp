@@ -130,9 +130,9 @@ void store_keys(const Head& h, const int64_t* beside, const AttentionGradient& g
 
 void attention_backward(const AttentionInput& in, const AttentionGradient& g, int threads) {
   const int64_t tasks = in.windows * in.heads;
-  reserve_scratch(0, work_bytes(in.size), threads);
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t task = 0; task < tasks; ++task) {
+  for (int64_t task = 0; task < tasks; ++task) guard([&] {
     const Head h = head_of(in, task);
     const Work work = work_for(in.size);
     pack(h, work.keys, work.values);
@@ -148,7 +148,8 @@ void attention_backward(const AttentionInput& in, const AttentionGradient& g, in
       store_queries(h, b, q_grad, g.qkv);
     }
     store_keys(h, g.beside + task / in.heads * in.size, g, work);
-  }
+  });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

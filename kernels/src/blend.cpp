@@ -106,8 +106,10 @@ void blend_tile(const Frame& f, const BlendOutput& out, int tile) {
 
 void blend(const Frame& f, const BlendOutput& out, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int tile = 0; tile < tiles; ++tile) blend_tile(f, out, tile);
+  for (int tile = 0; tile < tiles; ++tile) guard([&] { blend_tile(f, out, tile); });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

@@ -110,8 +110,9 @@ void reverse_block(const Frame& f, const TileWork& work, int tile, int block, co
 void blend_backward(const Frame& f, const BlendOutput& out, const BlendGradient& grad, float* sums, bool absolute,
                     const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = 0; tile < tiles; ++tile) guard([&] {
     const TileWork work = list_tile(f, tile, true);
     const size_t bytes = (size_t)(work.n + 1) * SUM_STRIDE * sizeof(float);  // and a spare row
     float* tile_sums = (float*)thread_scratch(3, bytes);
@@ -123,7 +124,8 @@ void blend_backward(const Frame& f, const BlendOutput& out, const BlendGradient&
       else reverse_block<false>(f, work, tile, b, g, tile_sums);
     }
     flush_tile(f, tile, work, tile_sums, sums, slots);
-  }
+  });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

@@ -131,9 +131,9 @@ void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* 
                   const float* bias, float* out, int threads) {
   const int64_t stride = padded_channels(cout), bands = (n + BAND - 1) / BAND;
   const size_t bytes = (size_t)(BAND + 1) * stride * sizeof(float);
-  reserve_scratch(0, bytes, threads);
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t b = 0; b < bands; ++b) {
+  for (int64_t b = 0; b < bands; ++b) guard([&] {
     const int64_t first = b * BAND;
     const int rows = (int)(n - first < BAND ? n - first : BAND);
     float* band = (float*)thread_scratch(0, bytes);
@@ -146,7 +146,8 @@ void conv_forward(const float* feat, int64_t n, int cin, int cout, const float* 
       multiply_offset(feat, cin, packed + k * cin * stride, stride, p, band, band + BAND * stride);
     }
     for (int i = 0; i < rows; ++i) memcpy(out + (first + i) * cout, band + i * stride, (size_t)cout * sizeof(float));
-  }
+  });
+  guard.rethrow();
 }
 
 // packed_grad [27][cin][padded cout], zero on entry; grad [n][padded cout]. Threads share out the offsets; a band's

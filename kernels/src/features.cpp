@@ -223,36 +223,42 @@ void geometry_tile(const Frame& f, const Scene& s, const BlendOutput& out, const
 
 void blend_features(const Frame& f, const Scene& s, const BlendOutput& out, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = 0; tile < tiles; ++tile) guard([&] {
     f.tile_used[tile] = (uint32_t)tile_extent(f, tile);
     const TileWork work = list_tile(f, tile, false);
     BlockWork w;
     for (int b = 0; b < 16; ++b)
       if (trace_into(f, s, work, tile, b, w)) forward_block(f, s, out, tile, b, w);
-  }
+  });
+  guard.rethrow();
 }
 
 // Threads share out tiles for the geometry and channels for the colors: no two of them ever add to the same number.
 void blend_features_backward(const Frame& f, const Scene& s, const BlendOutput& out, const BlendGradient& grad,
                              float* color_grads, float* sums, bool absolute, const int64_t* slots, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
+  Guard guard;
   if (sums) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-    for (int tile = 0; tile < tiles; ++tile)
+    for (int tile = 0; tile < tiles; ++tile) guard([&] {
       geometry_tile(f, s, out, grad, tile, threads > 1 ? nullptr : color_grads, sums, absolute, slots);
+    });
+    guard.rethrow();
     if (threads <= 1) return;
   }
   if (!color_grads) return;
   const int64_t slices = threads > 1 ? threads : 1;
   const int64_t step = ((s.channels + slices - 1) / slices + L - 1) / L * L;
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
-  for (int64_t k = 0; k < slices; ++k) {
+  for (int64_t k = 0; k < slices; ++k) guard([&] {
     const int64_t c0 = k * step, c1 = c0 + step < s.channels ? c0 + step : s.channels;
-    if (c0 >= c1) continue;
+    if (c0 >= c1) return;
     for (int tile = 0; tile < tiles; ++tile)
       backward_tile(f, s, out, grad, tile, list_tile(f, tile, true), color_grads, c0, c1, nullptr, false);
-  }
+  });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

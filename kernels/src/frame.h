@@ -83,7 +83,4 @@ struct Gradients {       // any may be null; all are added to
   float *mean2d;         // [n, 2] dLoss / d mean2d
 };
 
-// A reusable block of memory of the calling thread, 64-byte aligned; contents are undefined; slot < 8. See memory.cpp.
-void* thread_scratch(int slot, size_t bytes);
-
 }  // namespace chorus

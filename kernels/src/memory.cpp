@@ -1,7 +1,6 @@
 #include <cstdlib>
 #include <new>
 
-#include "frame.h"
 #include "memory.h"
 
 namespace chorus {
@@ -24,15 +23,16 @@ void* thread_scratch(int slot, size_t bytes) {
   return blocks[slot].data;
 }
 
-void reserve_scratch(int slot, size_t bytes, int threads) {
-  bool failed = false;
-#pragma omp parallel num_threads(threads) if (threads > 1) reduction(|| : failed)
-  try {
-    thread_scratch(slot, bytes);
-  } catch (const std::bad_alloc&) {
-    failed = true;
-  }
-  if (failed) throw std::bad_alloc();
+Guard::Guard() = default;
+
+Guard::~Guard() = default;
+
+void Guard::keep() noexcept {
+  if (!failed_.exchange(true)) first_ = std::current_exception();
+}
+
+void Guard::rethrow() {
+  if (first_) std::rethrow_exception(first_);
 }
 
 }  // namespace chorus

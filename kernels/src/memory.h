@@ -1,6 +1,8 @@
 // Memory that is grown once and used again.
 #pragma once
+#include <atomic>
 #include <cstddef>
+#include <exception>
 
 namespace chorus {
 
@@ -14,9 +16,32 @@ struct Block {
   void reserve(size_t bytes);  // contents are lost when it grows
 };
 
-// Makes thread_scratch(slot, bytes) ready on each of the threads of the next parallel region of so many, so that
-// nothing is thrown inside it, which would end the process. Throws std::bad_alloc itself.
-void reserve_scratch(int slot, size_t bytes, int threads);
+// Carries what is thrown on a thread of a parallel region (no memory for its scratch) out of it: an exception that
+// leaves the region itself would end the process. In the region: guard([&] { one share of the work }); after it:
+// guard.rethrow(). Once something was thrown, what is left of the work is passed over.
+class Guard {
+ public:
+  Guard();
+  ~Guard();
+  template <class Work>
+  void operator()(const Work& work) noexcept {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    try {
+      work();
+    } catch (...) {
+      keep();
+    }
+  }
+  void rethrow();
+
+ private:
+  void keep() noexcept;  // in memory.cpp, which is built for every processor: one copy of it is linked
+  std::atomic<bool> failed_{false};
+  std::exception_ptr first_;
+};
+
+// A reusable block of memory of the calling thread, 64-byte aligned; contents are undefined; slot < 8.
+void* thread_scratch(int slot, size_t bytes);
 
 // An array in a Block.
 template <class T>

@@ -78,8 +78,9 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
   ops().tile_patch_weights(f, layout, slots, values, threads);
   const size_t before = parts_.size();
   parts_.resize(before + threads);
+  Guard guard;
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
-  for (int k = 0; k < threads; ++k) {
+  for (int k = 0; k < threads; ++k) guard([&] {
     Part& part = parts_[before + k];
     part.first_column = columns();
     part.start.push_back(0);
@@ -90,7 +91,8 @@ void PatchBuilder::add_view(const Scene& scene, const Camera& camera, int thread
       part.id.push_back(f.splats[place].id);
       part.start.push_back((int64_t)part.patch.size());
     });
-  }
+  });
+  guard.rethrow();
   ++views_;
 }
 

@@ -89,9 +89,10 @@ void block_patches(const Frame& f, const PatchLayout& layout, const TileWork& wo
 void tile_patch_weights(const Frame& f, const PatchLayout& layout, const int64_t* slots, float* values, int threads) {
   const int tiles = f.tiles_x * f.tiles_y;
   const int64_t window = layout.window;
+  Guard guard;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
-  for (int tile = 0; tile < tiles; ++tile) {
-    if (f.tile_start[tile] == f.tile_start[tile + 1]) continue;
+  for (int tile = 0; tile < tiles; ++tile) guard([&] {
+    if (f.tile_start[tile] == f.tile_start[tile + 1]) return;
     f.tile_used[tile] = (uint32_t)tile_extent(f, tile);
     const TileWork work = list_tile(f, tile, false);
     const size_t bytes = (size_t)(work.n * window) * sizeof(float);
@@ -102,7 +103,8 @@ void tile_patch_weights(const Frame& f, const PatchLayout& layout, const int64_t
       if (i < 0) memset(values + slot * window, 0, window * sizeof(float));
       else memcpy(values + slot * window, local + i * window, window * sizeof(float));
     });
-  }
+  });
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

@@ -4,6 +4,7 @@
 // of the dense operand in spmm, sums in spmm_t) stays in the first-level cache while each splat's own row passes
 // through memory once, asked for early. spmm_t turns a block of rows into lists by column, so that a column's sums stay
 // in registers over the block.
+#include "memory.h"
 #include "ops.h"
 #include "vec.h"
 
@@ -222,11 +223,13 @@ void scatter_channels(const SpmmInput& in, const Schedule& s, const Panel& p, in
 template <class T>
 void scatter(const SpmmInput& in, const Schedule& s, const Panel& p, float* out, int threads) {
   const int64_t slices = threads > 1 ? threads : 1, step = ((in.channels + slices - 1) / slices + L - 1) / L * L;
+  Guard guard;
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
-  for (int64_t k = 0; k < slices; ++k) {
+  for (int64_t k = 0; k < slices; ++k) guard([&] {
     const int64_t c0 = k * step, c1 = c0 + step < in.channels ? c0 + step : in.channels;
     if (c0 < c1) scatter_channels<T>(in, s, p, c0, c1, out);
-  }
+  });
+  guard.rethrow();
 }
 
 bool columns_ascend(const SpmmInput& in) {

@@ -3,6 +3,7 @@
 //   S = (2 ma mb + C1)(2 sab + C2) / ((ma^2 + mb^2 + C1)(saa + sbb + C2)),   mx = G x, sxy = G(xy) - mx my
 // Rows are filtered vertically straight from the images and then horizontally in a padded buffer, so nothing but the
 // three partial derivatives that backward needs is ever written out in full.
+#include "memory.h"
 #include "ops.h"
 #include "vec.h"
 
@@ -101,11 +102,13 @@ double similarity_row(const Rows& r, float* const* partials) {
 double ssim_forward(const float* a, const float* b, const SsimShape& s, float* partials, double* row_sums,
                     int threads) {
   const int64_t rows = s.batch * s.height, n = s.width * s.channels, all = rows * n;
+  Guard guard;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    const Rows r = make_rows(s, 5);
+    Rows r;
+    guard([&] { r = make_rows(s, 5); });
 #pragma omp for schedule(static)
-    for (int64_t k = 0; k < rows; ++k) {
+    for (int64_t k = 0; k < rows; ++k) guard([&] {
       const int64_t image = k / s.height * s.height * n;
       vertical(a + image, b + image, s, k % s.height, r);
       for (int j = 0; j < 5; ++j) filter_row(r.padded(j), s, n, r.filtered(5, j));
@@ -113,8 +116,9 @@ double ssim_forward(const float* a, const float* b, const SsimShape& s, float* p
       if (partials)
         for (int j = 0; j < 3; ++j) to[j] = partials + j * all + k * n;
       row_sums[k] = similarity_row(r, to);
-    }
+    });
   }
+  guard.rethrow();
   double sum = 0.0;
   for (int64_t k = 0; k < rows; ++k) sum += row_sums[k];
   return sum;
@@ -125,11 +129,13 @@ void ssim_backward(const float* a, const float* b, const SsimShape& s, const flo
                    int threads) {
   const int64_t rows = s.batch * s.height, n = s.width * s.channels, all = rows * n;
   const int half = s.window / 2;
+  Guard guard;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    const Rows r = make_rows(s, 3);
+    Rows r;
+    guard([&] { r = make_rows(s, 3); });
 #pragma omp for schedule(static)
-    for (int64_t k = 0; k < rows; ++k) {
+    for (int64_t k = 0; k < rows; ++k) guard([&] {
       const int64_t y = k % s.height;
       const int64_t first = y - half < 0 ? 0 : y - half, last = y + half >= s.height ? s.height - 1 : y + half;
       for (int j = 0; j < 3; ++j) {
@@ -144,8 +150,9 @@ void ssim_backward(const float* a, const float* b, const SsimShape& s, const flo
       const float *p0 = r.filtered(3, 0), *p1 = r.filtered(3, 1), *p2 = r.filtered(3, 2);
       const float *va = a + k * n, *vb = b + k * n;
       for (int64_t i = 0; i < n; ++i) grad[k * n + i] = scale * (p0[i] + 2.0f * va[i] * p1[i] + vb[i] * p2[i]);
-    }
+    });
   }
+  guard.rethrow();
 }
 
 }  // namespace CHORUS_ISA

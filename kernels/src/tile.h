@@ -4,6 +4,7 @@
 #pragma once
 #include "block_lists.h"
 #include "frame.h"
+#include "memory.h"
 #include "vec.h"
 
 namespace chorus {

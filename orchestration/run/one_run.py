@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, 
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from chorus.stages import EMBEDDED
+from chorus.train.processes import this_process
 from orchestration import console
 from orchestration.keys import key
 from orchestration.run import history
 from orchestration.run.state import CODE_LOCATION
-from orchestration.workspace import FORCE
+from orchestration.workspace import FORCE, PROCESS
 
 INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 
@@ -43,7 +45,7 @@ def run(assets: tuple[str, ...], scene: str | None = None, *, force: bool = Fals
     os.environ[console.LEVEL] = "CRITICAL"  # what goes wrong is told in one line, by the caller
     trained = retrain and EMBEDDED in assets
     config = {"ops": {EMBEDDED.replace("/", "__"): {"config": {"retrain": True}}}} if trained else {}
-    keys = [key(asset) for asset in assets]
+    keys, run_id = [key(asset) for asset in assets], str(uuid.uuid4())
     with _known_to_the_ui(history.instance()) as instance:
         result = _job(assets).execute_in_process(
             run_config=config,
@@ -51,7 +53,8 @@ def run(assets: tuple[str, ...], scene: str | None = None, *, force: bool = Fals
             asset_selection=keys,
             partition_key=scene,
             raise_on_error=False,
-            tags={FORCE: "true"} if force else None,
+            run_id=run_id,
+            tags={PROCESS: f"{run_id} {this_process()}", **({FORCE: "true"} if force else {})},
         )
     error, foreseen = _first_error(result)
     return Outcome(

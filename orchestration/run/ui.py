@@ -13,12 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from chorus.errors import ChorusError, MissingError, StoreError
 from chorus.store import Store, root_folder
 from chorus.train.processes import THREADS
+from chorus.whole import first
 from orchestration.run import guard
 from orchestration.run.state import CODE_LOCATION, prepare_state
 from orchestration.tracking import trainings
@@ -43,9 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     store = Store(root_folder())
     servers: list[Server] = []
+    held = ExitStack()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also where SIGINT itself is ignored
     try:
         prepare_state(store)
+        held.enter_context(_mark_lost(store))
         for name, port, command in (
             ("Dagster", options.dagster_port, [*_tool("dagster"), "dev", "-m", CODE_LOCATION, "-h", HOST, "-p"]),
             (
@@ -68,6 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     finally:
         _end(servers)
+        held.close()
+
+
+def _mark_lost(store: Store) -> ExitStack:
+    """Say of runs whose process was killed that they failed, before the servers show them; what was launched and not
+    begun too, where no other UI is up over this state. What is returned is held as long as this one is."""
+    from orchestration.run import history  # Dagster takes seconds to import: a port that is taken is said at once
+    from orchestration.run.lost import mark_lost
+
+    held = ExitStack()
+    alone = held.enter_context(first(store.state / "ui.lock"))
+    mark_lost(history.instance(), unbegun=alone)
+    return held
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -3,7 +3,7 @@ best."""
 
 import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from chorus.train.processes import KILLED, begin_worker
@@ -36,11 +36,21 @@ class Workers:
         if self.count == 1:
             yield from (run(assets, scene, **options) for assets, scene in jobs)
             return
-        self._pool = self._pool or ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"), begin_worker)
-        futures = {self._pool.submit(run, assets, scene, **options): (assets, scene) for assets, scene in jobs}
+        futures = {self._submit(assets, scene, **options): (assets, scene) for assets, scene in jobs}
         for future in as_completed(futures):
             try:
                 yield future.result()
             except BrokenProcessPool:
                 assets, scene = futures[future]
                 yield Outcome(assets=assets, scene=scene, error=KILLED, foreseen=False)
+
+    def _submit(self, assets: tuple[str, ...], scene: str | None, **options: bool) -> Future[Outcome]:
+        try:
+            return self._started().submit(run, assets, scene, **options)
+        except BrokenProcessPool:  # a worker was killed, and its pool takes no more work
+            self._pool = None
+            return self._started().submit(run, assets, scene, **options)
+
+    def _started(self) -> ProcessPoolExecutor:
+        self._pool = self._pool or ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"), begin_worker)
+        return self._pool

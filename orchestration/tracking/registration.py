@@ -5,6 +5,8 @@ import importlib.util
 import io
 from pathlib import Path
 
+import numpy as np
+
 from chorus.json_files import read_json
 from chorus.store import Store
 from orchestration.tracking.trainings import EXPERIMENT, MODEL, client
@@ -23,6 +25,8 @@ REQUIREMENTS = [  # what encoding and asking need; the code itself travels with 
     "rich>=13",
 ]
 
+EXAMPLE = 200  # Gaussians, about
+
 
 def register(store: Store, *, content: str, run: str | None, report: dict, scenes: str) -> dict:
     """Log the model to the run that trained it, make a version, move @challenger. Returns plain JSON about the
@@ -32,14 +36,7 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
     api = client(store)
     mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_id=run, run_name="splats"):
-        logged = mlflow.pyfunc.log_model(
-            name="scene_encoder",
-            python_model=str(CODE / "scene_encoder.py"),
-            artifacts={"model": str(store.model("encoder") / "splats")},
-            code_paths=_code(),
-            pip_requirements=REQUIREMENTS,
-            signature=_signature(),
-        )
+        logged = log_encoder(store.model("encoder") / "splats")
         figures = figures_of(report)
         mlflow.log_metrics(
             {name: value for name, value in figures.items() if value is not None}, model_id=logged.model_id
@@ -54,6 +51,21 @@ def register(store: Store, *, content: str, run: str | None, report: dict, scene
     api.update_model_version(MODEL, made.version, description=card(store, content, report))
     api.set_registered_model_alias(MODEL, "challenger", made.version)
     return {"model": MODEL, "version": int(made.version), "alias": "challenger", "model_id": logged.model_id, **figures}
+
+
+def log_encoder(folder: Path):
+    """Log a model's folder to the active run, as code with the schema of its input and an example."""
+    import mlflow
+
+    return mlflow.pyfunc.log_model(
+        name="scene_encoder",
+        python_model=str(CODE / "scene_encoder.py"),
+        artifacts={"model": str(folder)},
+        code_paths=_code(),
+        pip_requirements=REQUIREMENTS,
+        signature=_signature(),
+        input_example=(_example(), {"queries": ["a bed"], "output": "none"}),
+    )
 
 
 def figures_of(report: dict) -> dict[str, float]:
@@ -84,32 +96,34 @@ def card(store: Store, content: str, report: dict) -> str:
 
 
 def try_challenger(store: Store) -> tuple[tuple[int, ...], bool]:
-    """Load @challenger from the registry and encode 500 random Gaussians: the features' shape, and whether all are
-    finite."""
+    """Load @challenger from the registry and encode the example: the features' shape, and whether all are finite."""
     import mlflow
-    import numpy as np
 
     client(store)
     model = mlflow.pyfunc.load_model(f"models:/{MODEL}@challenger")
-    rng = np.random.default_rng(0)
-    scene = {
-        "means": rng.uniform(0, 2, (500, 3)),
-        "quats": rng.normal(size=(500, 4)),
-        "log_scales": rng.normal(-4, 0.3, (500, 3)),
-        "opacity_logits": rng.normal(size=500),
-        "sh": rng.normal(0, 0.5, (500, 1, 3)),
-    }
-    found = model.predict({name: array.astype(np.float32) for name, array in scene.items()})["features"]
+    found = model.predict(_example())["features"]
     return found.shape, bool(np.isfinite(found).all())
 
 
 def _signature():
-    """No schema for the input, which is a path or arrays; a schema for the parameters."""
+    """The arrays of a scene, the words to score it by and the output to give."""
     from mlflow.models import ModelSignature
-    from mlflow.types import DataType, ParamSchema, ParamSpec
+    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
+    rows = {name: (-1, *array.shape[1:]) for name, array in _example().items()} | {"sh": (-1, -1, 3)}
+    arrays = [TensorSpec(np.dtype(np.float32), shape, name) for name, shape in rows.items()]
     queries = ParamSpec("queries", DataType.string, default=[], shape=(-1,))
-    return ModelSignature(params=ParamSchema([queries, ParamSpec("output", DataType.string, default="lang")]))
+    output = ParamSpec("output", DataType.string, default="lang")
+    return ModelSignature(inputs=Schema(arrays), params=ParamSchema([queries, output]))
+
+
+def _example() -> dict[str, np.ndarray]:
+    """Some Gaussians of the room that ships, by array."""
+    from chorus.encoder.shipped import SAMPLE
+    from chorus.io import read_scene
+
+    arrays = {name: tensor.numpy() for name, tensor in read_scene(SAMPLE).tensors().items()}
+    return {name: array[:: len(array) // EXAMPLE].round(4) for name, array in arrays.items()}
 
 
 def _code() -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chorus.io import read_scene
 from chorus.stages import ADAPTED, PER_SCENE, STAGES
 from chorus.store import Store
 from orchestration.keys import key
@@ -120,10 +121,10 @@ def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
     challenger = api.get_model_version_by_alias(trainings.MODEL, "challenger")
     assert "It was distilled from" in challenger.description
     model = mlflow.pyfunc.load_model(f"models:/{trainings.MODEL}@challenger")
-    path = str(workspace.scene("test-a", "gaussians") / "scene.ply")
-    answer = model.predict(path, params={"queries": ["a chair", "a bed"]})
-    assert answer["scores"].shape == (len(answer["features"]), 2)
-    assert len(model.predict([path, path])) == 2
+    scene = read_scene(workspace.scene("test-a", "gaussians"))
+    room = {name: array.numpy() for name, array in scene.tensors().items()}
+    answer = model.predict(room, params={"queries": ["a chair", "a bed"]})
+    assert answer["scores"].shape == (len(answer["features"]), 2) == (len(scene), 2)
 
 
 def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):

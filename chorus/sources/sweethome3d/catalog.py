@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chorus.errors import InputError, MissingError
+from chorus.io.archive import open_zip, read_entry
 from chorus.sources.sweethome3d.own_models import SIZES
 
 OWN = "own"  # models drawn by own_models.py
@@ -132,23 +132,23 @@ class CatalogueModel:
 
 def read_library(path: Path) -> dict[str, CatalogueModel]:
     """Every model of one .sh3f, or of the program's jar, by id. Raises InputError for a damaged archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            listing = next(n for n in _LISTINGS if n in archive.namelist())
-            text = archive.read(listing).decode("latin-1")
-    except (zipfile.BadZipFile, StopIteration, OSError) as error:
-        got = error if str(error) else "no catalogue in it"
-        raise InputError(
-            path, expected="a whole furniture library (.sh3f)", got=got, fix="Remove it and fetch the packages again."
-        ) from error
+    with open_zip(path, fix=_AGAIN) as archive:
+        listing = next((name for name in _LISTINGS if name in archive.namelist()), None)
+        if listing is None:
+            raise InputError(path, expected=_LIBRARY, got="no catalogue in it", fix=_AGAIN)
+        text = read_entry(archive, listing, fix=_AGAIN).decode("latin-1")
     entries: dict[str, dict[str, str]] = {}
     for key, number, value in re.findall(r"^(\w+)#(\d+)=(.*?)\s*$", text, re.MULTILINE):
         entries.setdefault(number, {})[key] = value
     library = DEFAULTS if listing == _LISTINGS[1] else path.stem
-    models = (_model(path, library, e) for e in entries.values() if "model" in e)
+    try:
+        models = [_model(path, library, e) for e in entries.values() if "model" in e]
+    except (ArithmeticError, LookupError, ValueError) as error:
+        raise InputError(path, expected=f"{_LIBRARY} with sizes", got=repr(error), fix=_AGAIN) from error
     return {m.name.partition("/")[2]: m for m in models}
 
 
+_LIBRARY, _AGAIN = "a whole furniture library (.sh3f)", "Remove it and fetch the packages again."
 _LISTINGS = ("PluginFurnitureCatalog.properties", "com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties")
 
 

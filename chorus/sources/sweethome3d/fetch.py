@@ -60,6 +60,8 @@ def fetch_homes(homes_dir: Path) -> HomesFolder:
     homes_dir.mkdir(parents=True, exist_ok=True)
     with open(homes_dir / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two workers may ask at once; the second finds what the first fetched
+        for left in homes_dir.glob(".fetch-*"):  # by a process that was killed: we are alone here
+            shutil.rmtree(left, ignore_errors=True)
         if not (homes_dir / "packages").is_dir():
             _fetch_into(homes_dir)
     return find_homes(homes_dir)

@@ -5,7 +5,6 @@ The program draws its plans with y downwards and angles clockwise, in centimetre
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.io.archive import open_zip, read_entry
 
+_AGAIN = "Remove it and fetch the packages again."
 EXAMPLES = "com/eteks/sweethome3d/io/resources/examples"
 Color = tuple[float, float, float]  # sRGB in 0..1
 
@@ -106,37 +107,31 @@ class Home:
 
 def home_names(jar: Path) -> list[str]:
     """Names of the homes inside the jar."""
-    with _open(jar) as archive:
+    with open_zip(jar, fix=_AGAIN) as archive:
         return sorted(Path(n).stem for n in archive.namelist() if n.startswith(EXAMPLES) and n.endswith(".xml"))
 
 
 def read_home(jar: Path, name: str) -> Home:
     """Parse one home of the jar. Raises InputError for a damaged archive, an unknown home or broken XML."""
-    with _open(jar) as archive:
+    with open_zip(jar, fix=_AGAIN) as archive:
         try:
-            text = archive.read(f"{EXAMPLES}/{name}.xml")
+            text = read_entry(archive, f"{EXAMPLES}/{name}.xml", fix=_AGAIN)
         except KeyError as error:
             raise InputError(jar, expected=f"one of the homes {', '.join(home_names(jar))}", got=f"'{name}'") from error
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise InputError(
-                jar, expected=f"a readable {name}.xml", got=error, fix="Fetch the packages again."
-            ) from error
     return parse_home(text, name)
 
 
-def _open(jar: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(jar)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            jar, expected="a whole zip archive", got=error, fix="Remove it and fetch the packages again."
-        ) from error
+class _Plain(ElementTree.TreeBuilder):
+    """A tree of elements alone: homes define no entities, which can grow without end or name other files."""
+
+    def doctype(self, *_: object) -> None:
+        raise ValueError("a document type")
 
 
 def parse_home(text: bytes, name: str) -> Home:
     """A Home from the bytes of its XML. Raises InputError naming the home and what is wrong."""
     try:
-        root = ElementTree.fromstring(text)
+        root = ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Plain()))
         default_height = _meters(root, "wallHeight", 250.0)
         levels = {e.attrib["id"]: _level(e) for e in root.findall("level")} or {
             "": Level(id="", elevation=0.0, height=default_height)

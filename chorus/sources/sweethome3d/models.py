@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import zipfile
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from chorus.errors import InputError
+from chorus.errors import InputError, StoreError
+from chorus.io.archive import open_zip, read_entry
 from chorus.sources.sweethome3d.mesh import Material, face_normals
 from chorus.sources.sweethome3d.obj import read_obj
+from chorus.whole import atomic_file
 
 MAX_TRIANGLES = 16000
 _VERSION = 6  # of the cache
@@ -66,19 +67,19 @@ class ModelStore:
             parts = read_obj(opened, path, palette=self._palette(archive))
         except KeyError:
             return None
-        except (zipfile.BadZipFile, ValueError, IndexError, EOFError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             raise InputError(
                 f"{archive.name}:{path}", expected="a readable OBJ model", got=error, fix="Fetch the packages again."
             ) from error
         model = normalize(*parts, rotation=rotation)
         if model is not None:
-            with contextlib.suppress(OSError):  # a read-only folder only costs time
+            with contextlib.suppress(OSError, StoreError):  # a disk that is full or read-only only costs time
                 _write_cache(cached, model)
         return model
 
     def _open(self, archive: Path) -> zipfile.ZipFile:
         if archive not in self._archives:
-            self._archives[archive] = zipfile.ZipFile(archive)
+            self._archives[archive] = open_zip(archive)
         return self._archives[archive]
 
     def _palette(self, archive: Path) -> dict[str, tuple]:
@@ -90,7 +91,7 @@ class ModelStore:
 def built_in_palette(archive: zipfile.ZipFile) -> dict[str, tuple]:
     """Colours of the material names the program knows by itself, read from its own OBJ loader; empty for libraries."""
     try:
-        data = archive.read("com/eteks/sweethome3d/j3d/OBJLoader.class")
+        data = read_entry(archive, "com/eteks/sweethome3d/j3d/OBJLoader.class")
     except KeyError:
         return {}
     found = re.findall(rb"newmtl (\S+)\s+Ka [\d. ]+\s+Kd ([\d.]+) ([\d.]+) ([\d.]+)", data)
@@ -156,7 +157,6 @@ def _duplicates(rows: np.ndarray) -> np.ndarray:
 
 
 def _write_cache(path: Path, model: Model) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {
         k: getattr(model, k) for k in ("corners", "normals", "proportions", "uv", "material", "pane")
     }
@@ -164,10 +164,8 @@ def _write_cache(path: Path, model: Model) -> None:
         f"texture_{i}": m.texture for i, m in enumerate(model.materials) if m.texture is not None
     }
     about = json.dumps([{"color": m.color, "name": m.name} for m in model.materials])
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, about=np.frombuffer(about.encode(), np.uint8), **arrays, **textures)
-    temporary.replace(path)
+    with atomic_file(path, lasting=False) as temporary:
+        np.savez(temporary, about=np.frombuffer(about.encode(), np.uint8), **arrays, **textures)
 
 
 def _read_cache(path: Path) -> Model:

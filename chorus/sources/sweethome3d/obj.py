@@ -11,10 +11,14 @@ import zipfile
 import numpy as np
 from PIL import Image
 
+from chorus.errors import InputError
+from chorus.files import open_picture
+from chorus.io.archive import read_entry
 from chorus.sources.sweethome3d.geometry import triangulate
 from chorus.sources.sweethome3d.mesh import Material, face_normals
 
 MAX_TEXTURE = 256  # pixels; a view is about as wide, so more is never seen
+MOST_CORNERS = 1000  # of a face that is not convex: cutting it takes their cube
 CREASE = np.cos(np.deg2rad(50.0))
 _ALIKE = [  # corners that are all written as v, as v/vt, as v/vt/vn or v//vn
     re.compile(rf"(?:\s*-?\d+{rest}(?!\S))+\s*") for rest in ("", r"/-?\d+", r"/(?:-?\d+)?/-?\d+")
@@ -28,7 +32,7 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
 
     palette: sRGB of material names that no MTL defines (the program's built-in ones). Raises KeyError when absent.
     """
-    text = archive.read(path).decode("latin-1").replace("\\\n", " ")
+    text = read_entry(archive, path).decode("latin-1").replace("\\\n", " ")
     v, vt, vn, faces = [], [], [], []
     names: dict[str, int] = {}
     current, pane, libraries = 0, False, []
@@ -88,6 +92,8 @@ def _triangles(faces, vertices: np.ndarray):
             index.append(rows[convex][:, [0, i, i + 1]])
             about.append(flags[convex])
         for face, flag in zip(rows[~convex], flags[~convex], strict=True):
+            if size > MOST_CORNERS:
+                raise ValueError(f"a face of {size} corners that is not convex, at most {MOST_CORNERS} are cut")
             cut = np.array(_ears(vertices[face[:, 0]]))
             index.append(face[cut])
             about.append(np.repeat(flag[None], len(cut), axis=0))
@@ -177,7 +183,7 @@ def _normals(corners, iv, vn, inn, vertices: int) -> np.ndarray:
 def _read_mtl(archive: zipfile.ZipFile, path: str, into: dict[str, Material], clear: set[str]) -> None:
     """Add the materials of one MTL; names of see-through ones go to ``clear``. An absent MTL adds nothing."""
     try:
-        text = archive.read(path).decode("latin-1")
+        text = read_entry(archive, path).decode("latin-1")
     except KeyError:
         return
     for block in re.split(r"^\s*newmtl\s+", text, flags=re.MULTILINE)[1:]:
@@ -202,15 +208,14 @@ def _read_texture(archive: zipfile.ZipFile, folder: str, name: str) -> np.ndarra
     """[h, w, 3] uint8, at most MAX_TEXTURE a side; transparent parts get the mean of the opaque ones. None when
     unreadable."""
     try:
-        with Image.open(
-            io.BytesIO(archive.read(posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))))
-        ) as image:
+        content = read_entry(archive, posixpath.normpath(posixpath.join(folder, name.replace("\\", "/"))))
+        with open_picture(io.BytesIO(content)) as image:
             image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
             scale = MAX_TEXTURE / max(image.size)
             if scale < 1:
                 image = image.resize([max(1, round(s * scale)) for s in image.size], Image.Resampling.BOX)
             pixels = np.array(image)
-    except (KeyError, OSError, ValueError):
+    except (KeyError, InputError, OSError):
         return None
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3:].astype(np.float32) / 255.0

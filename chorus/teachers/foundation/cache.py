@@ -40,7 +40,7 @@ class CachedTeacher(Wrapped):
         for start in range(0, len(missing), self.batch):
             part = missing[start : start + self.batch]
             for i, fresh in zip(part, self.inner.features(images[part]).half().cpu(), strict=True):
-                with atomic_file(paths[i]) as temporary:
+                with atomic_file(paths[i], lasting=False) as temporary:
                     save_file({"features": fresh.contiguous()}, temporary)
                 found[i] = fresh
         return torch.stack([found[i] for i in range(len(paths))]).float().to(images.device)

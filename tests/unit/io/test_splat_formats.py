@@ -270,7 +270,7 @@ def test_bad_sog_is_one_line(tmp_path, kind):
 def test_a_bundle_that_is_none(tmp_path):
     for content in (b"", b"nothing", gzip.compress(b"NGSP")):
         (tmp_path / "a.sog").write_bytes(content)
-        with pytest.raises(InputError, match="a zip archive"):
+        with pytest.raises(InputError, match="a whole zip archive"):
             read_scene(tmp_path / "a.sog")
 
 
@@ -295,6 +295,13 @@ def test_foreign_formats_are_refused_with_what_to_do(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_bytes(b"x")
     with pytest.raises(InputError, match=rf"got {suffix}. Convert it: splat-transform a{suffix} a.ply"):
         read_scene(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize(("suffix", "tool"), [(".gz", "gunzip"), (".7z", "7z x")])
+def test_compressed_files_are_refused_with_what_unpacks_them(tmp_path, suffix, tool):
+    (tmp_path / f"a.ply{suffix}").write_bytes(b"x")
+    with pytest.raises(InputError, match=rf"got {suffix}. Unpack it first: {tool} a.ply{suffix}"):
+        read_scene(tmp_path / f"a.ply{suffix}")
 
 
 def test_packed_files_that_lack_something(tmp_path):

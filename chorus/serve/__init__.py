@@ -1,0 +1,1 @@
+"""A model behind HTTP, and the same verbs for an assistant over stdio."""
