@@ -52,6 +52,16 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.K)
 
+    def __repr__(self) -> str:
+        """One line: how many, the size of their images, how wide they see, the box they stand in."""
+        parts = [f"{len(self)} views of {self.width} x {self.height}"]
+        if len(self):
+            across = np.degrees(2 * np.arctan(self.width / (2 * self.K[:, 0, 0])))
+            low, high = np.round([across.min(), across.max()]).astype(int)
+            parts.append(f"{low if low == high else f'{low} to {high}'} degrees across")
+            parts.append(f"standing in {' x '.join(f'{side:.2f}' for side in np.ptp(self.positions, axis=0))}")
+        return f"Cameras({'; '.join(parts)})"
+
     @property
     def world_from_cam(self) -> np.ndarray:
         """[V, 4, 4] camera-to-world."""

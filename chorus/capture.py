@@ -45,6 +45,17 @@ class Capture:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        """One line: how many views of which size, what is known of them, where they stand, up and unit."""
+        parts = [f"{len(self)} views of {self.cameras.width} x {self.cameras.height}"]
+        parts += [name for name in ("depth", "mask") if getattr(self, name) is not None]
+        if self.class_names:
+            parts.append(f"labels of {len(self.class_names) - 1} classes")
+        if self.points is not None:
+            parts.append(f"{len(self.points):,} points")
+        parts.append(f"standing in {self.frame.size(self.cameras.positions)}")
+        return f"Capture({'; '.join([*parts, self.frame.says()])})"
+
     @property
     def held_out(self) -> np.ndarray:
         """[V] bool: every 8th view."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
+from chorus.examples import EXAMPLES, shown
 from chorus.whole import disk_errors
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from chorus.workspace import Workspace
 
 ABOUT = (
-    "A mental map for 3D Gaussian-splat scenes. Scenes are .ply files or names of the workspace; --debug "
-    "shows where an error came from, --version which version this is."
+    "A mental map for 3D Gaussian-splat scenes. Scenes are files of splats or names of the workspace. VERB --help has "
+    "examples; --debug shows where an error came from, --version which version this is; --completion bash (zsh, fish, "
+    "tcsh) prints a script that lets the shell complete verbs and options."
 )
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 OUTPUTS = Literal["lang", "dino", "object", "upcast"]
 Scene = Annotated[
     str,
@@ -503,9 +506,7 @@ def serve(
     upload: Annotated[int, tyro.conf.arg(metavar="MB", help="of one uploaded file, at most")] = 500,
 ) -> None:
     """Serve the model: open scenes, ask them, pick, measure, over HTTP with an API page, or as an MCP server over stdio
-    (docs/serve.md). Ctrl-C ends it.
-
-    chorus serve --scenes rooms; chorus serve --mcp"""
+    (docs/serve.md). Ctrl-C ends it."""
     from chorus.serve import start
 
     given = {"--host": host, "--port": port, "--token-file": token_file}
@@ -668,13 +669,12 @@ def main(argv: list[str] | None = None) -> None:
         print(f"chorus {__version__}")
         return
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
     # Threads that spin while they wait take time from whatever else runs: on a busy machine a query took twice as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with disk_errors("chorus"):
-            tyro.extras.subcommand_cli_from_dict(
-                VERBS, prog="chorus", description=ABOUT, args=[word for word in words if word != "--debug"]
-            )
+            _run(_completion(words) if words[:1] == ["--completion"] else words)
     except ChorusError as error:
         if debug:
             raise
@@ -691,6 +691,23 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print("chorus: interrupted", file=sys.stderr)
         sys.exit(Interrupted.exit_code)
+
+
+def _run(words: list[str]) -> None:
+    try:
+        tyro.extras.subcommand_cli_from_dict(VERBS, prog="chorus", description=ABOUT, args=words)
+    except SystemExit as end:
+        if not end.code and words and words[0] in EXAMPLES:  # its help was shown
+            print(shown(words[0]))
+        raise
+
+
+def _completion(words: list[str]) -> list[str]:
+    """--completion SHELL in tyro's words."""
+    if len(words) != 2 or words[1] not in SHELLS:
+        got = " ".join(words[1:]) or "none"
+        raise InputError("--completion", expected=f"one shell: {', '.join(SHELLS)}", got=got)
+    return ["--tyro-write-completion", words[1], "-"]
 
 
 def _short_of_memory(error: Exception) -> str:

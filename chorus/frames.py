@@ -73,6 +73,11 @@ class Frame:
         up = "the file's axes kept" if self.up == "kept" else f"z up, {_WORDS[self.up]}"
         return f"{up}; {unit}"
 
+    def size(self, points: np.ndarray) -> str:
+        """The sides of the box around points [P, 3], in words: "4.10 x 3.00 x 2.50 m"."""
+        sides = np.ptp(points, axis=0) if len(points) else np.zeros(3)
+        return f"{' x '.join(f'{side:.2f}' for side in sides)} {self.label}"
+
     def to_json(self) -> dict:
         """Plain JSON, doubles exact."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -67,6 +67,16 @@ class GaussianScene:
     def __len__(self) -> int:
         return len(self.means)
 
+    def __repr__(self) -> str:
+        """One line: how many, the box of their centres, harmonics, up and unit with how they are known, labels."""
+        parts = [f"{len(self):,} Gaussians", self.frame.size(self.means.detach().cpu().numpy())]
+        parts += [f"sh degree {self.sh_degree}", self.frame.says()]
+        if self.labels is not None:
+            parts.append(f"labels of {len(self.labels.names)} names")
+        if self.report.rows is not None:
+            parts.append(f"{self.report.total - len(self.report.rows):,} rows of the file left out")
+        return f"GaussianScene({'; '.join(parts)})"
+
     @property
     def scales(self) -> Tensor:
         """[N, 3] standard deviations along the own axes, m."""

@@ -28,6 +28,7 @@ TextEncoder = Callable[[list[str]], Tensor]  # prompts -> [T, C] unit vectors
 MAX_ROWS = 1_000_000  # voxels encoded at once: 2 GiB beside the outputs for the base size
 LEAST_ROWS = 50_000  # below so many a tile is more halo than scene
 HALO = 2.0  # metres around a tile
+_ROWS = {"tokens": "cells", "tokens_xyz": "cells"}  # what the rows of an output are, if not Gaussians
 BLOCK, CARD_BLOCK = 8192, 2**17  # voxels whose heads run at once: few stay in a cache, many fill a card
 
 
@@ -41,6 +42,19 @@ class SceneFeatures:
 
     outputs: dict[str, Tensor]
     text: TextEncoder | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """One line: how many rows, the width of each output, and whether words can be asked."""
+        widths: dict[str, list[str]] = {}
+        for name, x in self.outputs.items():
+            widths.setdefault(f"{len(x):,} {_ROWS.get(name, 'Gaussians')}", []).append(f"{name} {x.shape[1]}")
+        parts = [f"{rows} x {', '.join(names)}" for rows, names in widths.items()]
+        if self.outputs:
+            first = next(iter(self.outputs.values()))
+            parts.append(f"{str(first.dtype).removeprefix('torch.')} on {first.device}")
+        if "lang" in self.outputs and self.text is not None:
+            parts.append("can be asked in words")
+        return f"SceneFeatures({'; '.join(parts)})"
 
     def __getitem__(self, name: str) -> Tensor:
         return self.outputs[name]
@@ -85,6 +99,15 @@ class SceneEncoder:
         self.config = model.config
         self.text = text
         self.max_rows, self.halo, self.half = max_rows, halo, half
+
+    def __repr__(self) -> str:
+        """One line: what it reads, its size, where it is, and the outputs with their widths."""
+        inputs = self.config.inputs
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        outputs = ", ".join(f"{name} {self.channels(name)}" for name in self.available)
+        words = "can be asked in words" if "lang" in self.model.heads and self.text is not None else "has no words"
+        read = f"{inputs.variant} in {inputs.grid_size:g} m voxels"
+        return f"SceneEncoder({read}; {size / 1e6:.2f} M parameters on {self.device}; gives {outputs}; {words})"
 
     @property
     def device(self) -> torch.device:

@@ -92,3 +92,12 @@ def test_world_and_camera_frames_undo_each_other():
     c, points = cameras(), np.random.default_rng(1).normal(size=(4, 5, 3))
     assert np.allclose(c.to_camera(1, c.to_world(1, points)), points)
     assert np.allclose(c.to_world(1, np.zeros(3)), c.positions[1])
+
+
+def test_they_print_one_line_of_what_they_are():
+    assert repr(cameras()) == "Cameras(3 views of 64 x 48; 35 degrees across; standing in 2.00 x 0.00 x 0.00)"
+    assert repr(cameras().select(slice(0, 0))) == "Cameras(0 views of 64 x 48)"
+    K = cameras().K.copy()
+    K[1, 0, 0] = 32.0
+    wide = Cameras(K=K, cam_from_world=cameras().cam_from_world, width=64, height=48)
+    assert "35 to 90 degrees across" in repr(wide)

@@ -95,3 +95,11 @@ def test_overlap_leaves_out_what_is_hidden_and_needs_depth():
     assert views.overlap(0) == 0.0
     views.depth[1] = 0.0
     assert views.overlap(1) == 0.0 and replace(views, depth=None).overlap(0) == 0.0
+
+
+def test_it_prints_one_line_of_what_it_holds():
+    said = repr(capture())
+    assert said.startswith("Capture(9 views of 8 x 6; depth; labels of 2 classes; 4 points; standing in 0.00 x")
+    assert said.endswith("z up, as the file says; lengths in m, as the file says)") and "\n" not in said
+    bare = replace(capture(), depth=None, semantic=None, instance=None, class_names=(), points=None)
+    assert repr(bare).startswith("Capture(9 views of 8 x 6; standing in")

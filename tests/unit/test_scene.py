@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from chorus.errors import InputError
-from chorus.scene import GaussianScene, scene_from_colors
+from chorus.frames import Frame
+from chorus.scene import GaussianScene, ReadReport, SplatLabels, scene_from_colors
 
 
 def scene(n=5):
@@ -56,3 +59,25 @@ def test_validate_names_the_array(field, value, says):
 def test_an_empty_scene_is_refused():
     with pytest.raises(InputError, match="empty"):
         scene(0).validate()
+
+
+def test_it_prints_one_line_of_what_it_is():
+    box = scene_from_colors(
+        torch.tensor([[0.0, 0, 0], [4.5, 3.25, 2.5]]),
+        torch.ones(2, 4),
+        torch.full((2, 3), 0.1),
+        torch.full((2,), 0.5),
+        torch.rand(2, 3),
+    )
+    assert repr(box) == (
+        "GaussianScene(2 Gaussians; 4.50 x 3.25 x 2.50 m; sh degree 0; "
+        "z up, as the file says; lengths in m, as the file says)"
+    )
+    guessed = Frame(up="estimated", unit="unknown")
+    labels = SplatLabels(label=torch.zeros(2), names=("bed", "chair"))
+    report = ReadReport(total=1002, rows=torch.arange(2))
+    said = repr(replace(box, sh=torch.zeros(2, 16, 3), frame=guessed, labels=labels, report=report))
+    for part in ("2.50 units", "sh degree 3", "z up, estimated; scale unknown", "labels of 2 names", "1,000 rows of"):
+        assert part in said
+    assert "\n" not in said and "tensor" not in said
+    assert repr(box.select(torch.zeros(2, dtype=torch.bool))).startswith("GaussianScene(0 Gaussians; 0.00 x 0.00")

@@ -221,3 +221,18 @@ def test_rows_of_a_file_of_features_are_those_of_the_scenes_file(model, tmp_path
     assert len(scene) == 297 and torch.equal(found.valid, kept)
     assert found.features.isfinite().all() and (found.features[~kept] == 0).all()
     assert torch.equal(found.features[kept], encoder.encode(scene).lang.half().float())
+
+
+def test_encoder_and_features_print_one_line_of_what_they_are(model, make_room):
+    encoder = SceneEncoder(model, text=lambda prompts: torch.eye(len(prompts), 12))
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert repr(encoder) == (
+        f"SceneEncoder(splats in 0.1 m voxels; {size:.2f} M parameters on cpu; "
+        "gives lang 12, object 8, upcast 64, tokens 32; can be asked in words)"
+    )
+    said = repr(encoder.encode(make_room(300), outputs=("lang", "tokens")))
+    assert said.startswith("SceneFeatures(300 Gaussians x lang 12; ") and "cells x tokens 32, tokens_xyz 3" in said
+    assert said.endswith("float32 on cpu; can be asked in words)") and "tensor" not in said
+    silent = SceneEncoder(model)
+    assert repr(silent).endswith("has no words)")
+    assert repr(silent.encode(make_room(300), outputs=("lang",))).endswith("x lang 12; float32 on cpu)")
