@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.losses import KEPT_BYTES, KEPT_ON_CARD, contrastive_loss, kept_bytes, match_in_blocks, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
+from chorus.encoder.augment import Augmentation, augment, blind
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize

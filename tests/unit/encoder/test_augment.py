@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.distill.augment import (
+from chorus.encoder.augment import (
     Augmentation,
     augment,
     blind,
