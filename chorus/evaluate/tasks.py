@@ -53,14 +53,22 @@ def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
         field = room.fields.get(method)
         if field is None or field.lang is None or not field.speaks.any():
             return {"ap25": float("nan"), "ap50": float("nan"), "map": float("nan")}
-        near = voting.rows(field, room)[:, 0]
-        logits = zero_shot.similarity(field.lang, inputs.text) / TEMPERATURE
-        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-        chances = (chances / chances.sum(axis=1, keepdims=True))[near]
-        proposals = instances.propose(room.truth.positions, chances, things)
-        semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
-        rooms.append((proposals, *instances.overlaps(proposals, semantic, room.truth.instance)))
+        rooms.append(proposed(room, field, inputs.text, things, voting))
     return instances.table(rooms, len(inputs.names))
+
+
+def proposed(
+    room: Room, field: Field, text: np.ndarray, things: np.ndarray, voting: Voting
+) -> tuple[instances.Proposals, np.ndarray, np.ndarray]:
+    """A room's objects, grown from a field that speaks, their IoU [I, J] with the true ones, and those' classes [J].
+    text: [T, C]; things: [T] bool, the names that come as objects."""
+    near = voting.rows(field, room)[:, 0]
+    logits = zero_shot.similarity(field.words, text) / TEMPERATURE
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = (chances / chances.sum(axis=1, keepdims=True))[near]
+    proposals = instances.propose(room.truth.positions, chances, things)
+    semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
+    return proposals, *instances.overlaps(proposals, semantic, room.truth.instance)
 
 
 def retrieval_recall(inputs: ReportInputs) -> float:
