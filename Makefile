@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship test test-all ui setup lint wheel check-tools sanitize bench viewer-bundle clean
+.PHONY: demo pretrain ship test test-all ui setup lint wheel check-tools sanitize bench claims viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -74,6 +74,10 @@ sanitize: setup      ## the kernels' tests under the address and undefined-behav
 
 bench: setup         ## the kernels' table of times; benchmarks/README.md has the others
 	$(BIN)/python -m benchmarks.kernels
+
+claims: setup        ## the paper's claims, with verdicts, in docs/claims.md; QUICK=1: a third of the steps
+	$(BIN)/python -m benchmarks.claims run $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks.claims page $(if $(QUICK),--quick)
 
 clean:               ## everything the chain made; the environment stays
 	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml data/.locks

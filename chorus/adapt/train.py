@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from chorus.adapt.lora import add_low_rank, fold_low_rank, save_low_rank
 from chorus.adapt.views import overlapping
-from chorus.distill.augment import Augmentation, augment
 from chorus.distill.losses import match_loss
 from chorus.distill.scenes import summary
 from chorus.distill.train import TrainResult, write_result
 from chorus.encoder.adapter import content_of
+from chorus.encoder.augment import Augmentation, augment
 from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.heads import Head
 from chorus.encoder.inputs import Voxels, voxelize

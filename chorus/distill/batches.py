@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -59,6 +59,15 @@ class TrainingScene:
             return found[rows].to(device, non_blocking=True).float()
         z, matrix, offset = (x.to(device, non_blocking=True) for x in (found.z[rows], found.matrix, found.offset))
         return torch.addmm(offset, z.float(), matrix)
+
+    def select(self, rows: Tensor) -> TrainingScene:
+        """These Gaussians [R] of it alone."""
+        targets = {
+            role: found[rows] if isinstance(found, Tensor) else replace(found, z=found.z[rows])
+            for role, found in self.targets.items()
+        }
+        valid, labels = ({role: each[rows] for role, each in kept.items()} for kept in (self.valid, self.labels))
+        return replace(self, scene=self.scene.select(rows), targets=targets, valid=valid, labels=labels)
 
     def check(self) -> None:
         """Raise InputError when targets and Gaussians do not agree, or nothing is valid."""

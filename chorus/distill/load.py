@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,13 +15,16 @@ from chorus.distill.batches import Balance, CompactTargets, TrainingScene, balan
 from chorus.distill.scenes import SAMPLE, TrainingScenes, check_roles, crop_rows
 from chorus.errors import InputError
 from chorus.io import read_scene
+from chorus.splat.labels import load_labels
 from chorus.store import MANIFEST, Store, manifest_of
 from chorus.teachers.base import Role
+from chorus.teachers.phi_s import STANDARDS
 from chorus.teachers.row_codec import CHUNK
-from chorus.teachers.rows import RowFile, fit_phi_s
+from chorus.teachers.rows import RowFile
 from chorus.train.schedule import generator_of
 
 HELD = 64_000_000  # bytes of opened scenes that stay in memory: the first ones opened whole, as many as fit
+LABELS = ("lang", "object")  # roles that label contrast is for
 _CHUNKS = 8  # of a scene, that rows are sampled from
 
 
@@ -34,30 +38,58 @@ class StoredScene:
 
 
 class StoredScenes(TrainingScenes):
-    """Scenes on disk. phi_s: role -> the PHI-S fitted on all of them; teachers: role -> the teacher's name.
+    """Scenes on disk. standards: role -> the space it is learnt in, PHI-S fitted on all of them; teachers: role -> the
+    teacher's name.
+
+    The rest is for those who ask what a part of the method is worth. roles: the teachers that teach, all of them when
+    None; standard: PHI-S, each channel's own deviation (channels), or the teachers' own spaces (none); labels: bring
+    the Gaussians' classes to the language teacher and their instances to the object teacher, for label contrast.
 
     What is held in memory does not grow with their number beyond HELD. Raises InputError for none, for one whose rows
     are absent or damaged, and for one made with other teachers than the first.
     """
 
-    def __init__(self, scenes: Sequence[StoredScene]):
+    def __init__(
+        self,
+        scenes: Sequence[StoredScene],
+        *,
+        roles: Sequence[str] | None = None,
+        standard: Literal["phi_s", "channels", "none"] = "phi_s",
+        labels: bool = False,
+    ):
         if not scenes:
             raise InputError("distillation", expected="at least one training scene", got="none")
-        self.scenes, self.names, self.labels_read = list(scenes), [scene.name for scene in scenes], []
+        self.scenes, self.names = list(scenes), [scene.name for scene in scenes]
         first = RowFile.open(scenes[0].targets)
-        self.channels, self.teachers = dict(sorted(first.channels.items())), first.teachers
-        self.phi_s = {role: fit_phi_s(map(self._file, self.scenes), role) for role in first.roles}
+        self.stored, self.teachers = dict(sorted(first.channels.items())), first.teachers
+        absent = sorted(set(roles or ()) - set(self.stored))
+        if absent or roles == ():
+            expected = f"teachers among {', '.join(self.stored)}"
+            raise InputError("distillation", expected=expected, got=", ".join(absent) or "none")
+        self.roles: tuple[Role, ...] = tuple(role for role in first.roles if roles is None or role in roles)
+        self.channels = {role: count for role, count in self.stored.items() if role in self.roles}
+        self.labels_read = [role for role in LABELS if labels and role in self.roles]
+        fit = STANDARDS[standard]
+        self.standards = {role: fit(self._file(scene).moments(role) for scene in self.scenes) for role in self.roles}
+        self._standard = standard
         self._hashes = [_identity(scene) for scene in self.scenes]
         self._held: dict[int, TrainingScene] = {}
         self._room = HELD
 
     @classmethod
-    def of(cls, store: Store, names: Sequence[str]) -> StoredScenes:
-        """The rooms of these names, in their order."""
-        return cls([StoredScene(name, store.scene(name, "gaussians"), store.scene(name, "targets")) for name in names])
+    def of(cls, store: Store, names: Sequence[str], **choices: Any) -> StoredScenes:
+        """The rooms of these names, in their order. choices: as of the class."""
+        scenes = [StoredScene(name, store.scene(name, "gaussians"), store.scene(name, "targets")) for name in names]
+        return cls(scenes, **choices)
+
+    @property
+    def spaces(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """role -> (matrix [C, C], mean [C]): x = x~ @ matrix + mean, as a model keeps it."""
+        return {role: (fitted.back, fitted.mean) for role, fitted in self.standards.items()}
 
     def identity(self) -> Any:
-        return [[name, found] for name, found in zip(self.names, self._hashes, strict=True)]
+        scenes = [[name, found] for name, found in zip(self.names, self._hashes, strict=True)]
+        return [scenes, list(self.roles), self._standard, self.labels_read]
 
     def balance(self, *, seed: int) -> Balance:
         role, generator = balancing_role(self.channels), generator_of(seed, 8)
@@ -75,14 +107,15 @@ class StoredScenes(TrainingScenes):
         stored = self.scenes[which]
         file, scene = self._file(stored), read_scene(stored.gaussians)
         order = file.order(scene)
-        valid = {role: file.valid(role) for role in file.roles}
+        valid, labels = {role: file.valid(role) for role in self.roles}, self._labels(stored, order)
         rows = None
         if crop and crop < len(scene) and generator is not None:
             along = scene.select(order)
             rows = crop_rows(along, crop, among=valid[balancing_role(self.channels)], generator=generator)
-            order, valid = order[rows], {role: found[rows] for role, found in valid.items()}
-        targets = {role: self._targets(file, role, rows) for role in file.roles}
-        found = TrainingScene(name=stored.name, scene=scene.select(order), targets=targets, valid=valid)
+            order = order[rows]
+            valid, labels = ({role: each[rows] for role, each in kept.items()} for kept in (valid, labels))
+        targets = {role: self._targets(file, role, rows) for role in self.roles}
+        found = TrainingScene(name=stored.name, scene=scene.select(order), targets=targets, valid=valid, labels=labels)
         size = _bytes(found)
         if rows is None and size <= self._room and which not in self._held:
             self._held[which], self._room = found, self._room - size
@@ -90,7 +123,7 @@ class StoredScenes(TrainingScenes):
 
     def _file(self, scene: StoredScene) -> RowFile:
         file = RowFile.open(scene.targets)
-        check_roles(scene.name, dict(sorted(file.channels.items())), like=self.channels, of=self.names[0])
+        check_roles(scene.name, dict(sorted(file.channels.items())), like=self.stored, of=self.names[0])
         if file.teachers != self.teachers:
             raise InputError(
                 f"training scene {scene.name}",
@@ -101,18 +134,26 @@ class StoredScenes(TrainingScenes):
         return file
 
     def _targets(self, file: RowFile, role: Role, rows: Tensor | None) -> CompactTargets:
-        matrix, offset = file.reading(role, self.phi_s[role])
+        matrix, offset = file.reading(role, self.standards[role])
         if rows is None:
             return CompactTargets(file.coefficients(role).half(), matrix, offset)
         chunks, place = torch.unique(rows // CHUNK, return_inverse=True)
         z = file.coefficients(role, chunks.tolist())
         return CompactTargets(z[place * CHUNK + rows % CHUNK].half(), matrix, offset)
 
+    def _labels(self, stored: StoredScene, order: Tensor) -> dict[str, Tensor]:
+        """role -> [N] int64 along the curve, -1 where there is none."""
+        if not self.labels_read:
+            return {}
+        labels = load_labels(stored.gaussians / "labels.npz")
+        found = {"lang": labels.semantic, "object": labels.instance}
+        return {role: torch.from_numpy(found[role].astype(np.int64))[order] - 1 for role in self.labels_read}
+
     def _some(self, scene: StoredScene, role: str, count: int, generator: torch.Generator) -> Tensor:
         """[n, C] float32: at most ``count`` valid rows of a few chunks."""
         file = self._file(scene)
         known: Role = next(name for name in file.roles if name == role)
-        matrix, offset = file.reading(known, self.phi_s[known])
+        matrix, offset = file.reading(known, self.standards[known])
         chunks = torch.randperm(-(-len(file) // CHUNK), generator=generator)[:_CHUNKS].sort().values
         inside = torch.cat([torch.arange(c * CHUNK, min((c + 1) * CHUNK, len(file))) for c in chunks.tolist()])
         rows = torch.nonzero(file.valid(known)[inside])[:, 0]

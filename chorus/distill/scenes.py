@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -75,13 +74,7 @@ class HeldScenes(TrainingScenes):
         if not crop or crop >= len(scene.scene) or generator is None:
             return scene
         rows = crop_rows(scene.scene, crop, among=scene.valid[balancing_role(self.channels)], generator=generator)
-        return replace(
-            scene,
-            scene=scene.scene.select(rows),
-            targets={role: scene.target(role, rows) for role in scene.targets},
-            valid={role: valid[rows] for role, valid in scene.valid.items()},
-            labels={role: labels[rows] for role, labels in scene.labels.items()},
-        )
+        return scene.select(rows)
 
 
 def check_roles(name: str, channels: dict[str, int], *, like: dict[str, int], of: str) -> None:

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from chorus.distill.augment import Augmentation, augment, blind
 from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.losses import KEPT_BYTES, KEPT_ON_CARD, contrastive_loss, kept_bytes, match_in_blocks, match_loss
 from chorus.distill.scenes import HeldScenes, TrainingScenes
+from chorus.encoder.augment import Augmentation, augment, blind, kept
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.curves import Pyramid
 from chorus.encoder.inputs import InputConfig, voxelize
@@ -63,13 +63,16 @@ def train_encoder(
     state: Path | None = None,
     resume: bool = True,
     watch: Watch | None = None,
+    late: str | None = LATE,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
 ) -> TrainResult:
     """Train an encoder and its heads; write model.safetensors, config.json, metrics.json and curves.csv into ``out``.
 
     scenes: at least one, all with the same roles. spaces: role -> (matrix [C, C], mean [C]) with x = x~ @ matrix +
     mean, stored with the model; teachers: role -> name; text: what embeds words. state: folder of the running
-    checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train` keeps them. Under torchrun every
-    rank calls this and rank 0 writes. Raises InputError for scenes that do not fit together, and what train raises.
+    checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train` keeps them. late: the role that
+    joins in the second half; augmentation: of every sample. Under torchrun every rank calls this and rank 0 writes.
+    Raises InputError for scenes that do not fit together, and what train raises.
     """
     scenes = scenes if isinstance(scenes, TrainingScenes) else HeldScenes(scenes)
     heads = {
@@ -79,7 +82,8 @@ def train_encoder(
     notes = {"scenes": scenes.names, "labels_read": scenes.labels_read, "params": plain(params), "seed": seed}
     config = ModelConfig(encoder=encoder_config, inputs=inputs, heads=heads, text=text, notes=notes)
     device = device_of_rank(torch.device(device))
-    task = Distillation(scenes, config, params=params, seed=seed, spaces=spaces or {}, device=device)
+    choices = {"spaces": spaces or {}, "late": late, "augmentation": augmentation}
+    task = Distillation(scenes, config, params=params, seed=seed, device=device, **choices)
     try:
         curves, ranks = train(task, Course.of(params), state=Path(state or out), resume=resume, watch=watch)
     finally:
@@ -125,8 +129,11 @@ class Distillation(Task):
         seed: int,
         spaces: Mapping[str, tuple[Tensor, Tensor]],
         device: torch.device,
+        late: str | None = LATE,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
     ):
         self.scenes, self.config, self.params, self.seed, self.device = scenes, config, params, seed, device
+        self.late, self.augmentation = late, augmentation
         torch.manual_seed(seed)
         self.module = SceneModel(config).train()
         self.module.encoder.set_checkpointing(params.checkpointing)
@@ -136,7 +143,6 @@ class Distillation(Task):
         self.module.to(device)
         self.optimizer = adam(self.module.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.balance = scenes.balance(seed=seed)
-        self.augmentation = Augmentation()
         together, last = params.ranks, params.steps * params.accumulate * params.ranks
         self.samples = Ahead(self.sample, stride=together, end=last)
 
@@ -147,7 +153,7 @@ class Distillation(Task):
     def identity(self) -> Any:
         config = replace(self.config, notes={})
         params = without_layout(plain(self.params))
-        return [config.to_json(), params, self.seed, self.scenes.identity()]
+        return [config.to_json(), params, self.seed, self.scenes.identity(), self.late, plain(self.augmentation)]
 
     def sample_name(self, sample: int) -> str:
         return self.scenes.names[self._which(sample)]
@@ -158,13 +164,15 @@ class Distillation(Task):
 
     def active(self, step: int) -> list[str]:
         """Roles that teach at this step."""
-        joined = step >= self.params.steps // 2 or set(self.config.heads) == {LATE}
-        return [role for role in self.config.heads if role != LATE or joined]
+        joined = step >= self.params.steps // 2 or set(self.config.heads) == {self.late}
+        return [role for role in self.config.heads if role != self.late or joined]
 
     def sample(self, number: int) -> Sample:
         """The room of this sample, or a crop of it, augmented, on the host."""
         drawn = generator_of(self.seed, 7, number)
         scene = self.scenes.open(self._which(number), crop=self.params.crop, generator=drawn)
+        if self.augmentation.dropout:
+            scene = scene.select(kept(len(scene.scene), self.augmentation.dropout, generator_of(self.seed, 9, number)))
         clusters = self.balance.clusters(scene)
         generator = generator_of(self.seed, 4, number)
         voxels = voxelize(augment(scene.scene, self.augmentation, generator), self.config.inputs)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import chorus
-from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.encode import SceneEncoder, model_folder
 from chorus.errors import InputError, MissingError
-from chorus.evaluate import probe, retrieval
+from chorus.evaluate import retrieval
 from chorus.evaluate.inputs import Field
+from chorus.probe import sample_rows, untrained
 from chorus.scene import GaussianScene
 from chorus.teachers.lift import load_targets
 from chorus.text import prompt
@@ -48,15 +47,12 @@ class Encoders:
         student = chorus.load(encoder, device=device)
         if "lang" not in student.available:
             raise InputError(encoder, expected="a model with a language head", got=", ".join(student.available))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            untrained = SceneEncoder(SceneModel(student.config).to(student.device))
         return cls(
             student=student,
             points=chorus.load(encoder, variant="points", device=device)
             if model_folder(encoder, variant="points") != Path(encoder)
             else None,
-            random=untrained,
+            random=SceneEncoder(untrained(student, seed=seed)),
             adapted=chorus.load(adapted, device=device) if adapted is not None else None,
             seed=seed,
         )
@@ -109,7 +105,7 @@ def color_field(scene: GaussianScene) -> Field:
 def thinned(fields: Mapping[str, Field], keep: np.ndarray, *, rows: int, seed: int) -> dict[str, Field]:
     """At most ``rows`` of the rows to keep [N] bool, the same of every method, with probe features only."""
     chosen = np.flatnonzero(keep)
-    chosen = chosen[probe.sample(len(chosen), rows, seed=seed)]
+    chosen = chosen[sample_rows(len(chosen), rows, seed=seed)]
     return {
         method: Field(positions=field.positions[chosen], probe=field.frozen[chosen]) for method, field in fields.items()
     }

@@ -46,6 +46,19 @@ def overlaps(proposals: Proposals, semantic: np.ndarray, instance: np.ndarray) -
     return (shared / np.maximum(union, 1))[:, real], classes
 
 
+def matches(room: tuple[Proposals, np.ndarray, np.ndarray], threshold: float) -> np.ndarray:
+    """[I] bool: which proposals of a room are a true instance of their class at this IoU; best score first, each takes
+    the best one that is free."""
+    (proposals, overlap, classes), found = room, np.zeros(len(room[0].label), bool)
+    free = np.ones(len(classes), bool)
+    for i in np.argsort(-proposals.score, kind="stable"):
+        candidates = np.where(free & (classes == proposals.label[i]), overlap[i], 0.0)
+        best = int(candidates.argmax()) if len(candidates) else -1
+        if best >= 0 and candidates[best] >= threshold:
+            found[i], free[best] = True, False
+    return found
+
+
 def average_precision(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], label: int, threshold: float) -> float:
     """AP of one class at one IoU threshold over all rooms, area under the precision envelope; NaN without a true
     instance.
@@ -55,27 +68,21 @@ def average_precision(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], lab
     total = sum(int((classes == label).sum()) for _, _, classes in rooms)
     if total == 0:
         return float("nan")
-    queue = [
-        (-score, r, i) for r, (p, _, _) in enumerate(rooms) for i, score in enumerate(p.score) if p.label[i] == label
-    ]
-    free = [classes == label for _, _, classes in rooms]
-    hits = []
-    for _, room, i in sorted(queue):
-        overlap = np.where(free[room], rooms[room][1][i], 0.0)
-        best = int(overlap.argmax()) if len(overlap) else -1
-        hit = best >= 0 and overlap[best] >= threshold
-        if hit:
-            free[room][best] = False
-        hits.append(hit)
-    return _area(np.array(hits, float), total)
+    score = np.concatenate([p.score[p.label == label] for p, _, _ in rooms])
+    hits = np.concatenate([matches(room, threshold)[room[0].label == label] for room in rooms])
+    ones = np.ones((1, len(hits)))
+    return float(area(score, hits, ones, np.array([total]))[0])
 
 
-def _area(hits: np.ndarray, total: int) -> float:
-    if not len(hits):
-        return 0.0
-    found = np.cumsum(hits)
-    precision = np.maximum.accumulate((found / np.arange(1, len(hits) + 1))[::-1])[::-1]
-    return float((precision * hits).sum() / total)
+def area(score: np.ndarray, hits: np.ndarray, times: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """[D] AP, the area under the precision envelope, of proposals [I] that count ``times`` [D, I] each in draw d; NaN
+    where ``total`` [D], the true instances, is zero."""
+    order = np.argsort(-score, kind="stable")
+    times, right = times[:, order], times[:, order] * hits[order]
+    seen = np.cumsum(times, axis=1)
+    precision = np.divide(np.cumsum(right, axis=1), seen, out=np.zeros_like(seen), where=seen > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return np.divide((envelope * right).sum(axis=1), total, out=np.full(len(times), np.nan), where=total > 0)
 
 
 def table(rooms: list[tuple[Proposals, np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:

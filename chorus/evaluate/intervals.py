@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from chorus.evaluate import metrics
+from chorus import metrics
 
 
 def f_miou_interval(

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chorus.evaluate import about, metrics, zero_shot
+from chorus import metrics
+from chorus.evaluate import about, zero_shot
 from chorus.evaluate.each import each
 from chorus.evaluate.inputs import METHODS, PROBED, Field, ReportInputs, Room
 from chorus.evaluate.intervals import f_miou_interval

@@ -58,6 +58,22 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
     return figure
 
 
+def intervals(rows: Mapping[str, tuple[float, float, float]], *, x: str):
+    """A line for each row: mean, and a bar from low to high; zero drawn."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(rows)))
+    for place, (mean, low, high) in enumerate(rows.values()):
+        color = COLORS["lifted"] if low > 0 else COLORS["student"] if high < 0 else COLORS["chance"]
+        axes.plot([low, high], [place, place], color=color, linewidth=3, solid_capstyle="butt")
+        axes.plot([mean], [place], "o", color=color)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xlabel(x)
+    figure.tight_layout()
+    return figure
+
+
 def columns(rows: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[list[float], list[float]]]:
     """Rows of a curves.csv, as name -> (steps, values); empty cells are skipped."""
     names = [name for name in rows[0] if name != "step"]

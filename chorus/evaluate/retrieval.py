@@ -27,12 +27,15 @@ def pool(features: np.ndarray, instance: np.ndarray, *, least: int = 20) -> tupl
 
 
 def recall_at_1(clean: np.ndarray, noisy: np.ndarray) -> float:
-    """Percent of rows of ``noisy`` [I, C] whose nearest row of ``clean`` [I, C] (cosine, centred) is their own; NaN for
-    fewer than 2."""
-    if len(clean) < 2:
-        return float("nan")
+    """Percent of rows of ``noisy`` [I, C] that are found again; NaN for fewer than 2."""
+    return 100.0 * float(found_again(clean, noisy).mean()) if len(clean) > 1 else float("nan")
+
+
+def found_again(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
+    """[I] bool: whether the row of ``clean`` [I, C] nearest to each row of ``noisy`` [I, C] (cosine, centred) is its
+    own."""
     center = clean.mean(axis=0)
     a, b = noisy - center, clean - center
     a = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
     b = b / np.maximum(np.linalg.norm(b, axis=1, keepdims=True), 1e-12)
-    return 100.0 * float(((a @ b.T).argmax(axis=1) == np.arange(len(a))).mean())
+    return (a @ b.T).argmax(axis=1) == np.arange(len(a))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from chorus.evaluate import instances, metrics, probe, retrieval, zero_shot
+from chorus import metrics
+from chorus.evaluate import instances, retrieval, zero_shot
 from chorus.evaluate.inputs import Field, ReportInputs, Room
 from chorus.evaluate.points import truth_of
 from chorus.evaluate.voting import Voting
 from chorus.params import EvaluateParams
+from chorus.probe import LinearProbe, sample_rows
 
 REACH = 0.1  # m from a Gaussian's centre to the ground-truth point that names it
 TEMPERATURE = 0.05  # of the softmax over names that ranks object proposals
@@ -22,13 +24,12 @@ def linear_probe(inputs: ReportInputs, method: str, params: EvaluateParams, voti
     if not train or not rooms:
         return dict(ABSENT)
     picks = [_probe_rows(room, room.fields[method], params, seed=inputs.seed + i) for i, room in enumerate(train)]
-    features, labels = (np.concatenate(side) for side in zip(*picks, strict=True))
-    fitted = probe.train(features, labels, len(inputs.names), steps=params.probe_steps, seed=inputs.seed)
+    fitted = LinearProbe(len(inputs.names), steps=params.probe_steps, seed=inputs.seed).fit(*zip(*picks, strict=True))
     total = metrics.nothing(len(inputs.names))
     for room in rooms:
         field = room.fields[method]
         everywhere = Field(positions=field.positions)
-        guess = voting.spread(fitted.classify(field.frozen), everywhere, room, classes=len(inputs.names))
+        guess = voting.spread(fitted.predict(field.frozen), everywhere, room, classes=len(inputs.names))
         total = total + metrics.confusion(room.truth.semantic, guess, len(inputs.names))
     return metrics.summary(total, inputs.names)
 
@@ -40,7 +41,7 @@ def _probed(room: Room, method: str) -> bool:
 def _probe_rows(room: Room, field: Field, params: EvaluateParams, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     labels, _ = truth_of(field.positions, room.truth, reach=REACH)
     known = np.flatnonzero(labels >= 0)
-    rows = known[probe.sample(len(known), params.probe_rows, seed=seed)]
+    rows = known[sample_rows(len(known), params.probe_rows, seed=seed)]
     return field.frozen[rows], labels[rows]
 
 
@@ -52,14 +53,22 @@ def instance_table(inputs: ReportInputs, method: str, voting: Voting) -> dict:
         field = room.fields.get(method)
         if field is None or field.lang is None or not field.speaks.any():
             return {"ap25": float("nan"), "ap50": float("nan"), "map": float("nan")}
-        near = voting.rows(field, room)[:, 0]
-        logits = zero_shot.similarity(field.lang, inputs.text) / TEMPERATURE
-        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-        chances = (chances / chances.sum(axis=1, keepdims=True))[near]
-        proposals = instances.propose(room.truth.positions, chances, things)
-        semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
-        rooms.append((proposals, *instances.overlaps(proposals, semantic, room.truth.instance)))
+        rooms.append(proposed(room, field, inputs.text, things, voting))
     return instances.table(rooms, len(inputs.names))
+
+
+def proposed(
+    room: Room, field: Field, text: np.ndarray, things: np.ndarray, voting: Voting
+) -> tuple[instances.Proposals, np.ndarray, np.ndarray]:
+    """A room's objects, grown from a field that speaks, their IoU [I, J] with the true ones, and those' classes [J].
+    text: [T, C]; things: [T] bool, the names that come as objects."""
+    near = voting.rows(field, room)[:, 0]
+    logits = zero_shot.similarity(field.words, text) / TEMPERATURE
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = (chances / chances.sum(axis=1, keepdims=True))[near]
+    proposals = instances.propose(room.truth.positions, chances, things)
+    semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
+    return proposals, *instances.overlaps(proposals, semantic, room.truth.instance)
 
 
 def retrieval_recall(inputs: ReportInputs) -> float:

@@ -128,7 +128,7 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
         params=params.distill,
         out=out,
         seed=params.seed,
-        spaces={role: (fitted.rotation * fitted.scale, fitted.mean) for role, fitted in rooms.phi_s.items()},
+        spaces=rooms.spaces,
         teachers=rooms.teachers,
         text=words_source(params.teachers, store),
         device=device_of(params.device),

@@ -34,36 +34,8 @@ class PhiS:
 
     @classmethod
     def fit(cls, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> PhiS:
-        """From features [n, C] or (features [n, C], weights [n]), read once, one batch at a time.
-
-        Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or
-        infinity.
-        """
-        total, mean, scatter = 0.0, torch.zeros(0), torch.zeros(0)
-        for batch in batches:
-            features, weights = batch if isinstance(batch, tuple) else (batch, torch.ones(len(batch)))
-            x, w = features.double(), weights.double()
-            if not torch.isfinite(x).all():
-                raise InputError(
-                    "PHI-S", expected="finite features", got="NaN or infinity", fix="Make the teacher views again."
-                )
-            batch_total = float(w.sum())
-            if batch_total <= 0:
-                continue
-            if total == 0:
-                mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
-            # Chan, Golub and LeVeque 1983: merge the moments of two sets.
-            batch_mean = (w @ x) / batch_total
-            centered = x - batch_mean
-            delta = batch_mean - mean
-            scatter += centered.T @ (centered * w[:, None]) + torch.outer(delta, delta) * (
-                total * batch_total / (total + batch_total)
-            )
-            total += batch_total
-            mean = mean + delta * (batch_total / total)
-        if total == 0:
-            raise InputError("PHI-S", expected="features to fit", got="none")
-        return cls._from_moments(mean, scatter / total)
+        """From features [n, C] or (features [n, C], weights [n]), as :func:`moments` reads them."""
+        return cls._from_moments(*moments(batches))
 
     @classmethod
     def _from_moments(cls, mean: Tensor, covariance: Tensor) -> PhiS:
@@ -81,13 +53,23 @@ class PhiS:
     def dim(self) -> int:
         return len(self.mean)
 
+    @property
+    def into(self) -> Tensor:
+        """[C, C]: x~ = (x - mean) @ into."""
+        return self.rotation.T / self.scale
+
+    @property
+    def back(self) -> Tensor:
+        """[C, C]: x = x~ @ back + mean."""
+        return self.rotation * self.scale
+
     def apply(self, features: Tensor) -> Tensor:
         """[..., C] the teacher's own space -> [..., C] standardised."""
-        return (features - self.mean.to(features)) @ (self.rotation.to(features).T / self.scale)
+        return (features - self.mean.to(features)) @ self.into.to(features)
 
     def invert(self, features: Tensor) -> Tensor:
         """[..., C] standardised -> [..., C] the teacher's own space. Needed before comparing with text."""
-        return features @ (self.rotation.to(features) * self.scale) + self.mean.to(features)
+        return features @ self.back.to(features) + self.mean.to(features)
 
     def save(self, path: Path) -> None:
         tensors = {"mean": self.mean.contiguous(), "rotation": self.rotation.contiguous()}
@@ -103,6 +85,79 @@ class PhiS:
             return cls(mean=mean, rotation=rotation, scale=float.fromhex(notes["scale"]), mixing=notes["mixing"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(path, expected="a PHI-S file", got=error, fix="Train the encoder again.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels:
+    """What PHI-S is compared with: every channel of one teacher centred and divided by its own deviation, or (``none``)
+    left as it is. mean, into, back: as of PhiS."""
+
+    mean: Tensor  # [C] float32
+    spread: Tensor  # [C] float32
+
+    @classmethod
+    def fit(cls, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> Channels:
+        """As PhiS.fit; a channel that does not vary is centred alone."""
+        mean, covariance = moments(batches)
+        spread = covariance.diagonal().clamp_min(0).sqrt()
+        return cls(mean=mean.float(), spread=torch.where(spread > 1e-12, spread, 1.0).float())
+
+    @classmethod
+    def none(cls, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> Channels:
+        """The identity, of as many channels as the first batch has."""
+        first = next(iter(batches))
+        channels = (first[0] if isinstance(first, tuple) else first).shape[1]
+        return cls(mean=torch.zeros(channels), spread=torch.ones(channels))
+
+    @property
+    def into(self) -> Tensor:
+        return torch.diag(1.0 / self.spread)
+
+    @property
+    def back(self) -> Tensor:
+        return torch.diag(self.spread)
+
+    def apply(self, features: Tensor) -> Tensor:
+        """[..., C] the teacher's own space -> [..., C] standardised."""
+        return (features - self.mean.to(features)) / self.spread.to(features)
+
+
+Standard = PhiS | Channels
+STANDARDS = {"phi_s": PhiS.fit, "channels": Channels.fit, "none": Channels.none}
+
+
+def moments(batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Mean [C] and covariance [C, C], float64, of features [n, C] or (features [n, C], weights [n]), read once, one
+    batch at a time.
+
+    Sums run in float64, so the order of the batches matters only to rounding. Raises InputError on no data, NaN or
+    infinity.
+    """
+    total, mean, scatter = 0.0, torch.zeros(0), torch.zeros(0)
+    for batch in batches:
+        features, weights = batch if isinstance(batch, tuple) else (batch, torch.ones(len(batch)))
+        x, w = features.double(), weights.double()
+        if not torch.isfinite(x).all():
+            raise InputError(
+                "PHI-S", expected="finite features", got="NaN or infinity", fix="Make the teacher views again."
+            )
+        batch_total = float(w.sum())
+        if batch_total <= 0:
+            continue
+        if total == 0:
+            mean, scatter = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
+        # Chan, Golub and LeVeque 1983: merge the moments of two sets.
+        batch_mean = (w @ x) / batch_total
+        centered = x - batch_mean
+        delta = batch_mean - mean
+        scatter += centered.T @ (centered * w[:, None]) + torch.outer(delta, delta) * (
+            total * batch_total / (total + batch_total)
+        )
+        total += batch_total
+        mean = mean + delta * (batch_total / total)
+    if total == 0:
+        raise InputError("PHI-S", expected="features to fit", got="none")
+    return mean, scatter / total
 
 
 def mixing_matrix(order: int) -> tuple[Tensor, str]:

@@ -24,7 +24,7 @@ from torch import Tensor
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
 from chorus.teachers.base import Role
-from chorus.teachers.phi_s import PhiS
+from chorus.teachers.phi_s import PhiS, Standard
 from chorus.teachers.row_codec import CHUNK, CodedRows, RowCode
 from chorus_kernels import curve_codes
 
@@ -165,10 +165,10 @@ class RowFile:
             valid = torch.cat([valid[chunk * CHUNK : (chunk + 1) * CHUNK] for chunk in chunks])
         return (code.mean + self.coefficients(role, chunks) @ code.basis).mul_(valid[:, None])
 
-    def reading(self, role: Role, phi_s: PhiS) -> tuple[Tensor, Tensor]:
+    def reading(self, role: Role, standard: Standard) -> tuple[Tensor, Tensor]:
         """(matrix [k, C], offset [C]): x~ = offset + z @ matrix in the standardised space."""
         code = self.code(role)
-        return code.basis @ (phi_s.rotation.T / phi_s.scale), phi_s.apply(code.mean)
+        return code.basis @ standard.into, standard.apply(code.mean)
 
     def moments(self, role: Role) -> tuple[Tensor, Tensor]:
         """Features [2k, C] and weights [2k] with the mean and the covariance of the valid rows."""

@@ -14,8 +14,8 @@ from chorus.encoder.checkpoint import SceneModel
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import preset
-from chorus.evaluate import metrics, probe
 from chorus.params import load_params
+from chorus.probe import LinearProbe
 from chorus.scene import GaussianScene
 from chorus.sources.sweethome3d import SweetHomeRoom, make_capture
 from chorus.splat.labels import GaussianLabels, label_gaussians
@@ -97,10 +97,9 @@ def _probe_miou(rooms: list[Room], features: list[np.ndarray]) -> float:
     """mIoU in percent on the test rooms of a linear layer that learnt from the training rooms' labels."""
     names = rooms[0].labels.class_names[1:]
     labels = [room.labels.semantic.astype(int) - 1 for room in rooms]
-    x, y = (np.concatenate([column[i] for i in TRAIN]) for column in (features, labels))
-    fitted = probe.train(x, y, len(names), steps=PARAMS.evaluate.probe_steps, seed=0)
-    total = sum(metrics.confusion(labels[i], fitted.classify(features[i]), len(names)) for i in TEST)
-    return metrics.summary(total, names)["miou"]
+    fitted = LinearProbe(len(names), steps=PARAMS.evaluate.probe_steps, seed=0)
+    fitted.fit([features[i] for i in TRAIN], [labels[i] for i in TRAIN])
+    return fitted.score([features[i] for i in TEST], [labels[i] for i in TEST])
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ from chorus.distill.train import train_encoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
-from chorus.io import write_ply
+from chorus.io import read_scene, write_ply
+from chorus.splat.labels import GaussianLabels, save_labels
 from chorus.teachers.row_codec import CHUNK, code_rows
 from chorus.teachers.rows import ROWS, RowFile, curve_order, save_rows
 from tests.unit.distill import small
@@ -56,7 +58,7 @@ def test_a_scene_is_opened_with_its_own_rows(stored):
     assert (scene.scene.means - scene.scene.means[curve_order(scene.scene.means)]).abs().max() == 0  # along the curve
     some = torch.tensor([3, 708, 2405])
     for role in WIDTHS:
-        expected = scenes.phi_s[role].apply(file.features(role)[some])
+        expected = scenes.standards[role].apply(file.features(role)[some])
         assert scene.valid[role][some].all()
         torch.testing.assert_close(scene.target(role, some), expected, atol=5e-3, rtol=0)  # coefficients in half
 
@@ -159,10 +161,49 @@ def test_identity_is_of_manifests_where_there_are_and_changes_with_the_rows(stor
     for folder in {scene.targets for scene in stored}:
         (folder / "manifest.json").write_text(json.dumps({"hash": folder.name}))
     folders = [StoredScene(scene.name, scene.targets, scene.targets) for scene in stored]
-    assert StoredScenes(folders).identity() == [[s.name, f"{s.name} {s.name}"] for s in stored]
+    assert StoredScenes(folders).identity()[0] == [[s.name, f"{s.name} {s.name}"] for s in stored]
     other = put(tmp_path / "other" / "room0", make_room(2500, seed=7))
     after = StoredScenes([other, *stored[1:]]).identity()
-    assert before[1:] == after[1:] and before[0] != after[0]
+    assert before[0][1:] == after[0][1:] and before[0][0] != after[0][0]
+
+
+def test_what_is_chosen_of_the_method_changes_what_is_learnt_and_the_identity(stored, tmp_path, make_room):
+    choices = ({}, {"roles": ["lang"]}, {"standard": "channels"}, {"standard": "none"})
+    found = [StoredScenes(stored, **choice) for choice in choices]
+    assert len({json.dumps(scenes.identity()) for scenes in found}) == len(choices)
+    assert found[1].channels == {"lang": 16} and found[1].open(0).channels == {"lang": 16}
+    file = RowFile.open(stored[0].targets)
+    rows = torch.arange(0, 2500, 97)
+    own = file.features("lang")[rows]
+    for scenes in found:
+        scene, (back, mean) = scenes.open(0), scenes.spaces["lang"]
+        seen = scene.valid["lang"][rows]
+        again = scene.target("lang", rows) @ back + mean
+        torch.testing.assert_close(again[seen], own[seen], atol=2e-3, rtol=0)
+    with pytest.raises(InputError, match="teachers among lang, object"):
+        StoredScenes(stored, roles=["dino"])
+
+
+def test_labels_come_with_the_scene_where_they_are_asked_for(stored, make_room, tmp_path):
+    folders = []
+    for number, scene in enumerate(stored):
+        semantic = np.arange(2500) % 4
+        labels = GaussianLabels(
+            semantic=semantic.astype(np.uint8),
+            instance=(semantic * 7).astype(np.uint16),
+            confidence=np.ones(2500, np.float16),
+            class_names=("unlabelled", "a", "b", "c"),
+        )
+        save_labels(scene.targets / "labels.npz", labels)
+        folders.append(replace(scene, gaussians=scene.targets))
+        order = RowFile.open(scene.targets).order(read_scene(scene.targets))
+        found = StoredScenes(folders, labels=True).open(number)
+        assert np.array_equal(found.labels["lang"], (semantic - 1)[order])
+        assert np.array_equal(found.labels["object"], (semantic * 7 - 1)[order])
+    assert StoredScenes(folders, labels=True).labels_read == ["lang", "object"]
+    assert StoredScenes(folders, labels=True, roles=["lang"]).labels_read == ["lang"]
+    cropped = StoredScenes(folders, labels=True).open(0, crop=500, generator=torch.Generator().manual_seed(0))
+    assert len(cropped.labels["lang"]) == 500 and not StoredScenes(folders).open(0).labels
 
 
 def test_scenes_that_do_not_fit_together(stored, tmp_path, make_room):

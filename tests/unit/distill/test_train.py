@@ -6,7 +6,9 @@ import torch
 
 from chorus.distill.batches import TrainingScene, draw_rows
 from chorus.distill.scenes import HeldScenes
-from chorus.distill.train import train_encoder
+from chorus.distill.train import Distillation, train_encoder
+from chorus.encoder.augment import Augmentation
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
@@ -90,6 +92,27 @@ def test_training_lowers_the_loss_and_the_object_teacher_joins_late(scenes, tmp_
     assert [row["object"] == "" for row in rows] == [True] * 3 + [False] * 3
     assert float(rows[2]["lang"]) < 0.9 * float(rows[0]["lang"])
     assert result.model.config.notes["labels_read"] == []
+
+
+def test_the_object_teacher_joins_at_once_where_nobody_is_late(scenes, tmp_path):
+    train_encoder(scenes, **setup(steps=8), out=tmp_path, late=None)
+    rows = list(csv.DictReader((tmp_path / "curves.csv").open()))
+    assert all(row["object"] for row in rows)
+
+
+def test_dropped_splats_are_neither_seen_nor_asked_about(scenes, tmp_path):
+    less = replace(Augmentation(), dropout=0.9)
+    config = ModelConfig(
+        encoder=setup()["encoder_config"], inputs=setup()["inputs"], heads={"lang": HeadConfig(channels=16, width=8)}
+    )
+    options = {"params": PARAMS, "seed": 0, "spaces": {}, "device": torch.device("cpu"), "augmentation": less}
+    task = Distillation(HeldScenes(scenes), config, **options)
+    sizes = {len(task.sample(number).scene.scene) for number in range(12)}
+    assert max(sizes) == 1200 and 0 < min(sizes) < 250
+    for number in range(12):
+        drawn = task.sample(number)
+        assert int(drawn.rows.max()) < len(drawn.scene.scene) == len(drawn.scene.targets["lang"])
+    task.close()
 
 
 def test_labels_are_read_only_where_given_and_named(scenes, tmp_path):

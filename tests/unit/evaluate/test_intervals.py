@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from chorus.evaluate import metrics
+from chorus import metrics
 from chorus.evaluate.intervals import f_miou, f_miou_interval, room_weights
 
 NAMES = ("wall", "floor", "chair", "table", "sofa", "lamp")

@@ -135,13 +135,13 @@ def _relabeled(one):
 
 def test_labels_of_the_test_reach_neither_predictions_nor_the_probe(monkeypatch):
     fitted = []
-    train = tasks.probe.train
-    monkeypatch.setattr(tasks.probe, "train", lambda *a, **k: fitted.append(train(*a, **k)) or fitted[-1])
+    fit = tasks.LinearProbe.fit
+    monkeypatch.setattr(tasks.LinearProbe, "fit", lambda *given: fitted.append(fit(*given)) or fitted[-1])
     plain = inputs()
     hidden = dataclasses.replace(plain, test=tuple(map(_relabeled, plain.test)))
     for each in (plain, hidden):
         tasks.linear_probe(each, "student", PARAMS, Voting(5))
-    assert np.array_equal(fitted[0].weight, fitted[1].weight)
+    assert np.array_equal(fitted[0].weight_, fitted[1].weight_)
     for a, b in zip(plain.test, hidden.test, strict=True):
         np.testing.assert_array_equal(*(Voting(5).zero_shot(r.fields["student"], r, plain.text) for r in (a, b)))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from chorus.errors import InputError
-from chorus.teachers.phi_s import PhiS, hadamard_matrix, mixing_matrix
+from chorus.teachers.phi_s import Channels, PhiS, hadamard_matrix, mixing_matrix
 
 
 def sample(n: int, dim: int, seed: int = 0) -> torch.Tensor:
@@ -55,6 +55,18 @@ def test_every_channel_gets_unit_variance_and_angles_stay(dim):
     cosine = torch.nn.functional.cosine_similarity
     centered = x - phi.mean
     torch.testing.assert_close(cosine(z[:50], z[50:100]), cosine(centered[:50], centered[50:100]), atol=1e-4, rtol=0)
+
+
+def test_plain_standardisation_divides_each_channel_by_its_own_deviation():
+    x = sample(4000, 12)
+    x[:, 3] = 2.0  # a channel that never varies is centred alone
+    channels, nothing = Channels.fit([x]), Channels.none([(x, torch.ones(4000))])
+    z = channels.apply(x)
+    expected = torch.ones(12).index_fill(0, torch.tensor([3]), 0.0)
+    torch.testing.assert_close(z.var(dim=0, unbiased=False), expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(z @ channels.back + channels.mean, x, atol=1e-4, rtol=0)
+    torch.testing.assert_close((x - channels.mean) @ channels.into, z, atol=1e-4, rtol=0)
+    assert torch.equal(nothing.apply(x), x) and torch.equal(nothing.back, torch.eye(12))
 
 
 def test_invert_undoes_apply():

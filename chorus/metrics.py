@@ -51,6 +51,14 @@ def _divide(above: np.ndarray, below: np.ndarray, *, where: np.ndarray) -> np.nd
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=where)
 
 
+def miou(truth: Sequence[np.ndarray], predicted: Sequence[np.ndarray], classes: int) -> float:
+    """In percent, of class ids [P] of several scenes together, over the classes their truth holds."""
+    total = nothing(classes)
+    for one, guess in zip(truth, predicted, strict=True):
+        total += confusion(one, guess, classes)
+    return _mean(iou(total))
+
+
 def summary(matrix: np.ndarray, names: Sequence[str], *, only: Collection[str] | None = None) -> dict[str, float]:
     """miou, macc, f_miou, f_macc (without wall, floor and ceiling) and overall, in percent.
 

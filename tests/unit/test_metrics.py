@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, jaccard_score
 
+from chorus import metrics
 from chorus.errors import InputError
-from chorus.evaluate import metrics
 
 NAMES = ("wall", "floor", "chair", "table", "sofa")
 
@@ -63,3 +64,26 @@ def test_chance_meets_its_expectation():
     np.testing.assert_allclose(mean, 0.2, atol=0.01)
     expected = (counts / 5) / (counts + (counts.sum() - counts) / 5)  # hits over truth plus false alarms
     np.testing.assert_allclose(np.mean([metrics.iou(m) for m in matrices], axis=0), expected, atol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes")
+@pytest.mark.parametrize("seed", range(4))
+def test_confusion_iou_and_accuracy_are_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(6, 2000, p=[0.5, 0.3, 0.1, 0.06, 0.04, 0.0])  # the last class is in predictions alone
+    predicted = np.where(rng.random(2000) < 0.4, truth, rng.integers(0, 6, 2000))
+    matrix, held = metrics.confusion(truth, predicted, 6), np.unique(truth)
+    np.testing.assert_array_equal(matrix[:, :-1], confusion_matrix(truth, predicted, labels=range(6)))
+    wanted = jaccard_score(truth, predicted, labels=held, average=None)
+    np.testing.assert_allclose(metrics.iou(matrix)[held], wanted)
+    summary = metrics.summary(matrix, (*NAMES, "lamp"))
+    assert summary["miou"] == pytest.approx(100 * wanted.mean())
+    assert summary["macc"] == pytest.approx(100 * balanced_accuracy_score(truth, predicted))
+
+
+def test_miou_of_several_scenes_is_that_of_their_points_together(guesses):
+    truth, predicted = guesses
+    parts = [np.split(ids, [100, 170]) for ids in guesses]
+    assert metrics.miou(*parts, 5) == pytest.approx(
+        metrics.summary(metrics.confusion(truth, predicted, 5), NAMES)["miou"]
+    )

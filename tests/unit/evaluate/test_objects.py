@@ -1,46 +1,9 @@
-"""The probe, retrieval and instances on data whose answer is known."""
+"""Retrieval and instances on data whose answer is known."""
 
 import numpy as np
 import pytest
 
-from chorus.errors import InputError
-from chorus.evaluate import instances, probe, retrieval
-
-
-def _blobs(seed, rows=600, classes=4, dim=8):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, classes, rows)
-    return rng.normal(size=(rows, dim)) * 0.3 + 7.0 + np.eye(classes, dim)[labels] * 3.0, labels
-
-
-def test_separable_classes_are_separated_on_unseen_rows():
-    fitted = probe.train(*_blobs(0), 4, steps=100, seed=0)
-    features, labels = _blobs(1)
-    assert (fitted.classify(features) == labels).mean() > 0.99
-
-
-def test_the_same_seed_gives_the_same_bytes():
-    one, two = (probe.train(*_blobs(0), 4, steps=30, seed=3) for _ in range(2))
-    assert one.weight.numpy().tobytes() == two.weight.numpy().tobytes()
-
-
-def test_unlabeled_rows_teach_nothing():
-    features, labels = _blobs(0)
-    noisy, hidden = np.concatenate([features, features * 9]), np.concatenate([labels, np.full(600, -1)])
-    one, two = probe.train(features, labels, 4, steps=20, seed=0), probe.train(noisy, hidden, 4, steps=20, seed=0)
-    assert np.array_equal(one.weight, two.weight)
-    with pytest.raises(InputError, match="labelled training rows"):
-        probe.train(features, np.full(600, -1), 4, steps=1, seed=0)
-
-
-def test_sample_is_sorted_unique_and_seeded():
-    rows = probe.sample(1000, 50, seed=1)
-    assert (
-        len(np.unique(rows)) == 50
-        and (np.diff(rows) > 0).all()
-        and np.array_equal(rows, probe.sample(1000, 50, seed=1))
-    )
-    assert probe.sample(10, 50, seed=1).tolist() == list(range(10))
+from chorus.evaluate import instances, retrieval
 
 
 def test_retrieval_is_perfect_without_noise_and_chance_with_other_features():

@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chorus.distill.augment import (
+from chorus.encoder.augment import (
     Augmentation,
     augment,
     blind,
     euler_quat,
     flip,
     immature_blur,
+    kept,
     quat_product,
     rescale,
     rotate,
@@ -129,3 +130,16 @@ def test_blinded_columns_hold_what_they_are_named_after(make_room):
         assert torch.equal(rows[:, columns["normal"]], normals)
     assert torch.equal(splats[:, upright["opacity"]], room.opacities[:, None])
     assert InputConfig().columns.keys() == {"color", "opacity"}
+
+
+def test_jitter_and_dropout_are_off_and_do_what_they_say(make_room):
+    room = make_room(4000)
+    still = Augmentation(spin=0, tilt=0, scale=0, flip=0, unseen_noise=0, blur_share=0)
+    moved = augment(room, replace(still, jitter=0.01), torch.Generator().manual_seed(0)).means - room.means
+    assert torch.allclose(augment(room, still, torch.Generator().manual_seed(0)).means, room.means, atol=1e-5)
+    assert 0.009 < float(moved.std()) < 0.011 and float(moved.abs().max()) < 0.0401
+    counts = [len(kept(1000, 0.4, torch.Generator().manual_seed(seed))) for seed in range(200)]
+    whole = sum(count == 1000 for count in counts)
+    assert 70 < whole < 130 and all(520 < count < 680 for count in counts if count < 1000)
+    assert len(kept(5, 1.0, torch.Generator().manual_seed(3))) >= 1
+    assert Augmentation().jitter == Augmentation().dropout == 0

@@ -2,8 +2,9 @@
 
 Rigid moves and flips act on the whole Gaussian, quaternions included. Two more imitate what optimisation leaves behind:
 noise along the covariance of splats too transparent to be seen, and a blur of scales as in a field not yet converged.
-There is no point jitter, no dropout and no colour jitter: a trained scene has none. Last, a whole modality may be
-hidden from a scene's rows (:func:`blind`), so that an encoder does not lean on one that another scene lacks.
+There is no colour jitter, and point jitter and dropout are off: a trained scene has none; they are there to be compared
+with. Last, a whole modality may be hidden from a scene's rows (:func:`blind`), so that an encoder does not lean on one
+that another scene lacks.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Augmentation:
     unseen_noise: float = 10.0  # k of the noise on nearly transparent splats
     blur_share: float = 0.1  # of splats, in half of the draws
     blur: float = 3.0  # largest factor on their scales
+    jitter: float = 0.0  # m, deviation of noise on all centres, cut at four times
+    dropout: float = 0.0  # share of splats left out of half of the draws
 
 
 def augment(scene: GaussianScene, config: Augmentation, generator: torch.Generator) -> GaussianScene:
@@ -38,12 +41,23 @@ def augment(scene: GaussianScene, config: Augmentation, generator: torch.Generat
     scene = unseen_noise(scene, config.unseen_noise, generator)
     if _uniform(generator, 0, 1) < 0.5:
         scene = immature_blur(scene, config.blur_share, config.blur, generator)
+    if config.jitter:
+        noise = config.jitter * torch.randn(len(scene), 3, generator=generator)
+        scene = replace(scene, means=scene.means + noise.clamp(-4 * config.jitter, 4 * config.jitter))
     angles = [_uniform(generator, -limit, limit) for limit in (config.tilt, config.tilt, config.spin)]
     scene = rotate(scene, euler_quat(*angles))
     for axis in (0, 1):
         if _uniform(generator, 0, 1) < config.flip:
             scene = flip(scene, axis)
     return rescale(scene, _uniform(generator, 1 - config.scale, 1 + config.scale))
+
+
+def kept(count: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """[R] int64, ascending: the splats of ``count`` that a draw leaves in, at least one. For who calls ``augment``: it
+    keeps all rows."""
+    share = dropout if _uniform(generator, 0, 1) < 0.5 else 0.0
+    rows = torch.nonzero(torch.rand(count, generator=generator) >= share)[:, 0]
+    return rows if len(rows) else torch.zeros(1, dtype=torch.int64)
 
 
 def rotate(scene: GaussianScene, quat: Tensor) -> GaussianScene:

@@ -1,0 +1,94 @@
+"""``python -m benchmarks.claims run``, then ``page``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from benchmarks.claims.declared import chosen, runs_of
+from benchmarks.claims.page import PAGE, write
+from benchmarks.claims.runs import ROOT, RUNS, Run, keep, kept
+from benchmarks.claims.score import Bench, score
+from chorus.device import device_of
+from chorus.errors import InputError
+from chorus.machine import cores, instruction_set
+from chorus.params import load_params
+from chorus.recipes.models import hashes
+from chorus.workspace import Workspace
+
+
+def run(
+    claims: tuple[str, ...] = (),
+    quick: bool = False,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    split: Literal["validation", "held_out"] = "validation",
+    runs: Path = RUNS,
+) -> None:
+    """Train and score what the claims need and has no figures yet; killed, the same command goes on.
+
+    Args:
+        claims: Letters of the claims, first what is wanted first; all when none is named.
+        quick: A third of the steps.
+        seeds: Of every training.
+        split: Rooms that are scored; held_out for a release, once, into another folder of runs.
+        runs: Where figures are kept.
+    """
+    if split == "held_out" and runs == RUNS:
+        raise InputError("--split held_out", expected="--runs with a folder of its own", got="that of the validation")
+    workspace = Workspace.open()
+    wanted = chosen(claims)
+    planned = runs_of(wanted, workspace.params, quick=quick, seeds=seeds)
+    todo = [each for each in planned if kept(each, workspace.params, runs) is None]
+    print(f"{len(planned) - len(todo)} of {len(planned)} runs are in {runs} already", flush=True)
+    bench = Bench(workspace, split)
+    for number, each in enumerate(todo, 1):
+        figures = _figures(bench, each)
+        keep(each, workspace.params, figures, runs)
+        print(f"{number} of {len(todo)}: {each.name}, {figures['seconds']['all']:.0f} s", flush=True)
+
+
+def page(quick: bool | None = None, seeds: tuple[int, ...] = (0, 1, 2), runs: Path = RUNS, out: Path = PAGE) -> None:
+    """Write docs/claims.md and its figures from what lies in docs/runs: seconds.
+
+    Args:
+        quick: Of the runs at a third of the steps; when not said, of those at full length if there are any.
+        seeds: Those that count.
+        runs: Where figures are kept.
+        out: The page.
+    """
+    params = load_params(ROOT / "params.yaml")
+    if quick is None:
+        quick = not any(kept(each, params, runs) for each in runs_of(chosen(()), params, quick=False, seeds=seeds))
+    for letter, verdict in sorted(write(params, quick=quick, seeds=seeds, runs=runs, page=out).items()):
+        print(f"{letter}: {verdict}")
+    print(out)
+
+
+def _figures(bench: Bench, each: Run) -> dict:
+    workspace = bench.workspace
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = score(bench, each)
+    found["seconds"] |= {"all": round(time.perf_counter() - wall, 1), "cpu_all": round(time.process_time() - cpu, 1)}
+    device = device_of(workspace.params.device)
+    rooms = [*workspace.rooms(split="train", domain="main"), *bench.rooms("main"), *bench.rooms("second")]
+    return {
+        **found,
+        "names": list(bench.names),
+        "split": bench.split,
+        "inputs": digest(hashes(workspace, rooms)),
+        "machine": {"device": device.type, "cores": cores(), "instruction_set": instruction_set()},
+    }
+
+
+def digest(found: dict[str, str]) -> str:
+    """One hash of what the rooms held."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"run": run, "page": page})

@@ -1,0 +1,208 @@
+"""The claims: what the paper says, which trainings say whether it holds here, and what is compared.
+
+Data alone. A comparison is of two sides in one figure; the statistics and the verdicts are chorus.evaluate.claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.claims.runs import Encoder, Probe, Run
+from chorus.names import one_of
+from chorus.params import Params
+from chorus.probe import POINTS
+
+QUICK = 3  # the steps are divided by it
+UNSEEDED = ("lifted",)  # kinds that no seed changes
+SPLATS, POINT = Encoder(), Encoder(variant="points")
+LIFTED = Encoder(kind="lifted")
+MASKED, SCRATCH = Encoder(kind="masked"), Encoder(kind="untrained", variant="points")
+SHARES = (0.05, 0.1, 0.2, 1.0)  # of 24 rooms: 1, 2, 5 and 24; one percent would be the one room once more
+ADAPTED = (1, 4, 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What is on one side: an encoder, and the probe over it where the figure is a probe's."""
+
+    said: str
+    encoder: Encoder
+    probe: Probe | None = None
+
+    def run(self, params: Params, *, seed: int, quick: bool) -> Run:
+        steps = params.distill.steps // (QUICK if quick else 1)
+        seed = 0 if self.encoder.kind in UNSEEDED and self.probe is None else seed
+        return Run(encoder=self.encoder, probe=self.probe, seed=seed, steps=steps, probe_steps=steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """ours against other in a measure of a figure: more, or with a margin no less but for so many points."""
+
+    ours: Side
+    other: Side
+    figure: str  # of the runs' files
+    measure: str  # a key of chorus.evaluate.claims.MEASURES
+    margin: float | None = None
+    other_figure: str | None = None  # where the other side's has another name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    letter: str
+    says: str
+    paper: str
+    comparisons: tuple[Comparison, ...]
+    absent: str = ""  # what of the claim nothing here speaks to
+
+
+def _compared(
+    ours: Side, other: Side, *figures: tuple[str, str], margin: float | None = None
+) -> tuple[Comparison, ...]:
+    return tuple(
+        Comparison(ours=ours, other=other, figure=figure, measure=measure, margin=margin) for figure, measure in figures
+    )
+
+
+ZERO, LINEAR, OBJECTS = ("zero_shot", "f_miou"), ("linear", "miou"), ("objects", "ap25")
+STUDENT = Side(said="student", encoder=SPLATS)
+LANG = Side(said="language teacher alone", encoder=replace(SPLATS, roles=("lang",)))
+PAIR = Side(said="language and generalist teachers", encoder=replace(SPLATS, roles=("lang", "dino")))
+TEACHER = Side(said="its lifted labels", encoder=LIFTED)
+OWN = Side(said="masked modelling", encoder=MASKED)
+CLOUD = "points student"
+
+
+def _probe(said: str, encoder: Encoder, **choices) -> Side:
+    return Side(said=said, encoder=encoder, probe=Probe(**choices))
+
+
+def _few_labels() -> Iterable[Comparison]:
+    """The frozen points student's linear probe against a supervised encoder from scratch, by how much is labelled."""
+    amounts = [(f"{share:.0%} of rooms", {"rooms": share}) for share in SHARES]
+    amounts += [(f"{count} points a room", {"points": count}) for count in POINTS]
+    for said, amount in amounts:
+        ours = _probe(f"{CLOUD}, linear probe, {said}", POINT, kind="linear", **amount)
+        other = _probe(f"from scratch, {said}", SCRATCH, kind="tune", **amount)
+        yield Comparison(ours=ours, other=other, figure="linear", other_figure="tune", measure="miou")
+
+
+def _deeper() -> Iterable[Comparison]:
+    """Decoder over linear, and fine-tuning over decoder, with all labels."""
+    kinds = {kind: _probe(f"{CLOUD}, {said}", POINT, kind=kind) for kind, said in DEPTHS.items()}
+    yield Comparison(
+        ours=kinds["decoder"], other=kinds["linear"], figure="decoder", other_figure="linear", measure="miou"
+    )
+    yield Comparison(ours=kinds["tune"], other=kinds["decoder"], figure="tune", other_figure="decoder", measure="miou")
+
+
+DEPTHS = {"linear": "linear probe", "decoder": "decoder probe", "tune": "fine-tuned"}
+
+
+def _with(said: str, **changes) -> Side:
+    return Side(said=said, encoder=replace(SPLATS, **changes))
+
+
+def _adaptation() -> Iterable[Comparison]:
+    for rooms in ADAPTED:
+        yield from _compared(_with(f"adapted on {rooms} rooms", adapted=rooms), STUDENT, ("second", "f_miou"))
+    adapted = _with(f"adapted on {ADAPTED[-1]} rooms, main domain", adapted=ADAPTED[-1])
+    yield from _compared(adapted, STUDENT, ZERO, margin=1.0)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        letter="b",
+        says="The student is better than the labels it learnt from",
+        paper="student beyond its lifted labels; SceneSplat's own zero-shot f-mIoU 28.4 against 29.6 on ScanNet++",
+        comparisons=_compared(STUDENT, TEACHER, ZERO, LINEAR, OBJECTS),
+    ),
+    Claim(
+        letter="g",
+        says="Adapting to a new domain by render-and-distill helps there and forgets nothing",
+        paper="+2.7 mIoU (linear probe) from 100 rooms; 8 GB and 0.2 h in place of 1,080 GB and 6.2 h for 800 rooms",
+        comparisons=tuple(_adaptation()),
+        absent="two new domains one after the other: there is one",
+    ),
+    Claim(
+        letter="j",
+        says="What we do otherwise costs nothing or helps: a voxel's Gaussians averaged by opacity, not one of them",
+        paper="released models take one Gaussian a voxel at random",
+        comparisons=_compared(STUDENT, _with("one Gaussian a voxel", voxel="first"), ZERO, LINEAR),
+        absent="compact against exact targets; generated against designed rooms",
+    ),
+    Claim(
+        letter="h",
+        says="Objects are found again under noise, better than by a self-supervised encoder",
+        paper="no number in our notes",
+        comparisons=_compared(STUDENT, OWN, ("retrieval", "r1")),
+    ),
+    Claim(
+        letter="i",
+        says="It takes many times fewer rooms than self-supervision for the same probe",
+        paper="about forty times fewer; linear probe on ScanNet, ScanNet200, ScanNet++ 75.2, 36.0, 48.8"
+        " (Sonata 73.7, 28.8, 40.7)",
+        comparisons=(
+            *_compared(STUDENT, OWN, LINEAR),
+            *(
+                comparison
+                for share in (0.5, 0.2)
+                for comparison in _compared(_with(f"student, {share:.0%} of rooms", rooms=share), OWN, LINEAR)
+            ),
+        ),
+    ),
+    Claim(
+        letter="d",
+        says="The object teacher had better join late",
+        paper="from the start it hurts; late 29.4 -> 29.6",
+        comparisons=_compared(STUDENT, _with("from the start", late=False), ZERO, LINEAR, OBJECTS),
+    ),
+    Claim(
+        letter="a",
+        says="Every further teacher helps: language, then the generalist, then the object-aware one",
+        paper="zero-shot f-mIoU on ScanNet++ 27.1, 29.4, 29.6",
+        comparisons=(*_compared(PAIR, LANG, ZERO, LINEAR, OBJECTS), *_compared(STUDENT, PAIR, ZERO, LINEAR, OBJECTS)),
+    ),
+    Claim(
+        letter="c",
+        says="PHI-S is what lets teachers share equal weights",
+        paper="no number in our notes",
+        comparisons=(
+            *_compared(STUDENT, _with("no standardisation", standard="none"), ZERO, LINEAR),
+            *_compared(STUDENT, _with("each channel by itself", standard="channels"), ZERO, LINEAR),
+        ),
+    ),
+    Claim(
+        letter="e",
+        says="Augmentation that knows splats beats none, and point jitter with dropout",
+        paper="no number in our notes",
+        comparisons=(
+            *_compared(STUDENT, _with("moves alone", augmentation="rigid"), ZERO, LINEAR),
+            *_compared(STUDENT, _with("jitter and dropout", augmentation="points"), ZERO, LINEAR),
+        ),
+    ),
+    Claim(
+        letter="f",
+        says="With few labels a pretrained point encoder beats one supervised from scratch",
+        paper="1, 5, 10, 20 % of rooms, 20 to 200 points a room; no number in our notes",
+        comparisons=(*_few_labels(), *_deeper()),
+    ),
+)
+
+
+def chosen(letters: Sequence[str]) -> list[Claim]:
+    """The claims of these letters, in their order; all of them when there is none. Raises InputError for another."""
+    known = {claim.letter: claim for claim in CLAIMS}
+    return [known[one_of(letter, known, "claims")] for letter in letters] or list(CLAIMS)
+
+
+def runs_of(claims: Sequence[Claim], params: Params, *, quick: bool, seeds: Sequence[int]) -> list[Run]:
+    """All runs the claims compare, the cheapest to have first: by claim, then seed; a probe's encoder before it."""
+    found: dict[Run, None] = {}
+    for claim in claims:
+        for seed in seeds:
+            for comparison in claim.comparisons:
+                for side in (comparison.ours, comparison.other):
+                    found[side.run(params, seed=seed, quick=quick)] = None
+    return list(found)

@@ -1,0 +1,108 @@
+"""The encoders of the runs: trained once each, kept in the workspace's state until their figures are."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.claims.runs import Encoder, Run
+from chorus.adapt.load import adaptation_scenes
+from chorus.adapt.train import adapt_encoder
+from chorus.device import device_of
+from chorus.distill.load import StoredScenes
+from chorus.distill.masked import train_masked
+from chorus.distill.train import train_encoder
+from chorus.encoder.augment import Augmentation
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_model
+from chorus.encoder.inputs import InputConfig
+from chorus.encoder.model import preset
+from chorus.io import read_scene
+from chorus.json_files import read_json, write_json
+from chorus.probe import few_rooms, untrained
+from chorus.recipes.models import ready
+from chorus.store import atomic_folder
+from chorus.teachers.load import words_source
+from chorus.workspace import Workspace
+
+RIGID = Augmentation(unseen_noise=0.0, blur_share=0.0)
+AUGMENTATIONS = {
+    "splats": Augmentation(),
+    "rigid": RIGID,
+    "points": replace(RIGID, jitter=0.005, dropout=0.2),  # as encoders of points are trained
+}
+SECONDS = "seconds.json"  # of a model's folder
+
+
+def rooms_of(workspace: Workspace, share: float, *, seed: int = 0) -> list[str]:
+    """A share of the main domain's training rooms, in their order."""
+    names = ready(workspace, workspace.rooms(split="train", domain="main"))
+    return [names[number] for number in few_rooms(len(names), share, seed=seed)]
+
+
+def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, float]]:
+    """The run's encoder, trained now unless it lies there, and the seconds its own training took (wall, cpu)."""
+    if run.encoder.kind == "untrained":
+        return untrained(SceneModel(_config(workspace, run.encoder)), seed=run.seed), {}
+    folder = workspace.store.root / ".state" / "claims" / f"{run.frozen().name}-{run.frozen().key(workspace.params)}"
+    if not folder.is_dir():
+        with atomic_folder(folder) as out:
+            wall, cpu = time.perf_counter(), time.process_time()
+            (_adapt if run.encoder.adapted else _train)(workspace, run, out, folder.with_name(folder.name + "-state"))
+            seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+            write_json(out / SECONDS, {name: round(value, 1) for name, value in seconds.items()})
+    return load_model(folder), read_json(folder / SECONDS)
+
+
+def _inputs(workspace: Workspace, encoder: Encoder) -> InputConfig:
+    upright = workspace.params.encoder.upright and encoder.variant == "splats"
+    grid = workspace.params.encoder.grid_size
+    return InputConfig(variant=encoder.variant, grid_size=grid, voxel=encoder.voxel, upright=upright)
+
+
+def _config(workspace: Workspace, encoder: Encoder) -> ModelConfig:
+    inputs = _inputs(workspace, encoder)
+    size = preset(workspace.params.encoder.preset, in_channels=inputs.channels)
+    heads: dict[str, HeadConfig] = {}
+    return ModelConfig(encoder=size, inputs=inputs, heads=heads)
+
+
+def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
+    store, encoder, names = workspace.store, run.encoder, rooms_of(workspace, run.encoder.rooms)
+    config = _config(workspace, encoder)
+    setup = {
+        "encoder_config": config.encoder,
+        "inputs": config.inputs,
+        "params": replace(workspace.params.distill, steps=run.steps),
+        "out": out,
+        "seed": run.seed,
+        "device": device_of(workspace.params.device),
+        "state": state,
+    }
+    if encoder.kind == "masked":
+        scenes = {name: read_scene(store.scene(name, "gaussians")) for name in names}
+        train_masked(names, scenes.__getitem__, **setup)
+        return
+    rooms = StoredScenes.of(store, names, roles=encoder.roles, standard=encoder.standard, labels=encoder.labels)
+    train_encoder(
+        rooms,
+        **setup,
+        spaces=rooms.spaces,
+        teachers=rooms.teachers,
+        text=words_source(workspace.params.teachers, store),
+        late="object" if encoder.late else None,
+        augmentation=AUGMENTATIONS[encoder.augmentation],
+    )
+
+
+def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
+    """The encoder as it was before, adapted to the first rooms of the second domain; steps in the same proportion as
+    the distillation's to the usual ones."""
+    before, _ = encoder_of(workspace, replace(run, probe=None, encoder=replace(run.encoder, adapted=0)))
+    rooms = ready(workspace, workspace.rooms(split="train", domain="second"))[: run.encoder.adapted]
+    params = workspace.params.adapt
+    params = dataclasses.replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))
+    device = device_of(workspace.params.device)
+    scenes = adaptation_scenes(workspace.store, rooms, before, device=device)
+    adapt_encoder(before, scenes, params=params, out=out, seed=run.seed, device=device, state=state)
