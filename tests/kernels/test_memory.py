@@ -133,6 +133,6 @@ for run, room in (
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_too_little_memory_is_an_error_not_the_end_of_the_process():
-    """Scratch of 102 (attention) and 67 MB, with a quarter to spare, of the thread that works does not fit into 80 MiB."""
+    """Scratch of the thread that works, 102 (attention) and 67 MB with a quarter to spare, does not fit into 80 MiB."""
     done = subprocess.run([sys.executable, "-c", TOO_LITTLE], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()) == (0, ["refused", "refused"]), done.stderr
