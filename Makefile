@@ -20,11 +20,13 @@ demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
 	$(BIN)/chorus report
 
-# The overlay is settled in pretrain/params.yaml, where the stages and DVC read it. ROOMS: generated ones, beside the designed.
+# The overlay is settled in pretrain/params.yaml, where the stages and DVC read it. DESIGNED: rooms of designed homes, each furnished
+# anew beyond the first round; ROOMS: generated ones.
 PRETRAIN := $(abspath $(or $(CHORUS_PARAMS),params.pretrain.yaml))
-ROOMS ?= 100
+DESIGNED ?= 120
+ROOMS ?= 180
 pretrain: setup      ## the model in the box once more, in pretrain/: killed, it goes on; then make ship
-	CHORUS_PARAMS='$(PRETRAIN)' $(BIN)/chorus trial pretrain --generated $(ROOMS)
+	CHORUS_PARAMS='$(PRETRAIN)' $(BIN)/chorus trial pretrain --designed $(DESIGNED) --generated $(ROOMS)
 	test -e .git || (cd pretrain && ../$(BIN)/dvc config --local core.no_scm true)
 	cd pretrain && env -u CHORUS_ROOT -u CHORUS_PARAMS PATH="$(abspath $(BIN)):$$PATH" dvc repro
 
