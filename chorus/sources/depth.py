@@ -34,15 +34,16 @@ def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIME
             got=f"{raw.dtype} {list(raw.shape)}",
             fix="Export the measured depth, not a picture of it.",
         )
+    floats = raw.dtype.kind == "f"
     depth = raw.astype(np.float32)
-    known = np.isfinite(depth) & (depth > 0)
-    if raw.dtype.kind != "f":
-        known &= depth < 65535
+    del raw  # a header may promise millions of pixels: few arrays of them at a time
+    known = depth > 0
+    known &= depth < (np.inf if floats else 65535)
     if unit is None:
         unit = counts
-        if raw.dtype.kind == "f":
+        if floats:
             unit = 1.0 if not known.any() or np.median(depth[known]) < _ROOM else MILLIMETERS
-    depth[~known] = 0.0  # in place: a header may promise millions of pixels
+    depth[np.logical_not(known, out=known)] = 0.0
     depth *= np.float32(unit)
     return depth
 
