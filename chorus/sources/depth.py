@@ -11,6 +11,7 @@ from chorus.files import open_picture
 from chorus.io.npy import read_npy, read_npz
 
 MILLIMETERS = 0.001
+MOST_PIXELS = 20_000_000  # more than any camera measures; a damaged header promises what it likes
 _ROOM = 100.0  # a median depth beyond it, of floats, is no room's in metres
 
 
@@ -55,4 +56,7 @@ def _read(path: Path) -> np.ndarray:
         except InputError as error:
             raise OSError(str(error)) from error
     with open_picture(path) as image:
+        if image.width * image.height > MOST_PIXELS:
+            expected = f"a depth image of at most {MOST_PIXELS / 1e6:.0f} million pixels"
+            raise InputError(path, expected=expected, got=f"{image.width} x {image.height}", fix="Scale it down.")
         return np.array(image)
