@@ -442,9 +442,9 @@ def view(
         Path | None, tyro.conf.arg(help="a text file, a line each: more words for the page to answer")
     ] = None,
     training: Annotated[
-        Literal["splats", "adapted"] | None,
+        Literal["splats", "points"] | None,
         tyro.conf.arg(
-            help="follow a training of this workspace that runs: its curve, and its newest checkpoint's eyes"
+            help="follow a training of this workspace that runs: its curve, and what its newest checkpoint sees"
         ),
     ] = None,
     up: Up = None,
@@ -477,10 +477,11 @@ def view(
     from chorus.view import viewer
 
     if beside is not None:
-        is_model = _holds_model(Path(beside))
-        named = named if is_model else _scene(beside)
-        held = None if not is_model else Reference(("first", "second"), lambda: Rows.of(sessions[0].search.features))
-        sessions.append(Session(named, _encoder(Path(beside)) if is_model else sessions[0].encoder, held))
+        if _holds_model(Path(beside)):
+            first = Reference(("first", "second"), lambda: Rows.of(sessions[0].search.features))
+            sessions.append(Session(named, _encoder(Path(beside)), first))
+        else:
+            sessions.append(Session(_scene(beside), sessions[0].encoder))
     host = host or viewer.LOOPBACK[0]
     if host not in viewer.LOOPBACK:
         print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)

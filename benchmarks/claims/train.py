@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,14 @@ from chorus.adapt.train import adapt_encoder
 from chorus.device import device_of
 from chorus.distill.load import StoredScenes
 from chorus.distill.masked import train_masked
-from chorus.distill.train import train_encoder
+from chorus.distill.train import LATE, train_encoder
 from chorus.encoder.augment import Augmentation
-from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_model
-from chorus.encoder.inputs import InputConfig
+from chorus.encoder.checkpoint import ModelConfig, SceneModel, load_model
 from chorus.encoder.model import preset
 from chorus.io import read_scene
 from chorus.json_files import read_json, write_json
 from chorus.probe import few_rooms, untrained
-from chorus.recipes.models import ready
+from chorus.recipes.models import inputs_of, ready
 from chorus.store import atomic_folder
 from chorus.teachers.load import words_source
 from chorus.workspace import Workspace
@@ -55,17 +53,10 @@ def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, fl
     return load_model(folder), read_json(folder / SECONDS)
 
 
-def _inputs(workspace: Workspace, encoder: Encoder) -> InputConfig:
-    upright = workspace.params.encoder.upright and encoder.variant == "splats"
-    grid = workspace.params.encoder.grid_size
-    return InputConfig(variant=encoder.variant, grid_size=grid, voxel=encoder.voxel, upright=upright)
-
-
 def _config(workspace: Workspace, encoder: Encoder) -> ModelConfig:
-    inputs = _inputs(workspace, encoder)
+    inputs = replace(inputs_of(workspace.params.encoder, encoder.variant), voxel=encoder.voxel)
     size = preset(workspace.params.encoder.preset, in_channels=inputs.channels)
-    heads: dict[str, HeadConfig] = {}
-    return ModelConfig(encoder=size, inputs=inputs, heads=heads)
+    return ModelConfig(encoder=size, inputs=inputs)
 
 
 def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
@@ -91,7 +82,7 @@ def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
         spaces=rooms.spaces,
         teachers=rooms.teachers,
         text=words_source(workspace.params.teachers, store),
-        late="object" if encoder.late else None,
+        late=LATE if encoder.late else None,
         augmentation=AUGMENTATIONS[encoder.augmentation],
     )
 
@@ -102,7 +93,7 @@ def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
     before, _ = encoder_of(workspace, replace(run, probe=None, encoder=replace(run.encoder, adapted=0)))
     rooms = ready(workspace, workspace.rooms(split="train", domain="second"))[: run.encoder.adapted]
     params = workspace.params.adapt
-    params = dataclasses.replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))
+    params = replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))
     device = device_of(workspace.params.device)
     scenes = adaptation_scenes(workspace.store, rooms, before, device=device)
     adapt_encoder(before, scenes, params=params, out=out, seed=run.seed, device=device, state=state)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from chorus.errors import ChorusError, StoreError
+from chorus.params import EncoderParams
 from chorus.recipes import scenes
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
@@ -18,6 +19,7 @@ from chorus.whole import scratch_folder
 from chorus.workspace import Workspace
 
 if TYPE_CHECKING:
+    from chorus.encoder.inputs import InputConfig
     from chorus.train.launch import Job
 
 VARIANTS = ("splats", "points")
@@ -111,16 +113,12 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     from chorus.device import device_of
     from chorus.distill.load import StoredScenes
     from chorus.distill.train import train_encoder
-    from chorus.encoder.inputs import InputConfig
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
 
     store, params = workspace.store, workspace.params
     rooms = StoredScenes.of(store, names)
-    upright = params.encoder.upright and variant == "splats"
-    inputs = InputConfig(
-        variant=variant, grid_size=params.encoder.grid_size, voxel=params.encoder.voxel, upright=upright
-    )
+    inputs = inputs_of(params.encoder, variant)
     train_encoder(
         rooms,
         encoder_config=preset(params.encoder.preset, in_channels=inputs.channels),
@@ -134,6 +132,14 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
         device=device_of(params.device),
         state=store.training(variant),
     )
+
+
+def inputs_of(params: EncoderParams, variant: str) -> InputConfig:
+    """What an encoder of this variant reads: splats may be upright, points always are."""
+    from chorus.encoder.inputs import InputConfig
+
+    upright = params.upright and variant == "splats"
+    return InputConfig(variant=variant, grid_size=params.grid_size, voxel=params.voxel, upright=upright)
 
 
 def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:

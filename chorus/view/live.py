@@ -31,8 +31,7 @@ class LivePanel:
         with server.gui.add_folder("Training") as self._folder:
             self._said = server.gui.add_markdown(training.said())
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow, args=(tell,), daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._follow, args=(tell,), daemon=True).start()
 
     def close(self) -> None:
         """End the thread."""

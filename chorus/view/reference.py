@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,7 @@ def teacher_of(store: Store, scene: str) -> Reference | None:
     if not (targets.is_dir() and views.is_dir()):
         return None
 
+    @cache  # three modes ask for them, of every new model
     def read() -> Rows:
         from chorus.teachers.lift import targets_of
 

@@ -2,12 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.preload import built
 
 ROOT = Path(__file__).parents[2]
 # Ops that work in what they are handed: nothing of theirs can be refused.
@@ -16,13 +17,7 @@ NEEDS_NOTHING = {"curve_codes", "segment_reduce", "segment_reduce backward"}
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory) -> Path:
-    if sys.platform != "linux" or shutil.which("g++") is None:
-        pytest.skip("preloads a library built here")
-    library = tmp_path_factory.mktemp("shim") / "short_of_memory.so"
-    source = Path(__file__).with_name("short_of_memory.cpp")
-    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", str(source), "-o", str(library), "-ldl"]
-    subprocess.run(command, check=True)
-    return library
+    return built(Path(__file__).with_name("short_of_memory.cpp"), tmp_path_factory.mktemp("shim"))
 
 
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])

@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.preload import built
 from tests.unit.conftest import box_room
 from tests.unit.sources.test_real_folders import write_rgbd
 
@@ -21,12 +20,7 @@ fit: {max_gaussians_real: 300, iterations_real: 6}
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory) -> Path:
     """The library to preload: see disk.c."""
-    if sys.platform != "linux" or shutil.which("gcc") is None:
-        pytest.skip("preloads a library built here")
-    library = tmp_path_factory.mktemp("disk") / "disk.so"
-    source = Path(__file__).with_name("disk.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", str(source), "-o", str(library), "-ldl"], check=True)
-    return library
+    return built(Path(__file__).with_name("disk.c"), tmp_path_factory.mktemp("disk"))
 
 
 def lay_out(root: Path) -> Path:

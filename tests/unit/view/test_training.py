@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError, MissingError
@@ -44,16 +45,12 @@ def test_figures_and_models_as_they_come(tmp_path, make_room):
         model = kept(tmp_path, step)
         encoder, found = running.newest()
         assert found == step and running.newest() is None
-        wanted = replace_model(encoder, model).encode(room, outputs=("lang",)).lang
+        wanted = SceneEncoder(model).encode(room, outputs=("lang",)).lang
         assert torch.equal(encoder.encode(room, outputs=("lang",)).lang, wanted)
     figures.write({"step": 40, "loss": 1.25})
     assert running.more() and [row["step"] for row in running.rows] == [20, 40] and not running.over
     figures.close(over=True)
     assert running.over and running.said().endswith("over")
-
-
-def replace_model(encoder, model):
-    return type(encoder)(model)
 
 
 def test_a_resumed_run_begins_its_figures_anew(tmp_path):
