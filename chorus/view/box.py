@@ -9,7 +9,7 @@ import numpy as np
 from chorus.view import render
 from chorus.view.session import Session
 
-STEPS = 100  # of a slider, along a side of the room
+STEP = 0.01  # m, of a slider
 
 
 class Box:
@@ -28,11 +28,12 @@ class Box:
     ):
         self.server, self.session, self.offset = server, session, offset
         low, high = render.bounds(session.scene)
+        low, high = (np.round(edge(at / STEP) * STEP, 2) for edge, at in ((np.floor, low), (np.ceil, high)))
         gui = server.gui
         with gui.add_folder("Box", expand_by_default=False):
             self._on = gui.add_checkbox("draw a box", False)
             self._sides = [
-                gui.add_multi_slider(name, float(a), float(b), float(b - a) / STEPS, (float(a), float(b)))
+                gui.add_multi_slider(name, float(a), float(b), STEP, (float(a), float(b)))
                 for name, a, b in zip("xyz", low, high, strict=True)
             ]
             self._count = gui.add_markdown("")
