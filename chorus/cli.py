@@ -50,6 +50,10 @@ Model = Annotated[
     Path | None, tyro.conf.arg(help="a model's folder; when absent the workspace's, else the one that ships")
 ]
 
+Adapter = Annotated[
+    Path | None, tyro.conf.arg(help="folder of a domain's low-rank adapter of that model, in PEFT's layout")
+]
+
 
 def ingest(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
@@ -214,6 +218,7 @@ def encode(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
     model: Model = None,
+    adapter: Adapter = None,
     outputs: tuple[OUTPUTS, ...] = ("lang",),
     up: Up = None,
     scale: Scale = None,
@@ -221,7 +226,7 @@ def encode(
 ) -> None:
     """Write features of every Gaussian: one file, or one for each of several outputs (features.lang.safetensors,
     ...). Rows are those of the scene's file."""
-    gaussians, encoder = _scene(scene, up=up, scale=scale, unit=unit).gaussians, _encoder(model)
+    gaussians, encoder = _scene(scene, up=up, scale=scale, unit=unit).gaussians, _encoder(model, adapter)
     paths = {name: output if len(outputs) == 1 else output.with_suffix(f".{name}{output.suffix}") for name in outputs}
     encoder.encode_to_files(gaussians, paths, info={"scene": Path(scene).name})
     _say(gaussians)
@@ -241,6 +246,7 @@ def query(
         Path | None, tyro.conf.arg(aliases=("-o",), help="folder of the heat maps; the working directory when absent")
     ] = None,
     model: Model = None,
+    adapter: Adapter = None,
     top: int = 5,
     up: Up = None,
     scale: Scale = None,
@@ -252,7 +258,7 @@ def query(
     if not words:
         raise InputError("query", expected='words to look for, as "a chair"', got="none")
     named = _scene(scene, up=up, scale=scale, unit=unit)
-    search = ask.Search.of(named.gaussians, _encoder(model))
+    search = ask.Search.of(named.gaussians, _encoder(model, adapter))
     answers = [search.ask(text, top=top) for text in words]
     _say(named.gaussians)
     for answer in answers:
@@ -266,6 +272,7 @@ def describe(
     *,
     json: Annotated[bool, tyro.conf.arg(help="everything that was found, as JSON")] = False,
     model: Model = None,
+    adapter: Adapter = None,
     up: Up = None,
     scale: Scale = None,
     unit: Unit = None,
@@ -276,7 +283,7 @@ def describe(
     from chorus.view.sentences import sentences
 
     named = _scene(scene, up=up, scale=scale, unit=unit)
-    found = look(Search.of(named.gaussians, _encoder(model)))
+    found = look(Search.of(named.gaussians, _encoder(model, adapter)))
     _say(named.gaussians)
     if json:
         from json import dumps
@@ -338,6 +345,7 @@ def label(
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
     names: Annotated[tuple[str, ...], tyro.conf.arg(help="what a Gaussian may be; things of rooms if absent")] = (),
     model: Model = None,
+    adapter: Adapter = None,
     up: Up = None,
     scale: Scale = None,
     unit: Unit = None,
@@ -350,7 +358,7 @@ def label(
     if output.suffix.lower() != ".ply":
         raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
     gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
-    labelled = edit.label(gaussians, _encoder(model), names or HELD)
+    labelled = edit.label(gaussians, _encoder(model, adapter), names or HELD)
     write_ply(output, labelled)
     _say(labelled)
     print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
@@ -365,6 +373,7 @@ def crop(
     ] = None,
     object: Annotated[str | None, tyro.conf.arg(help='what to keep, as "a chair"')] = None,
     model: Model = None,
+    adapter: Adapter = None,
     up: Up = None,
     scale: Scale = None,
     unit: Unit = None,
@@ -377,7 +386,7 @@ def crop(
         raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
     gaussians = _scene(scene, up=up, scale=scale, unit=unit).gaussians
     if box is None and object:
-        part = edit.crop_object(gaussians, _encoder(model), object)
+        part = edit.crop_object(gaussians, _encoder(model, adapter), object)
     else:
         part = edit.crop_box(gaussians, box or ())
     notes = write_scene(output, part)
@@ -425,6 +434,7 @@ def view(
     scene: Scene,
     *,
     model: Model = None,
+    adapter: Adapter = None,
     beside: Annotated[
         str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
     ] = None,
@@ -467,7 +477,7 @@ def view(
     named, store = _scene(scene, up=up, scale=scale, unit=unit), _workspace().store
     following = None if training is None else RunningTraining(store.training(training), training)
     lifted = teacher_of(store, named.name) if scene in store.scenes_with("gaussians") else None
-    sessions = [Session(named, _encoder(model), lifted)]
+    sessions = [Session(named, _encoder(model, adapter), lifted)]
     if static is not None:
         from chorus.view.page import write_page
 
@@ -496,6 +506,7 @@ def serve(
         Path | None, tyro.conf.arg(metavar="DIR", help="whose scenes may be opened; the workspace's when absent")
     ] = None,
     model: Model = None,
+    adapter: Adapter = None,
     mcp: Annotated[bool, tyro.conf.arg(help="answer an assistant over stdin and stdout instead")] = False,
     host: Annotated[str | None, tyro.conf.arg(help="loopback when absent; another needs a token")] = None,
     port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
@@ -524,7 +535,7 @@ def serve(
         memory=memory * 10**6,
         upload=upload * 10**6,
     )
-    (start.serve_mcp if mcp else start.serve_http)(options, lambda: _encoder(model))
+    (start.serve_mcp if mcp else start.serve_http)(options, lambda: _encoder(model, adapter))
 
 
 def _lines(path: Path) -> list[str]:
@@ -610,9 +621,9 @@ def _say(scene: GaussianScene) -> None:
         print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 
-def _encoder(folder: Path | None):
+def _encoder(folder: Path | None, adapter: Path | None = None):
     """The model to ask: the one named, else what the workspace trained, else what ships; in the last two cases a line
-    on stderr says which. Raises MissingError where the folder named holds none."""
+    on stderr says which. An adapter is folded into it. Raises MissingError where the folder named holds none."""
     import chorus
 
     workspace, which = _workspace(), ""
@@ -624,7 +635,7 @@ def _encoder(folder: Path | None):
         trained = workspace.store.model("encoder")
         folder = trained if _holds_model(trained) else None
         which = f"this workspace's, {trained}" if folder else f"the one that ships with chorus {chorus.__version__}"
-    encoder = chorus.load(folder, device=workspace.params.device)
+    encoder = chorus.load(folder, device=workspace.params.device, adapter=adapter)
     if which:
         print(f"model: {which}", file=sys.stderr)
     return encoder

@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "encode": (
         ("chorus encode scene.ply -o features.safetensors", "what answers words"),
         ("chorus encode sample -o sample.safetensors --outputs lang upcast", "a file for each"),
+        ("chorus encode scene.ply -o out.safetensors --model base --adapter lamplight", "with a domain's adapter"),
     ),
     "query": (
         ('chorus query sample "where i sleep"', "the room that ships"),

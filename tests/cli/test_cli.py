@@ -14,8 +14,10 @@ from PIL import Image
 
 import chorus
 from chorus import cli
+from chorus.adapt.lora import LowRank, add_low_rank, fold_low_rank, save_low_rank
 from chorus.cameras import Cameras
 from chorus.capture import Capture
+from chorus.encoder.adapter import content_of
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, save_model
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
@@ -171,7 +173,7 @@ def test_broken_files_are_refused(workspace, scene, capsys):
 
 
 def test_queries_print_a_table_and_leave_a_map(workspace, scene, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    monkeypatch.setattr(cli, "_encoder", lambda *_: Words())
     write_scene(workspace / "room.ply", scene)
     cli.main(["query", "room.ply", "a chair", "a piano", "-o", "maps"])
     out = capsys.readouterr().out
@@ -191,7 +193,7 @@ def test_encode_writes_one_file_an_output(workspace, scene, capsys, monkeypatch)
     model = SceneModel(
         ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads={"lang": HeadConfig(channels=3, width=8)})
     )
-    monkeypatch.setattr(cli, "_encoder", lambda folder: SceneEncoder(model))
+    monkeypatch.setattr(cli, "_encoder", lambda *_: SceneEncoder(model))
     write_scene(workspace / "room.ply", scene)
     cli.main(["encode", "room.ply", "-o", "f.safetensors"])
     assert read_features(workspace / "f.safetensors").features.shape == (360, 3)
@@ -276,7 +278,7 @@ def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
 
 
 def test_splats_are_converted_labelled_and_cut(workspace, scene, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_encoder", lambda folder: Words())
+    monkeypatch.setattr(cli, "_encoder", lambda *_: Words())
     write_scene(workspace / "room.ply", scene)
     for source, target in (("room.ply", "a.compressed.ply"), ("a.compressed.ply", "b.spz"), ("b.spz", "c.splat")):
         cli.main(["convert", source, target])
@@ -377,6 +379,31 @@ def test_the_model_named_comes_before_the_workspaces_and_that_before_the_shipped
     _folder_model(workspace / "mine")
     got, said = channels("--model", "mine")
     assert got == "32" and "model:" not in said
+
+
+def test_an_adapter_is_folded_into_the_model(workspace, capsys):
+    _folder_model(workspace / "mine")
+    base, domain = (chorus.load(workspace / "mine").model for _ in range(2))
+    add_low_rank(domain, rank=2, alpha=4.0, seed=1)
+    with torch.no_grad():
+        for module in domain.modules():
+            if isinstance(module, LowRank):
+                module.up.fill_(0.3)
+    save_low_rank(domain, workspace / "lamplight", base=content_of(base))
+
+    def encoded(*words: str) -> torch.Tensor:
+        cli.main(["encode", "sample", "-o", "out.safetensors", "--outputs", "upcast", *words])
+        capsys.readouterr()
+        return read_features(workspace / "out.safetensors").features
+
+    plain, adapted = encoded("--model", "mine"), encoded("--model", "mine", "--adapter", "lamplight")
+    fold_low_rank(domain)
+    save_model(domain, workspace / "folded")
+    assert (plain - adapted).abs().max() > 0.01
+    torch.testing.assert_close(adapted, encoded("--model", "folded"), rtol=0, atol=1e-2)  # files are in halves
+    words = ("encode", "sample", "-o", "out.safetensors", "--adapter")
+    assert "lamplight: expected an adapter of this model" in _fails(capsys, *words, "lamplight")
+    assert "expected a PEFT adapter" in _fails(capsys, *words, "nowhere")
 
 
 def test_a_scene_called_sample_comes_before_the_one_that_ships(workspace, scene, capsys):
