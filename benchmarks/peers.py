@@ -1,9 +1,12 @@
 """What the kernels are compared with: the best plain torch and numpy versions that we could write."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from chorus.teachers.row_codec import from_haar
 from chorus_kernels import Views, reference
 
 
@@ -65,3 +68,23 @@ def hilbert_numpy(grid: np.ndarray, depth: int) -> np.ndarray:
     for shift in (1, 2, 4, 8, 16, 32):
         code ^= code >> shift
     return code
+
+
+def decode_torch(order: Tensor, axes: int, rows: int) -> Callable[[Tensor], Tensor]:
+    """The codes of a chunk, a byte each, put in their places by one take, then level by level in torch."""
+    level, axis = np.divmod(order.numpy().astype(np.int64), axes)
+    first = np.where(level > 0, 1 << np.maximum(level - 1, 0), 0)
+    count = np.maximum(first, 1)
+    ends = count.cumsum()
+    within = np.arange(ends[-1]) - np.repeat(ends - count, count)
+    places = (np.repeat(first, count) + within) * axes + np.repeat(axis, count)
+    sources = np.empty(rows * axes, np.int64)
+    sources[places] = np.arange(rows * axes)
+
+    def decode(data: Tensor) -> Tensor:
+        folded = data.numpy()
+        codes = ((folded >> 1) ^ -(folded & 1)).view(np.int8)
+        taken = np.take(codes, sources, mode="clip").reshape(1, rows, axes)
+        return from_haar(torch.from_numpy(taken))[0]
+
+    return decode

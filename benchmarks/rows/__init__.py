@@ -8,7 +8,7 @@ from benchmarks.rows.goals import goal
 from benchmarks.rows.machine import instruction_sets, threads
 from benchmarks.rows.patches import lifting, render_and_distill
 from benchmarks.rows.raster import features, rasterizing, similarity
-from benchmarks.rows.voxels import curves, voxels
+from benchmarks.rows.voxels import codes, curves, voxels
 from benchmarks.table import Row
 
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
@@ -20,6 +20,7 @@ GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "render-and-distill": render_and_distill,
     "voxels": voxels,
     "curves": curves,
+    "codes": codes,
     "attention": attention,
     "ssim": similarity,
     "fit": fitting,

@@ -1,11 +1,11 @@
-"""Rows of the encoder's ops: sparse convolution, neighbors, curves."""
+"""Rows of the encoder's ops and of its targets: sparse convolution, neighbors, curves, coded rows."""
 
 from collections.abc import Iterator
 
 import torch
 
 import chorus_kernels as ck
-from benchmarks.peers import hilbert_numpy
+from benchmarks.peers import decode_torch, hilbert_numpy
 from benchmarks.rows.goals import goal
 from benchmarks.scenes import surface_voxels
 from benchmarks.table import Row
@@ -63,3 +63,21 @@ def curves(n: int = 1_000_000) -> Iterator[Row]:
     ours = milliseconds(lambda: ck.curve_codes(grid, batch, "hilbert"), repeats=9)
     peer = milliseconds(lambda: hilbert_numpy(array, 16), repeats=3)
     yield Row("curve_codes", "Hilbert, 1M", "vectorised numpy", ours, peer, 30, moved=size(grid, batch) + 8 * n)
+
+
+def codes(axes: int = 640, rows: int = 1024) -> Iterator[Row]:
+    """A chunk of lifted rows from its unpacked codes."""
+    draw = torch.Generator().manual_seed(0)
+    order = torch.randperm(axes * rows.bit_length(), generator=draw).int()
+    data = torch.randint(0, 256, (rows * axes,), generator=draw, dtype=torch.uint8)
+    peer_of = decode_torch(order, axes, rows)
+    ours = milliseconds(lambda: ck.decode_rows(data, 0, order, axes, rows), repeats=15)
+    peer = milliseconds(lambda: peer_of(data), repeats=5)
+    yield Row(
+        "decode_rows",
+        f"{rows} rows of {axes} axes",
+        "numpy take, torch",
+        ours,
+        peer,
+        moved=size(data) + 4 * rows * axes,
+    )

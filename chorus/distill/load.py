@@ -135,11 +135,8 @@ class StoredScenes(TrainingScenes):
 
     def _targets(self, file: RowFile, role: Role, rows: Tensor | None) -> CompactTargets:
         matrix, offset = file.reading(role, self.standards[role])
-        if rows is None:
-            return CompactTargets(file.coefficients(role).half(), matrix, offset)
-        chunks, place = torch.unique(rows // CHUNK, return_inverse=True)
-        z = file.coefficients(role, chunks.tolist())
-        return CompactTargets(z[place * CHUNK + rows % CHUNK].half(), matrix, offset)
+        z = file.coefficients(role, dtype=torch.float16) if rows is None else file.coefficients_at(role, rows)
+        return CompactTargets(z, matrix, offset)
 
     def _labels(self, stored: StoredScene, order: Tensor) -> dict[str, Tensor]:
         """role -> [N] int64 along the curve, -1 where there is none."""

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chorus_kernels import decode_rows
+
 CHUNK = 1024  # rows that are coded, and read, together; a power of two
 LEVELS = CHUNK.bit_length()  # of the Haar transform: the mean, then differences of 1, 2, 4, ... pairs of runs
 _FIT_ROWS, _FIT_CHUNKS = 60_000, 32  # the axes, the step and the order are fitted on so many: more change them little
@@ -52,7 +54,7 @@ class RowCode:
 
     @cached_property
     def _sources(self) -> np.ndarray:
-        """[CHUNK * k] int64: the inverse of :attr:`places`; S, where a 0 lies, for what no stream speaks of."""
+        """[CHUNK * k] int64: the inverse of :attr:`places`; S for what no stream speaks of."""
         sources = np.full(CHUNK * len(self.scale), len(self.places))
         sources[self.places] = np.arange(len(self.places))
         return sources
@@ -73,26 +75,18 @@ class RowCode:
         packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
         return packer.compress(data) + packer.flush()
 
-    def unpack(self, streams: list[bytes]) -> Tensor:
-        """z [chunks * CHUNK, k] float32. Raises ValueError for a stream that is none of these."""
-        k, places = len(self.scale), self.places
-        coded = np.empty((len(streams), CHUNK * k), np.int16)
-        values = np.zeros(len(places) + 1, np.int16)
-        for chunk, stream in zip(coded, streams, strict=True):
-            try:
-                data = np.frombuffer(zlib.decompress(stream, -zlib.MAX_WBITS), "u1")
-            except zlib.error as error:
-                raise ValueError(error) from error
-            wide = int(data[:4].view("<u4")[0]) if len(data) >= 4 else len(data)
-            if len(data) != 4 + len(places) + wide:
-                raise ValueError(f"{len(data)} bytes in a chunk of {len(places)} codes")
-            folded = data[4 : 4 + len(places)]
-            values[:-1] = ((folded >> 1) ^ -(folded & 1)).view(np.int8)
-            if wide:
-                folded = folded[:wide] + (data[4 + len(places) :].astype(np.int32) << 8)
-                values[:wide] = (folded >> 1) ^ -(folded & 1)
-            np.take(values, self._sources, out=chunk, mode="clip")
-        return from_haar(torch.from_numpy(coded).view(len(streams), CHUNK, k)).flatten(0, 1)
+    def unpack(self, stream: bytes) -> Tensor:
+        """z [CHUNK, k] float32. Raises ValueError for a stream that is none of these."""
+        try:
+            data = bytearray(zlib.decompress(stream, -zlib.MAX_WBITS))
+        except zlib.error as error:
+            raise ValueError(error) from error
+        if len(data) < 4:
+            raise ValueError(f"a chunk of {len(data)} bytes")
+        wide, k = int.from_bytes(data[:4], "little"), len(self.scale)
+        if k == 0 and len(data) == 4:
+            return torch.empty(CHUNK, 0)
+        return decode_rows(torch.frombuffer(data, dtype=torch.uint8)[4:], wide, self.order, k, CHUNK)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,23 +140,39 @@ class RowFile:
             self._codes[role] = RowCode(**parts, order=self._tensor(role, "order").to(torch.int32))
         return self._codes[role]
 
-    def coefficients(self, role: Role, chunks: Sequence[int] | None = None) -> Tensor:
-        """z [n, k] float32 of the rows of these chunks, of all when None: x = mean + z @ basis."""
-        count = -(-len(self) // CHUNK)
-        chunks = range(count) if chunks is None else chunks
+    def coefficients(
+        self, role: Role, chunks: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """z [n, k] of the rows of these chunks, of all when None: x = mean + z @ basis."""
+        chunks = range(-(-len(self) // CHUNK)) if chunks is None else chunks
+        counts = [min(CHUNK, len(self) - chunk * CHUNK) for chunk in chunks]
+        z = torch.empty(sum(counts), len(self.code(role).scale), dtype=dtype)
+        for into, part in zip(z.split(counts), self._unpacked(role, chunks), strict=True):
+            into.copy_(part[: len(into)])
+        return z
+
+    def coefficients_at(self, role: Role, rows: Tensor) -> Tensor:
+        """z [n, k] float16 of these rows [n] int64; one chunk at a time is held in float32."""
+        chunks, counts = torch.unique(rows // CHUNK, return_counts=True)
+        z = torch.empty(len(rows), len(self.code(role).scale), dtype=torch.float16)
+        places = (rows // CHUNK).argsort(stable=True).split(counts.tolist())
+        for where, part in zip(places, self._unpacked(role, chunks.tolist()), strict=True):
+            z[where] = part[rows[where] % CHUNK].half()
+        return z
+
+    def _unpacked(self, role: Role, chunks: Sequence[int]) -> Iterator[Tensor]:
+        """z [CHUNK, k] float32 of each chunk; what lies behind the last row is there too."""
+        code = self.code(role)
         ends = [0, *self._tensor(role, "ends").tolist()]
         checks = self._tensor(role, "checks").tolist()
-        streams = []
         for chunk in chunks:
             stream = self._slice(role, ends[chunk], ends[chunk + 1])
             if zlib.crc32(stream) != checks[chunk]:
                 raise _damaged(self.path, f"another checksum of chunk {chunk} of {role}")
-            streams.append(stream)
-        try:
-            z = self.code(role).unpack(streams)
-        except (ValueError, IndexError) as error:
-            raise _damaged(self.path, error) from error
-        return z[: len(z) + len(self) - count * CHUNK] if chunks and chunks[-1] == count - 1 else z
+            try:
+                yield code.unpack(stream)
+            except ValueError as error:
+                raise _damaged(self.path, error) from error
 
     def features(self, role: Role, chunks: Sequence[int] | None = None) -> Tensor:
         """[n, C] float32 in the teacher's own space, along the curve; zero where not valid."""

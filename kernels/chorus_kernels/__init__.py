@@ -5,6 +5,7 @@ native build; nothing falls back silently.
 """
 
 from chorus_kernels.attention import window_attention
+from chorus_kernels.codes import decode_rows
 from chorus_kernels.conv import submanifold_conv
 from chorus_kernels.patches import lift, patch_weights, render_features
 from chorus_kernels.raster import rasterize
@@ -20,6 +21,7 @@ __all__ = [
     "Rasterized",
     "Views",
     "curve_codes",
+    "decode_rows",
     "lift",
     "neighbors",
     "patch_weights",

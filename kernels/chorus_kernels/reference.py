@@ -282,6 +282,26 @@ def curve_codes(grid: Tensor, batch: Tensor, order: str, depth: int) -> Tensor:
     return batch << (3 * depth) | code
 
 
+def decode_rows(data: Tensor, wide: int, order: Tensor, scales: Tensor, axes: int, rows: int) -> Tensor:
+    """Twin of `chorus_kernels.decode_rows`, bit by bit."""
+    count = len(data) - wide
+    folded = data[:count].int()
+    folded[:wide] |= data[count:].int() << 8
+    codes = ((folded >> 1) ^ -(folded & 1)).float()
+    c, start = torch.zeros(rows, axes), 0
+    for run in order.tolist():
+        level, axis = divmod(run, axes)
+        first = 1 << (level - 1) if level else 0
+        length = max(1, first)
+        c[first : first + length, axis] = codes[start : start + length] * scales[level]
+        start += length
+    x = c[:1]
+    while len(x) < rows:
+        difference = c[len(x) : 2 * len(x)]
+        x = torch.stack([x + difference, x - difference], dim=1).flatten(0, 1)
+    return x
+
+
 def segment_reduce(x: Tensor, indptr: Tensor, reduce: str) -> Tensor:
     """Twin of `chorus_kernels.segment_reduce`, segment by segment."""
     parts = []

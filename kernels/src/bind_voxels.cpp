@@ -1,4 +1,4 @@
-// Voxel neighbors and convolution, curve codes, segment reductions, and structural similarity.
+// Voxel neighbors and convolution, curve codes, coded rows, segment reductions, and structural similarity.
 #include <vector>
 
 #include "bind.h"
@@ -17,6 +17,13 @@ void curve_codes(In<int32_t> grid, In<int64_t> batch, bool hilbert, bool swap_xy
   nb::gil_scoped_release release;
   ops().curve_codes(grid.data(), batch.data(), (int64_t)grid.shape(0), CurveOrder{hilbert, swap_xy, depth},
                     codes.data(), threads);
+}
+
+void decode_rows(In<uint8_t> data, int64_t wide, In<int32_t> order, In<float> scales, Out<float> out, int threads) {
+  nb::gil_scoped_release release;
+  const CodedRows coded{data.data(), (int64_t)data.shape(0) - wide, wide, order.data(), (int64_t)order.shape(0),
+                        (int64_t)out.shape(1), (int64_t)out.shape(0), (int64_t)scales.shape(0), scales.data()};
+  ops().decode_rows(coded, out.data(), threads);
 }
 
 void conv_forward(In<float> feat, In<float> packed, In<int32_t> table, MaybeIn<float> bias, Out<float> out,
@@ -84,6 +91,7 @@ void ssim_backward(In<float> a, In<float> b, In<float> kernel, In<float> partial
 void bind_voxels(nb::module_& m) {
   m.def("neighbors", &neighbors);
   m.def("curve_codes", &curve_codes);
+  m.def("decode_rows", &decode_rows);
   m.def("padded_channels", [](int64_t channels) { return ops().padded_channels(channels); });
   m.def("conv_forward", &conv_forward, nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
   m.def("conv_weight_gradient", &conv_weight_gradient);

@@ -32,6 +32,15 @@ struct PatchLayout {             // of an image's patches
 
 struct CurveOrder { bool hilbert, swap_xy; int depth; };  // depth: bits per axis
 
+struct CodedRows {               // a chunk of rows: unpacked bytes of its codes, run by run
+  const uint8_t* data;           // count low bytes, then wide high bytes
+  int64_t count, wide;
+  const int32_t* order;          // [runs] level * axes + axis
+  int64_t runs, axes, rows;      // rows: 2^(levels - 1)
+  int64_t levels;
+  const float* scales;           // [levels]
+};
+
 struct Segments { const int64_t* indptr; int64_t count; int64_t channels; };
 
 struct AttentionInput {          // rows of qkv that attend together, window by window
@@ -76,6 +85,7 @@ struct SsimShape { int64_t batch, height, width, channels; int window; const flo
      int threads))                                                                                                  \
   X(void, curve_codes,                                                                                              \
     (const int32_t* grid, const int64_t* batch, int64_t n, const CurveOrder&, int64_t* codes, int threads))         \
+  X(void, decode_rows, (const CodedRows&, float* out, int threads))                                                 \
   X(void, segment_max, (const float* x, const Segments&, float* out, int64_t* argmax, int threads))                 \
   X(void, segment_sum, (const float* x, const Segments&, bool mean, float* out, int threads))                       \
   X(void, segment_spread, (const float* grad, const Segments&, bool mean, float* out, int threads))                 \

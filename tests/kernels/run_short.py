@@ -44,6 +44,8 @@ def ops() -> dict[str, Callable]:
     table, x = ck.neighbors(grid, batch), torch.randn(len(grid), 16, generator=draw)
     weight = torch.randn(24, 3, 3, 3, 16, generator=draw)
     ends = torch.arange(0, len(grid) + 1, 5)
+    runs = torch.arange(400 * 11, dtype=torch.int32)
+    codes = torch.randint(0, 256, (400 * 1024,), generator=draw, dtype=torch.uint8)
     qkv, rows = torch.randn(4000, 3, 2, 16, generator=draw), torch.arange(4000).view(2, -1)
     a, b = torch.rand(2, 2, 80, 90, 3, generator=draw).unbind()
 
@@ -60,6 +62,7 @@ def ops() -> dict[str, Callable]:
         "lift": lambda: ck.lift(weights, patches),
         "render_features": lambda: ck.render_features(weights, features),
         "neighbors": lambda: ck.neighbors(grid, batch),
+        "decode_rows": lambda: ck.decode_rows(codes, 0, runs, 400, 1024),
         "curve_codes": lambda: ck.curve_codes(grid, batch, "hilbert"),
         "submanifold_conv": lambda: ck.submanifold_conv(x, weight, table),
         "submanifold_conv backward": gradient(lambda f, w: ck.submanifold_conv(f, w, table), x, weight),

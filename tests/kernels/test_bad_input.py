@@ -8,6 +8,7 @@ import torch
 from chorus_kernels import (
     Views,
     curve_codes,
+    decode_rows,
     neighbors,
     patch_weights,
     rasterize,
@@ -79,6 +80,16 @@ def patches(**changes):
 
 
 ints = torch.tensor
+
+
+def words(values: list[int]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.int32)
+
+
+def codes(count: int) -> torch.Tensor:
+    return torch.zeros(count, dtype=torch.uint8)
+
+
 OTHERS = {
     "footprint": (lambda: patches(footprint="cubic"), "footprint must be one of 'bilinear', 'box'"),
     "many columns": (lambda: patches(patch_rows=2**16, patch_cols=2**15), "at most 2\\^31 - 1 columns, got 1 views"),
@@ -106,6 +117,12 @@ OTHERS = {
     "deep": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "z", 22), "depth must be from 1 to 21"),
     "order": (lambda: curve_codes(ints([[1, 0, 0]]), ints([0]), "peano"), "order must be one of"),
     "batch": (lambda: curve_codes(ints([[1, 0, 0]]), ints([9]), "z", 20), "batch must lie in"),
+    "runs": (lambda: decode_rows(codes(4), 0, words([2]), 1, 2), r"order must lie in \[0, 2\), got 2 to 2"),
+    "rows": (lambda: decode_rows(codes(3), 0, words([0, 1]), 1, 3), "rows must be a power of two"),
+    "axes": (lambda: decode_rows(codes(3), 0, words([]), 0, 2), "axes must be from 1"),
+    "bytes": (lambda: decode_rows(codes(3), 0, words([0, 1]), 1, 2), "3 bytes for 2 codes, 0 of them"),
+    "wide": (lambda: decode_rows(codes(3), 3, words([0, 1]), 1, 2), "3 bytes for 2 codes, 3 of them"),
+    "codes": (lambda: decode_rows(ints([0, 1]), 0, words([0, 1]), 1, 2), "data must be uint8"),
     "table": (
         lambda: submanifold_conv(
             torch.ones(2, 4), torch.ones(4, 3, 3, 3, 4), torch.full((27, 2), 5, dtype=torch.int32)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from chorus_kernels import (
+    decode_rows,
     lift,
     neighbors,
     patch_weights,
@@ -23,6 +24,7 @@ from chorus_kernels import (
     window_attention,
 )
 from tests.kernels.scenes import random_scene, relative
+from tests.kernels.test_codes import coded_chunk
 from tests.kernels.test_voxels import random_voxels
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,7 @@ def everything() -> dict[str, torch.Tensor]:
     attention = window_attention(qkv, rows, unread=unread)
     attention.square().sum().backward()
     out |= {"attention": attention, "attention gradient": qkv.grad}
+    out["coded rows"] = decode_rows(*coded_chunk(4, axes=70, rows=256))
     out["segments"] = segment_reduce(feat, torch.arange(0, len(grid) + 1, 1), "max")
     image = torch.linspace(0, 1, 40 * 30 * 3).view(1, 40, 30, 3).contiguous().requires_grad_()
     similarity = ssim(image, image.detach().flip(1).contiguous())

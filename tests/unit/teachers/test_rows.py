@@ -7,7 +7,7 @@ import torch
 
 from chorus.errors import InputError
 from chorus.teachers.phi_s import PhiS
-from chorus.teachers.row_codec import CHUNK, code_rows, from_haar, to_haar
+from chorus.teachers.row_codec import CHUNK, CodedRows, code_rows, from_haar, to_haar
 from chorus.teachers.rows import RowFile, curve_order, fit_phi_s, save_rows
 
 
@@ -31,6 +31,12 @@ def written(folder: Path, count: int = 3000, *, error: float = 0.01, seed: int =
     return rows[order], valid, coded
 
 
+def decoded(coded: CodedRows) -> torch.Tensor:
+    """[chunks * CHUNK, C]"""
+    z = torch.cat([coded.code.unpack(stream) for stream in coded.streams])
+    return coded.code.mean + z @ coded.code.basis
+
+
 def test_haar_is_orthonormal_and_its_inverse_is_exact():
     x = torch.randn(2, CHUNK, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     coded = to_haar(x)
@@ -45,7 +51,7 @@ def test_rows_come_back_to_the_error_asked_for(count, error):
     _, rows = smooth_rows(count)
     valid = torch.ones(count, dtype=torch.bool)
     coded = code_rows(rows, valid, error=error)
-    back = coded.code.mean + coded.code.unpack(coded.streams)[:count] @ coded.code.basis
+    back = decoded(coded)[:count]
     variance = float((rows - rows.mean(dim=0)).square().sum())
     found = float((back - rows).square().sum())
     assert found <= 1.02 * error * variance + 1e-9
@@ -74,15 +80,15 @@ def test_rows_without_a_target_cost_next_to_nothing():
     noise = torch.where(valid[:, None], rows, 1e3 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(3)))
     some, every = code_rows(noise, valid, error=0.01), code_rows(rows, torch.ones_like(valid), error=0.01)
     assert sum(map(len, some.streams)) < 0.35 * sum(map(len, every.streams))
-    back = some.code.mean + some.code.unpack(some.streams) @ some.code.basis
+    back = decoded(some)
     assert (back - rows)[valid].square().sum() < 0.011 * (rows[valid] - rows[valid].mean(dim=0)).square().sum()
     none = code_rows(rows, torch.zeros_like(valid), error=0.01)
-    assert none.code.axes.shape == (0, 24) and none.code.unpack(none.streams).shape == (4096, 0)
+    assert none.code.axes.shape == (0, 24) and none.code.unpack(none.streams[0]).shape == (CHUNK, 0)
 
 
 def test_constant_rows_and_large_codes():
     flat = code_rows(torch.full((10, 4), 3.0), torch.ones(10, dtype=torch.bool), error=0.01)
-    assert torch.equal(flat.code.mean + flat.code.unpack(flat.streams)[:10] @ flat.code.basis, torch.full((10, 4), 3.0))
+    assert torch.equal(decoded(flat)[:10], torch.full((10, 4), 3.0))
     rows = torch.where(torch.arange(2 * CHUNK)[:, None] < CHUNK, -50.0, 50.0) + smooth_rows(2 * CHUNK, 4)[1]
     wide = code_rows(rows, torch.ones(len(rows), dtype=torch.bool), error=1e-5)  # codes beyond a byte
     assert wide.figures["error"] < 1e-4
@@ -170,6 +176,21 @@ def test_a_stream_of_another_code_is_refused():
     _, rows = smooth_rows(CHUNK)
     valid = torch.ones(CHUNK, dtype=torch.bool)
     one, other = code_rows(rows, valid, error=0.01), code_rows(rows, valid, error=0.3)
-    for streams in (other.streams, [b""], [b"\x03\x00"], [np.arange(50, dtype="u1").tobytes()]):
+    for stream in (other.streams[0], b"", b"\x03\x00", np.arange(50, dtype="u1").tobytes()):
         with pytest.raises(ValueError, match=r".+"):
-            one.code.unpack(streams)
+            one.code.unpack(stream)
+
+
+@pytest.mark.parametrize("count", [1, CHUNK, 3000])
+def test_some_rows_are_those_of_the_whole(tmp_path, count):
+    written(tmp_path, count)
+    file, draw = RowFile.open(tmp_path), torch.Generator().manual_seed(count)
+    whole = file.coefficients("lang")
+    assert torch.equal(file.coefficients("lang", dtype=torch.float16), whole.half())
+    for rows in (
+        torch.arange(count),
+        torch.randperm(count, generator=draw),
+        torch.randint(0, count, (40,)),
+        torch.arange(0),
+    ):
+        assert torch.equal(file.coefficients_at("lang", rows), whole[rows].half())
