@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship test test-all ui setup lint wheel check-tools sanitize bench claims viewer-bundle clean
+.PHONY: demo pretrain ship release test test-all ui setup lint wheel check-tools sanitize bench claims viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -33,6 +33,12 @@ pretrain: setup      ## the model in the box once more, in pretrain/: killed, it
 ship: setup          ## put what make pretrain made into the package, and its figures into docs/runs
 	CHORUS_ROOT=pretrain $(BIN)/chorus record -o docs/runs/pretrain.json
 	CHORUS_ROOT=pretrain $(BIN)/chorus export -o chorus/weights --most 8
+
+release: setup       ## score what make pretrain made on the held-out rooms, once, and write README's table
+	CHORUS_PARAMS='$(PRETRAIN)' $(BIN)/chorus trial pretrain --designed $(DESIGNED) --generated $(ROOMS) --held-out
+	env -u CHORUS_PARAMS CHORUS_ROOT=pretrain $(BIN)/chorus teach
+	env -u CHORUS_PARAMS CHORUS_ROOT=pretrain $(BIN)/chorus evaluate
+	env -u CHORUS_PARAMS CHORUS_ROOT=pretrain $(BIN)/chorus report --markdown README.md
 
 test: setup          ## the default suite: no network, no GPU, minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from benchmarks.house import drawn_room, house
 from benchmarks.operations import operations, product_rate
-from benchmarks.plan import print_plan
+from benchmarks.plan import planned
+from benchmarks.table import put_into
 from benchmarks.timing import in_own_process
 from chorus.distill.load import StoredScene, StoredScenes
 from chorus.distill.scenes import crop_rows
@@ -37,14 +38,29 @@ KEPT = ROOT / "docs" / "paper_step.json"
 NEEDED = 14e9  # bytes of memory, at most
 
 
-def main(plan: bool = False, gaussians: int = 240_000, steps: int = 2, threads: int = 2, kept: Path = KEPT) -> None:
+def main(
+    plan: bool = False,
+    reading: bool = False,
+    gaussians: int = 240_000,
+    steps: int = 2,
+    threads: int = 2,
+    kept: Path = KEPT,
+    markdown: Path | None = None,
+) -> None:
     """Measure, keep what was measured, and print it with the plan.
 
     Args:
         plan: Print the plan from what is kept; nothing is measured.
+        reading: Measure again what a sample reads, on one thread, and nothing else.
         gaussians: Of the scene that crops of ``distill.crop`` are taken from.
+        markdown: Also write it there, between the marks of a benchmark called paper_step.
     """
-    if not plan:
+    if reading:
+        with tempfile.TemporaryDirectory() as folder:
+            in_own_process(make_scene, Path(folder), gaussians, threads)
+            found = json.loads(kept.read_text()) | in_own_process(read_alone, Path(folder))
+        kept.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    elif not plan:
         require_memory(
             NEEDED * min(1.0, gaussians / 192_000), what="steps at full width", fix="Use a larger machine, or --plan."
         )
@@ -53,20 +69,18 @@ def main(plan: bool = False, gaussians: int = 240_000, steps: int = 2, threads: 
             found = in_own_process(measure, Path(folder), steps, threads)
         kept.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     found = json.loads(kept.read_text())
-    print_measured(found)
-    print_plan(found)
+    text = f"{measured(found)}\n{planned(found)}"
+    print(text)
+    if markdown is not None:
+        put_into(markdown, text, "paper_step")
 
 
-def print_measured(found: dict) -> None:
+def measured(found: dict) -> str:
     """What two steps took here."""
-    print(
+    return (
         f"{found['threads']} threads, torch.mm {found['product_rate']:.0f} GF/s; {found['rows']:,} rows of "
-        f"{found['gaussians']:,} Gaussians, {found['voxels']:,} voxels; {found['parameters'] / 1e6:.1f} M parameters"
-    )
-    print(
-        f"peak memory {found['peak'] / 1e9:.1f} GB; seconds a step: {', '.join(f'{s:.0f}' for s in found['seconds'])}"
-    )
-    print(
+        f"{found['gaussians']:,} Gaussians, {found['voxels']:,} voxels; {found['parameters'] / 1e6:.1f} M parameters\n"
+        f"peak memory {found['peak'] / 1e9:.1f} GB; seconds a step: {', '.join(f'{s:.0f}' for s in found['seconds'])}\n"
         f"read a step: {found['read_bytes'] / 1e6:.1f} MB (rows {found['row_bytes'] / 1e6:.1f}), opened in "
         f"{found['open_seconds']:.1f} CPU seconds; losses {', '.join(f'{loss:.3f}' for loss in found['losses'])}"
     )
@@ -138,6 +152,13 @@ class Kept:
     def close(self) -> None:
         self.steps.append(sum(self.now.values()))
         self.now = {}
+
+
+def read_alone(folder: Path) -> dict:
+    """What a sample reads, alone in a process."""
+    torch.set_num_threads(1)
+    params = load_params(ROOT / "params.yaml", ROOT / "params.paper.yaml")
+    return read_once(StoredScenes([StoredScene("house", folder / "scene.ply", folder)]), folder, params)
 
 
 def read_once(scenes: StoredScenes, folder: Path, params: Params) -> dict:

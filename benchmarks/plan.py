@@ -23,7 +23,7 @@ DISK = 2e9  # bytes a second that a card's share of the disk reads
 LINK = 100e9  # bytes a second of gradients summed between cards, twice their size
 
 
-def print_plan(found: dict) -> None:
+def planned(found: dict) -> str:
     """GPU memory, seconds a step, bytes and days."""
     compute = BACKWARD * (
         found["encoder_operations"] / (ENCODER_SHARE * PEAK) + found["head_operations"] / (HEAD_SHARE * PEAK)
@@ -34,25 +34,26 @@ def print_plan(found: dict) -> None:
     scene = found["scene_bytes_a_gaussian"] * GAUSSIANS
     read = ROWS_SHARE * 2 * found["rows"] * found["channels"] * _spill(found) + scene
     load = max(found["open_seconds"] / CORES, read / DISK)
-    print("\nassumed:", ", ".join(f"{name} {value:g}" for name, value in sorted(assumed().items())))
-    print(
-        f"on paper: {memory / 2**30:.0f} GiB of a card; a step computes {compute:.2f} s and is read in {load:.2f} s "
+    lines = [
+        "\nassumed: " + ", ".join(f"{name} {value:g}" for name, value in sorted(assumed().items())),
+        f"\non paper: {memory / 2**30:.0f} GiB of a card; a step computes {compute:.2f} s and is read in {load:.2f} s "
         f"({read / 1e6:.0f} MB), side by side; a scene takes {(ROWS_SHARE * naive + scene) / 1e6:.0f} MB "
         f"({ROWS_SHARE * naive / 1e6:.0f} its rows; N x C halves {naive / 1e9:.2f} GB), and "
-        f"{VIEWS_SHARE * naive / 1e6:.0f} of patch maps until it is lifted\n"
-    )
-    print("| scenes | cards | steps | seconds a step | days | targets and Gaussians on disk | N x C halves |")
-    print("|---|---|---|---|---|---|---|")
+        f"{VIEWS_SHARE * naive / 1e6:.0f} of patch maps until it is lifted\n",
+        "| scenes | cards | steps | seconds a step | days | targets and Gaussians on disk | N x C halves |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for scenes in SCENES:
         for cards in CARDS:
             shared = 0.0 if cards == 1 else 2 * 4 * found["parameters"] / LINK
             step = max(compute, load) + shared
             steps = EPOCHS * scenes / cards
             disk = scenes * (ROWS_SHARE * naive + scene) / 1e12
-            print(
+            lines.append(
                 f"| {scenes} | {cards} | {steps:,.0f} | {step:.2f} | {steps * step / 86400:.1f} | {disk:.2f} TB | "
                 f"{scenes * naive / 1e12:.1f} TB |"
             )
+    return "\n".join(lines)
 
 
 def assumed() -> dict[str, float]:

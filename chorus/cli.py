@@ -167,12 +167,13 @@ def trial(
     ] = None,
     generated: Annotated[int, tyro.conf.arg(help="rooms of homes drawn by a program")] = 0,
     seed: Annotated[int, tyro.conf.arg(help="of the drawn homes")] = 0,
+    held_out: Annotated[bool, tyro.conf.arg(help="list the held-out rooms too, to score a release")] = False,
 ) -> None:
     """Lay out a workspace of its own for a training on other rooms: the parameters as they stand here, the same homes,
     the validation rooms as judges. Then: cd DIR; chorus teach; chorus distill; chorus evaluate --split validation."""
     from chorus.recipes.trial import lay_out
 
-    laid = lay_out(_workspace(), folder, designed=designed, generated=generated, seed=seed)
+    laid = lay_out(_workspace(), folder, designed=designed, generated=generated, seed=seed, held_out=held_out)
     train, judges = (len(laid.rooms(split=split, domain="main")) for split in ("train", "validation"))
     print(f"{folder}: {train} rooms to train on, {judges} to judge by")
 

@@ -34,8 +34,7 @@ def sentences(report: dict) -> list[str]:
             f"is missing to 100 is geometry, not words."
         )
     out.append(labels(data))
-    out.append("The lifted teacher is an upper reference, not a rival: it needs images of the very room.")
-    return out
+    return out + against_teacher(report)
 
 
 def split(data: dict) -> str:
@@ -113,6 +112,20 @@ def _withheld(report: dict, present: dict) -> list[str]:
     if never:
         out.append(f"Never labelled in a room trained on, so counted among all names alone: {listed(never)}.")
     return out
+
+
+def against_teacher(report: dict) -> list[str]:
+    """How the student stands to what taught it."""
+    table = report["zero_shot"]
+    student, lifted = table["student"]["f_miou"], table["lifted"]["f_miou"]
+    interval = table.get("student_minus_lifted_interval")
+    if student is None or lifted is None or not interval or None in interval:
+        return []
+    low, high = interval
+    return [
+        f"Over the names it was taught the student lies {student - lifted:+.1f} points of f-mIoU (95 % [{low:+.1f}, "
+        f"{high:+.1f}]) from the lifted teacher, which needs images of the very room."
+    ]
 
 
 def uncertain(report: dict) -> list[str]:

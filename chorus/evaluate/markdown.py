@@ -14,15 +14,14 @@ from chorus.evaluate.table import read_metrics, render_table
 from chorus.store import atomic_file
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-COPY = Path("docs") / "metrics.json"  # beside the file: the report its block was written from
-PICTURE = Path("docs") / "picture.png"  # and a room of it
+COPY, PICTURE = "metrics.json", "picture.png"  # the report a file's block was written from, and a room of it
 SHOWN = 12  # digits of a content hash
 WIDTH = 130  # columns of prose
 
 
 def update(file: Path, reports: Path) -> list[Path]:
-    """Rewrite the block of a Markdown file from the metrics.json of a reports folder; beside the file, keep a copy of
-    the latter as docs/metrics.json and draw docs/picture.png, a room of the report. Returns what was written.
+    """Rewrite the block of a Markdown file from the metrics.json of a reports folder; in the file's folder
+    (:func:`folder_of`) keep a copy of the latter and draw picture.png, a room of the report. Returns what was written.
 
     Raises MissingError without a report and its pictures, InputError for a file without both markers, once each.
     """
@@ -31,7 +30,7 @@ def update(file: Path, reports: Path) -> list[Path]:
     text = f"{before}{BEGIN}\n{block(report)}{END}{after}"
     plots = Path(reports) / "plots"
     picture = strip.strip(plots, strip.richest(plots))
-    copy, drawn = file.parent / COPY, file.parent / PICTURE
+    copy, drawn = folder_of(file) / COPY, folder_of(file) / PICTURE
     with atomic_file(drawn) as path:
         picture.save(path, optimize=True)
     with atomic_file(copy) as path:
@@ -39,6 +38,11 @@ def update(file: Path, reports: Path) -> list[Path]:
     with atomic_file(file) as path:
         path.write_text(text)
     return [file, copy, drawn]
+
+
+def folder_of(file: Path) -> Path:
+    """Where what a file's block rests on is kept: docs/ beside README.md, NAME/ beside NAME.md."""
+    return file.parent / ("docs" if file.stem == "README" else file.stem)
 
 
 def split(file: Path) -> tuple[str, str, str]:
@@ -62,7 +66,12 @@ def split(file: Path) -> tuple[str, str, str]:
 def block(report: dict) -> str:
     """What stands between the markers: the tables, what they rest on, and what they were made from."""
     data = report["data"]
-    sentences = [*limits.furniture(data), limits.labels(data), *limits.uncertain(report)]
+    sentences = [
+        *limits.furniture(data),
+        limits.labels(data),
+        *limits.against_teacher(report),
+        *limits.uncertain(report),
+    ]
     parts = [f"```text\n{render_table(report)}\n```", _wrapped(" ".join(sentences)), *map(_wrapped, _origin(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -97,15 +97,16 @@ def _zero_shot(matrices: dict, inputs: ReportInputs, params: EvaluateParams, onl
 def _intervals(
     matrices: dict, homes: Sequence[str], inputs: ReportInputs, params: EvaluateParams, only: Collection[str]
 ) -> dict:
-    """How sure the f-mIoU of each method is, and the student's lead over points."""
+    """How sure the f-mIoU of each method is, and the student's lead over points and over its lifted teacher."""
     table = {
         f"{method}_interval": _interval([rooms], homes, inputs, params, only)
         for method, rooms in matrices.items()
         if len(rooms) == len(homes)
     }
-    pair = [matrices["student"], matrices["points"]]
-    if all(len(rooms) == len(homes) for rooms in pair):
-        table["student_minus_points_interval"] = _interval(pair, homes, inputs, params, only)
+    for other in ("points", "lifted"):
+        pair = [matrices["student"], matrices[other]]
+        if all(len(rooms) == len(homes) for rooms in pair):
+            table[f"student_minus_{other}_interval"] = _interval(pair, homes, inputs, params, only)
     return table
 
 

@@ -28,6 +28,7 @@ def evaluation(workspace: Workspace) -> Recipe:
     """
     rooms = rooms_of(workspace, "held_out")
     store, params = workspace.store, workspace.params
+    two_domains = bool(rooms.adaptation or rooms.adapted_on)  # with one there is nothing to adapt to
     return Recipe(
         store=store,
         stage=EVALUATION,
@@ -36,7 +37,7 @@ def evaluation(workspace: Workspace) -> Recipe:
         params={"evaluate": params.evaluate, "withheld": params.teachers.withheld, "seed": params.seed},
         inputs={
             "encoder": hash_of(store, ENCODER),
-            "adapted": hash_of(store, ADAPTED),
+            **({"adapted": hash_of(store, ADAPTED)} if two_domains else {}),
             **hashes(workspace, rooms.every()),
             **{f"{name}/capture": hash_of(store, CAPTURE, name) for name in rooms.every()},
         },

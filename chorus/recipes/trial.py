@@ -20,13 +20,20 @@ _HEAD = "# Made by chorus trial; the next one writes it anew.\n"
 
 
 def lay_out(
-    workspace: Workspace, folder: Path, *, designed: int | None = None, generated: int = 0, seed: int = 0
+    workspace: Workspace,
+    folder: Path,
+    *,
+    designed: int | None = None,
+    generated: int = 0,
+    seed: int = 0,
+    held_out: bool = False,
 ) -> Workspace:
     """Write params.yaml and data/scenes.yaml of a workspace in ``folder`` and open it; files that say the same stay.
 
     It trains on the first ``designed`` rooms of the main domain (all when None; beyond the last one they come again
     with other furniture and colors) and on ``generated`` rooms drawn from ``seed``, and is judged by the validation
-    rooms; held-out rooms and the second domain are left out. Raises InputError where that is no room to train on, or
+    rooms; the second domain is left out, and so are the held-out rooms unless ``held_out`` asks for them, to score a
+    release. Raises InputError where that is no room to train on, or
     the folder is the workspace itself.
     """
     folder, root = Path(folder).resolve(), workspace.store.root
@@ -37,7 +44,8 @@ def lay_out(
     chosen = train if designed is None else furnished_anew(train, designed)
     if min(designed or 0, generated) < 0 or not (chosen or generated):
         raise InputError("trial", expected="rooms to train on", got=f"{designed} designed and {generated} generated")
-    rooms = chosen + [room for room in listed if room.split == "validation"]
+    judges = ("validation", "held_out") if held_out else ("validation",)
+    rooms = chosen + [room for room in listed if room.split in judges]
     (folder / "data").mkdir(parents=True, exist_ok=True)
     _write(folder / "params.yaml", plain(workspace.params))
     generation = {"generated": {"count": generated, "seed": seed}} if generated else {}

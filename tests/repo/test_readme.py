@@ -32,9 +32,11 @@ def test_pictures_exist():
     assert all((ROOT / path).is_file() for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README))
 
 
-def test_the_results_are_those_of_the_report_beside_them():
-    _, found, _ = markdown.split(ROOT / "README.md")
-    assert found == markdown.block(markdown.read_metrics(ROOT / "docs")), "Run chorus report --markdown README.md."
+@pytest.mark.parametrize("file", ["README.md", "docs/demo.md"])
+def test_the_results_are_those_of_the_report_beside_them(file):
+    _, found, _ = markdown.split(ROOT / file)
+    kept = markdown.read_metrics(markdown.folder_of(ROOT / file))
+    assert found == markdown.block(kept), f"Run chorus report --markdown {file}."
 
 
 @pytest.fixture

@@ -34,6 +34,12 @@ def test_only_the_block_is_written_and_the_report_is_kept_beside(reports, tmp_pa
     assert file.read_bytes() == written
 
 
+def test_another_page_has_a_folder_of_its_own(reports, tmp_path):
+    file = tmp_path / "demo.md"
+    file.write_text(FILE)
+    assert markdown.update(file, reports) == [file, tmp_path / "demo/metrics.json", tmp_path / "demo/picture.png"]
+
+
 def test_the_block_holds_the_tables_the_settings_and_short_hashes(reports):
     report = read_metrics(reports)
     block = markdown.block(report)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import NAMES, inputs, room
 
-from chorus.evaluate import tasks
+from chorus.evaluate import limits, tasks
 from chorus.evaluate.measure import measure, rounded
 from chorus.evaluate.points import TruthPoints
 from chorus.evaluate.voting import Voting
@@ -114,10 +114,24 @@ def test_the_interval_holds_the_value(report):
     assert report["zero_shot_ceiling"]["f_miou"] >= report["zero_shot_all"]["student"]["f_miou"]
 
 
+@pytest.mark.parametrize(("student", "lifted"), [(3.0, 0.1), (0.1, 3.0)])
+def test_the_lead_over_the_lifted_teacher_is_paired(student, lifted):
+    """Against a teacher that is plainly better, and one that knows nothing."""
+    noise = {"lifted": lifted, "student": student, "points": 0.35}
+    rooms = [room(f"{home}_den", 40 + i, noise=noise, pictures=False) for i, home in enumerate(("one", "two", "six"))]
+    report = measure(inputs(test=tuple(rooms)), PARAMS)
+    table = report["zero_shot"]
+    lead = table["student"]["f_miou"] - table["lifted"]["f_miou"]
+    low, high = table["student_minus_lifted_interval"]
+    assert low <= lead <= high and (high < 0 if lifted < student else low > 0)
+    (said,) = limits.against_teacher(report)
+    assert f"{lead:+.1f} points of f-mIoU (95 % [{low:+.1f}, {high:+.1f}])" in said
+
+
 def test_one_home_has_no_interval():
     kitchen = room("one_kitchen", 1, pictures=False)
     report = measure(inputs(test=(kitchen, dataclasses.replace(kitchen, name="one_bath"))), PARAMS)
-    assert report["zero_shot"]["student_interval"] == [None, None]
+    assert report["zero_shot"]["student_interval"] == [None, None] and limits.against_teacher(report) == []
     assert report["zero_shot"]["student"]["f_miou"] > 0 and report["data"]["homes"] == ["one"]
 
 

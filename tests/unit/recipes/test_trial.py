@@ -38,6 +38,12 @@ def test_it_trains_on_what_was_asked_and_is_judged_by_validation_alone(workspace
     assert Workspace.open(tmp_path / "trial").params == workspace.params  # written, and read as the same
 
 
+def test_the_held_out_rooms_come_when_a_release_is_scored(workspace, tmp_path):
+    laid = lay_out(workspace, tmp_path / "trial", generated=2, held_out=True)
+    assert laid.rooms(split="held_out", domain="main") == workspace.rooms(split="held_out", domain="main")
+    assert {room.domain for room in laid.listed().values()} == {"main"}
+
+
 def test_the_overlay_is_settled_in_its_parameters(workspace, tmp_path, monkeypatch):
     monkeypatch.setenv("CHORUS_PARAMS", str(ROOT / "params.pretrain.yaml"))
     lay_out(Workspace.open(workspace.store.root), tmp_path / "trial", generated=1)
