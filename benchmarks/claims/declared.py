@@ -14,8 +14,9 @@ from chorus.params import Params
 from chorus.probe import POINTS
 
 QUICK = 3  # the steps are divided by it
-UNSEEDED = ("lifted",)  # kinds that no seed changes
+UNSEEDED = ("lifted", "shipped")  # kinds that no seed changes
 SPLATS, POINT = Encoder(), Encoder(variant="points")
+SHIPPED, SHIPPED_POINT = Encoder(kind="shipped"), Encoder(kind="shipped", variant="points")
 LIFTED = Encoder(kind="lifted")
 MASKED, SCRATCH = Encoder(kind="masked"), Encoder(kind="untrained", variant="points")
 SHARES = (0.05, 0.1, 0.2, 1.0)  # of 24 rooms: 1, 2, 5 and 24; one percent would be the one room once more
@@ -31,9 +32,12 @@ class Side:
     probe: Probe | None = None
 
     def run(self, params: Params, *, seed: int, quick: bool) -> Run:
-        steps = params.distill.steps // (QUICK if quick else 1)
-        seed = 0 if self.encoder.kind in UNSEEDED and self.probe is None else seed
-        return Run(encoder=self.encoder, probe=self.probe, seed=seed, steps=steps, probe_steps=steps)
+        length = params.distill.steps // (QUICK if quick else 1)
+        steps = length
+        if self.encoder.kind == "shipped":  # whose training is done: its adaptation takes the usual steps
+            steps = params.distill.steps if self.encoder.adapted else 0
+        fixed = self.encoder.kind in UNSEEDED and self.probe is None and not self.encoder.adapted
+        return Run(encoder=self.encoder, probe=self.probe, seed=0 if fixed else seed, steps=steps, probe_steps=length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,8 @@ class Claim:
     says: str
     paper: str
     comparisons: tuple[Comparison, ...]
+    shipped: tuple[Comparison, ...] = ()  # the same asked of the model that ships: its verdict stands beside
+    beside: tuple[Side, ...] = ()  # sides that only the table of protocols has
     absent: str = ""  # what of the claim nothing here speaks to
 
 
@@ -69,28 +75,30 @@ ZERO, LINEAR, OBJECTS = ("zero_shot", "f_miou"), ("linear", "miou"), ("objects",
 STUDENT = Side(said="student", encoder=SPLATS)
 LANG = Side(said="language teacher alone", encoder=replace(SPLATS, roles=("lang",)))
 PAIR = Side(said="language and generalist teachers", encoder=replace(SPLATS, roles=("lang", "dino")))
+MODEL = Side(said="the model that ships", encoder=SHIPPED)
+CONTRASTED = Side(said="student, label contrast in training (reads labels)", encoder=replace(SPLATS, labels=True))
 TEACHER = Side(said="its lifted labels", encoder=LIFTED)
 OWN = Side(said="masked modelling", encoder=MASKED)
-CLOUD = "points student"
+CLOUD, SHIPPED_CLOUD = "points student", "the points model that ships"
 
 
 def _probe(said: str, encoder: Encoder, **choices) -> Side:
     return Side(said=said, encoder=encoder, probe=Probe(**choices))
 
 
-def _few_labels() -> Iterable[Comparison]:
-    """The frozen points student's linear probe against a supervised encoder from scratch, by how much is labelled."""
+def _few_labels(said: str, encoder: Encoder) -> Iterable[Comparison]:
+    """A frozen encoder's linear probe against a supervised encoder from scratch, by how much is labelled."""
     amounts = [(f"{share:.0%} of rooms", {"rooms": share}) for share in SHARES]
     amounts += [(f"{count} points a room", {"points": count}) for count in POINTS]
-    for said, amount in amounts:
-        ours = _probe(f"{CLOUD}, linear probe, {said}", POINT, kind="linear", **amount)
-        other = _probe(f"from scratch, {said}", SCRATCH, kind="tune", **amount)
+    for labelled, amount in amounts:
+        ours = _probe(f"{said}, linear probe, {labelled}", encoder, kind="linear", **amount)
+        other = _probe(f"from scratch, {labelled}", SCRATCH, kind="tune", **amount)
         yield Comparison(ours=ours, other=other, figure="linear", other_figure="tune", measure="miou")
 
 
-def _deeper() -> Iterable[Comparison]:
+def _deeper(said: str, encoder: Encoder) -> Iterable[Comparison]:
     """Decoder over linear, and fine-tuning over decoder, with all labels."""
-    kinds = {kind: _probe(f"{CLOUD}, {said}", POINT, kind=kind) for kind, said in DEPTHS.items()}
+    kinds = {kind: _probe(f"{said}, {probe}", encoder, kind=kind) for kind, probe in DEPTHS.items()}
     yield Comparison(
         ours=kinds["decoder"], other=kinds["linear"], figure="decoder", other_figure="linear", measure="miou"
     )
@@ -104,11 +112,19 @@ def _with(said: str, **changes) -> Side:
     return Side(said=said, encoder=replace(SPLATS, **changes))
 
 
-def _adaptation() -> Iterable[Comparison]:
+def _adaptation(before: Side) -> Iterable[Comparison]:
+    """More on the new domain, and no less on the old one, than before."""
     for rooms in ADAPTED:
-        yield from _compared(_with(f"adapted on {rooms} rooms", adapted=rooms), STUDENT, ("second", "f_miou"))
-    adapted = _with(f"adapted on {ADAPTED[-1]} rooms, main domain", adapted=ADAPTED[-1])
-    yield from _compared(adapted, STUDENT, ZERO, margin=1.0)
+        after = _adapted(before, f"adapted on {rooms} room{'s' if rooms > 1 else ''}", rooms)
+        yield from _compared(after, before, ("second", "f_miou"))
+    for rooms in ADAPTED[-1:]:
+        yield from _compared(
+            _adapted(before, f"adapted on {rooms} rooms, main domain", rooms), before, ZERO, margin=1.0
+        )
+
+
+def _adapted(before: Side, said: str, rooms: int) -> Side:
+    return Side(said=f"{before.said} {said}", encoder=replace(before.encoder, adapted=rooms))
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -117,12 +133,15 @@ CLAIMS: tuple[Claim, ...] = (
         says="The student is better than the labels it learnt from",
         paper="student beyond its lifted labels; SceneSplat's own zero-shot f-mIoU 28.4 against 29.6 on ScanNet++",
         comparisons=_compared(STUDENT, TEACHER, ZERO, LINEAR, OBJECTS),
+        shipped=_compared(MODEL, TEACHER, ZERO, LINEAR, OBJECTS),
+        beside=(CONTRASTED,),
     ),
     Claim(
         letter="g",
         says="Adapting to a new domain by render-and-distill helps there and forgets nothing",
         paper="+2.7 mIoU (linear probe) from 100 rooms; 8 GB and 0.2 h in place of 1,080 GB and 6.2 h for 800 rooms",
-        comparisons=tuple(_adaptation()),
+        comparisons=tuple(_adaptation(STUDENT)),
+        shipped=tuple(_adaptation(MODEL)),
         absent="two new domains one after the other: there is one",
     ),
     Claim(
@@ -186,7 +205,8 @@ CLAIMS: tuple[Claim, ...] = (
         letter="f",
         says="With few labels a pretrained point encoder beats one supervised from scratch",
         paper="1, 5, 10, 20 % of rooms, 20 to 200 points a room; no number in our notes",
-        comparisons=(*_few_labels(), *_deeper()),
+        comparisons=(*_few_labels(CLOUD, POINT), *_deeper(CLOUD, POINT)),
+        shipped=(*_few_labels(SHIPPED_CLOUD, SHIPPED_POINT), *_deeper(SHIPPED_CLOUD, SHIPPED_POINT)),
     ),
 )
 
@@ -198,11 +218,14 @@ def chosen(letters: Sequence[str]) -> list[Claim]:
 
 
 def runs_of(claims: Sequence[Claim], params: Params, *, quick: bool, seeds: Sequence[int]) -> list[Run]:
-    """All runs the claims compare, the cheapest to have first: by claim, then seed; a probe's encoder before it."""
+    """All runs the claims compare, each once: by claim, then seed, what is asked of the model that ships last."""
     found: dict[Run, None] = {}
     for claim in claims:
-        for seed in seeds:
-            for comparison in claim.comparisons:
-                for side in (comparison.ours, comparison.other):
-                    found[side.run(params, seed=seed, quick=quick)] = None
+        for sides in ([*sides_of(claim.comparisons), *claim.beside], sides_of(claim.shipped)):
+            found |= dict.fromkeys(side.run(params, seed=seed, quick=quick) for seed in seeds for side in sides)
     return list(found)
+
+
+def sides_of(comparisons: Sequence[Comparison]) -> list[Side]:
+    """Both sides of all of them, each once."""
+    return list(dict.fromkeys(side for one in comparisons for side in (one.ours, one.other)))

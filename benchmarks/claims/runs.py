@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from chorus.encoder.shipped import RUN
 from chorus.json_files import read_json, write_json
 from chorus.params import Params
 from chorus.recipes.recipe import NUMBERS
@@ -25,9 +26,10 @@ ALL = ("lang", "dino", "object")
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """An encoder and how it came about. rooms: share of the training rooms; adapted: rooms of the second domain."""
+    """An encoder and how it came about. rooms: share of the training rooms; adapted: rooms of the second domain;
+    shipped: the model that comes with the package."""
 
-    kind: Literal["distilled", "masked", "untrained", "lifted"] = "distilled"
+    kind: Literal["distilled", "masked", "untrained", "lifted", "shipped"] = "distilled"
     variant: Literal["splats", "points"] = "splats"
     roles: tuple[str, ...] = ALL
     late: bool = True  # the object teacher joins in the second half
@@ -59,7 +61,7 @@ class Run:
     encoder: Encoder = Encoder()
     probe: Probe | None = None
     seed: int = 0
-    steps: int  # of a distillation or masked training
+    steps: int  # of a distillation or masked training; an adaptation takes its own in proportion
     probe_steps: int  # of a decoder or a fine-tuning
 
     @property
@@ -78,6 +80,8 @@ class Run:
         own = {"encoder": _changes(self.encoder), "probe": self.probe and [self.probe.kind, _changes(self.probe)]}
         run = own | {"seed": self.seed, "steps": self.steps, "probe_steps": self.probe_steps if self.probe else 0}
         made = {"format": FORMAT, "run": run, "params": read, "numbers": NUMBERS}
+        if self.encoder.kind == "shipped":
+            made["weights"] = read_json(RUN)["encoder"]
         return hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def file(self, params: Params, folder: Path = RUNS) -> Path:
