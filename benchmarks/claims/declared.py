@@ -50,6 +50,7 @@ class Comparison:
     measure: str  # a key of chorus.evaluate.claims.MEASURES
     margin: float | None = None
     other_figure: str | None = None  # where the other side's has another name
+    counts: bool = True  # in the claim's verdict; else it is only told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Claim:
     comparisons: tuple[Comparison, ...]
     shipped: tuple[Comparison, ...] = ()  # the same asked of the model that ships: its verdict stands beside
     beside: tuple[Side, ...] = ()  # sides that only the table of protocols has
+    report: bool = False  # whether the shipped model's own report speaks to it
+    note: str = ""  # what else is to be said
     absent: str = ""  # what of the claim nothing here speaks to
 
 
@@ -93,16 +96,16 @@ def _few_labels(said: str, encoder: Encoder) -> Iterable[Comparison]:
     for labelled, amount in amounts:
         ours = _probe(f"{said}, linear probe, {labelled}", encoder, kind="linear", **amount)
         other = _probe(f"from scratch, {labelled}", SCRATCH, kind="tune", **amount)
-        yield Comparison(ours=ours, other=other, figure="linear", other_figure="tune", measure="miou")
+        few = amount != {"rooms": 1.0}
+        yield Comparison(ours=ours, other=other, figure="linear", other_figure="tune", measure="miou", counts=few)
 
 
 def _deeper(said: str, encoder: Encoder) -> Iterable[Comparison]:
     """Decoder over linear, and fine-tuning over decoder, with all labels."""
     kinds = {kind: _probe(f"{said}, {probe}", encoder, kind=kind) for kind, probe in DEPTHS.items()}
-    yield Comparison(
-        ours=kinds["decoder"], other=kinds["linear"], figure="decoder", other_figure="linear", measure="miou"
-    )
-    yield Comparison(ours=kinds["tune"], other=kinds["decoder"], figure="tune", other_figure="decoder", measure="miou")
+    for more, less in (("decoder", "linear"), ("tune", "decoder")):
+        ours, other = kinds[more], kinds[less]
+        yield Comparison(ours=ours, other=other, figure=more, other_figure=less, measure="miou", counts=False)
 
 
 DEPTHS = {"linear": "linear probe", "decoder": "decoder probe", "tune": "fine-tuned"}
@@ -135,6 +138,7 @@ CLAIMS: tuple[Claim, ...] = (
         comparisons=_compared(STUDENT, TEACHER, ZERO, LINEAR, OBJECTS),
         shipped=_compared(MODEL, TEACHER, ZERO, LINEAR, OBJECTS),
         beside=(CONTRASTED,),
+        report=True,
     ),
     Claim(
         letter="g",

@@ -42,7 +42,8 @@ class Encoder:
 
     @property
     def trained(self) -> bool:
-        return self.kind in ("distilled", "masked")
+        """Whether a training of ours makes it."""
+        return self.kind in ("distilled", "masked") or self.adapted > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,17 @@ class Run:
         """What differs from the usual, in words, and the seed."""
         parts = _differs(self.encoder, "encoder") + (_differs(self.probe, "probe") if self.probe else [])
         return "-".join([*parts, f"{self.steps}", f"s{self.seed}"])
+
+    def trainings(self) -> list[Run]:
+        """What is trained for it: its encoder, and a probe that is more than linear."""
+        learns = self.probe is not None and self.probe.kind != "linear"
+        return [self.frozen()] * self.encoder.trained + [self] * learns
+
+    def learnt(self, params: Params) -> int:
+        """Steps of the last of its trainings."""
+        if self.probe is not None:
+            return self.probe_steps
+        return round(params.adapt.steps * self.steps / params.distill.steps) if self.encoder.adapted else self.steps
 
     def frozen(self) -> Run:
         """The run of the encoder alone, which trains it."""
