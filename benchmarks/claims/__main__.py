@@ -15,11 +15,14 @@ from benchmarks.claims.declared import chosen, runs_of
 from benchmarks.claims.page import PAGE, write
 from benchmarks.claims.runs import ROOT, RUNS, Run, keep, kept
 from benchmarks.claims.score import Bench, score
+from benchmarks.claims.storage import FILE, measure, sentence
 from chorus.device import device_of
 from chorus.errors import ChorusError, InputError, MissingError, StoreError
+from chorus.json_files import write_json
 from chorus.machine import cores, instruction_set
 from chorus.params import load_params
-from chorus.recipes.models import hashes
+from chorus.recipes.models import hashes, ready
+from chorus.store import atomic_file
 from chorus.workspace import Workspace
 
 
@@ -46,6 +49,9 @@ def run(
     planned = runs_of(wanted, workspace.params, quick=quick, seeds=seeds)
     todo = [each for each in planned if kept(each, workspace.params, runs) is None]
     print(f"{len(planned) - len(todo)} of {len(planned)} runs are in {runs} already", flush=True)
+    if todo and (absent := _absent(workspace)):
+        print(f"{len(todo)} runs are left out: {absent}", file=sys.stderr)  # a fresh clone still makes the page
+        return
     bench = Bench(workspace, split)
     failed = []
     for number, each in enumerate(todo, 1):
@@ -61,6 +67,15 @@ def run(
         raise StoreError(runs, expected=f"figures of {len(todo)} runs", got=f"none of {', '.join(failed)}")
 
 
+def _absent(workspace: Workspace) -> str:
+    """What of the rooms to train on is not here; empty where they are."""
+    try:
+        ready(workspace, workspace.rooms(split="train", domain="main"))
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
 def page(seeds: tuple[int, ...] = (0, 1, 2), runs: Path = RUNS, out: Path = PAGE) -> None:
     """Write docs/claims.md and its figures from what lies in docs/runs: seconds.
 
@@ -72,6 +87,18 @@ def page(seeds: tuple[int, ...] = (0, 1, 2), runs: Path = RUNS, out: Path = PAGE
     for letter, verdict in sorted(write(load_params(ROOT / "params.yaml"), seeds=seeds, runs=runs, page=out).items()):
         print(f"{letter}: {verdict}")
     print(out)
+
+
+def storage(out: Path = FILE) -> None:
+    """Measure what a new domain costs lifted and adapted to, for claim g: a minute.
+
+    Args:
+        out: Where the figures are kept.
+    """
+    found = measure(Workspace.open())
+    with atomic_file(out) as path:
+        write_json(path, found)
+    print(sentence(found))
 
 
 def _figures(bench: Bench, each: Run) -> dict:
@@ -97,7 +124,7 @@ def digest(found: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     try:
-        tyro.extras.subcommand_cli_from_dict({"run": run, "page": page})
+        tyro.extras.subcommand_cli_from_dict({"run": run, "storage": storage, "page": page})
     except ChorusError as error:
         print(f"claims: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

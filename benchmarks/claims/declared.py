@@ -18,7 +18,8 @@ UNSEEDED = ("lifted", "shipped")  # kinds that no seed changes
 SPLATS, POINT = Encoder(), Encoder(variant="points")
 SHIPPED, SHIPPED_POINT = Encoder(kind="shipped"), Encoder(kind="shipped", variant="points")
 LIFTED = Encoder(kind="lifted")
-MASKED, SCRATCH = Encoder(kind="masked"), Encoder(kind="untrained", variant="points")
+MASKED, UNTRAINED = Encoder(kind="masked"), Encoder(kind="untrained")
+SCRATCH = replace(UNTRAINED, variant="points")
 SHARES = (0.05, 0.1, 0.2, 1.0)  # of 24 rooms: 1, 2, 5 and 24; one percent would be the one room once more
 ADAPTED = (1, 4, 16)
 
@@ -62,15 +63,13 @@ class Claim:
     shipped: tuple[Comparison, ...] = ()  # the same asked of the model that ships: its verdict stands beside
     beside: tuple[Side, ...] = ()  # sides that only the table of protocols has
     report: bool = False  # whether the shipped model's own report speaks to it
-    note: str = ""  # what else is to be said
     absent: str = ""  # what of the claim nothing here speaks to
 
 
-def _compared(
-    ours: Side, other: Side, *figures: tuple[str, str], margin: float | None = None
-) -> tuple[Comparison, ...]:
+def _compared(ours: Side, other: Side, *figures: tuple[str, str], **rules) -> tuple[Comparison, ...]:
+    """rules: margin, counts."""
     return tuple(
-        Comparison(ours=ours, other=other, figure=figure, measure=measure, margin=margin) for figure, measure in figures
+        Comparison(ours=ours, other=other, figure=figure, measure=measure, **rules) for figure, measure in figures
     )
 
 
@@ -82,10 +81,12 @@ MODEL = Side(said="the model that ships", encoder=SHIPPED)
 CONTRASTED = Side(said="student, label contrast in training (reads labels)", encoder=replace(SPLATS, labels=True))
 TEACHER = Side(said="its lifted labels", encoder=LIFTED)
 OWN = Side(said="masked modelling", encoder=MASKED)
+FRESH = Side(said="an untrained encoder", encoder=UNTRAINED)
 CLOUD, SHIPPED_CLOUD = "points student", "the points model that ships"
 
 
-def _probe(said: str, encoder: Encoder, **choices) -> Side:
+def probe_of(said: str, encoder: Encoder, **choices) -> Side:
+    """A side that is a probe over an encoder. choices: of the probe."""
     return Side(said=said, encoder=encoder, probe=Probe(**choices))
 
 
@@ -94,15 +95,15 @@ def _few_labels(said: str, encoder: Encoder) -> Iterable[Comparison]:
     amounts = [(f"{share:.0%} of rooms", {"rooms": share}) for share in SHARES]
     amounts += [(f"{count} points a room", {"points": count}) for count in POINTS]
     for labelled, amount in amounts:
-        ours = _probe(f"{said}, linear probe, {labelled}", encoder, kind="linear", **amount)
-        other = _probe(f"from scratch, {labelled}", SCRATCH, kind="tune", **amount)
+        ours = probe_of(f"{said}, linear probe, {labelled}", encoder, kind="linear", **amount)
+        other = probe_of(f"from scratch, {labelled}", SCRATCH, kind="tune", **amount)
         few = amount != {"rooms": 1.0}
         yield Comparison(ours=ours, other=other, figure="linear", other_figure="tune", measure="miou", counts=few)
 
 
 def _deeper(said: str, encoder: Encoder) -> Iterable[Comparison]:
     """Decoder over linear, and fine-tuning over decoder, with all labels."""
-    kinds = {kind: _probe(f"{said}, {probe}", encoder, kind=kind) for kind, probe in DEPTHS.items()}
+    kinds = {kind: probe_of(f"{said}, {probe}", encoder, kind=kind) for kind, probe in DEPTHS.items()}
     for more, less in (("decoder", "linear"), ("tune", "decoder")):
         ours, other = kinds[more], kinds[less]
         yield Comparison(ours=ours, other=other, figure=more, other_figure=less, measure="miou", counts=False)
@@ -159,7 +160,10 @@ CLAIMS: tuple[Claim, ...] = (
         letter="h",
         says="Objects are found again under noise, better than by a self-supervised encoder",
         paper="no number in our notes",
-        comparisons=_compared(STUDENT, OWN, ("retrieval", "r1")),
+        comparisons=(
+            *_compared(STUDENT, OWN, ("retrieval", "r1")),
+            *_compared(STUDENT, FRESH, ("retrieval", "r1"), counts=False),
+        ),
     ),
     Claim(
         letter="i",
@@ -173,6 +177,7 @@ CLAIMS: tuple[Claim, ...] = (
                 for share in (0.5, 0.2)
                 for comparison in _compared(_with(f"student, {share:.0%} of rooms", rooms=share), OWN, LINEAR)
             ),
+            *_compared(OWN, FRESH, LINEAR, counts=False),
         ),
     ),
     Claim(
@@ -222,11 +227,12 @@ def chosen(letters: Sequence[str]) -> list[Claim]:
 
 
 def runs_of(claims: Sequence[Claim], params: Params, *, quick: bool, seeds: Sequence[int]) -> list[Run]:
-    """All runs the claims compare, each once: by claim, then seed, what is asked of the model that ships last."""
+    """All runs the claims compare, each once: by claim, trainings of its own before what is asked of the model that
+    ships, then by seed; what stands beside in tables alone comes last."""
     found: dict[Run, None] = {}
-    for claim in claims:
-        for sides in ([*sides_of(claim.comparisons), *claim.beside], sides_of(claim.shipped)):
-            found |= dict.fromkeys(side.run(params, seed=seed, quick=quick) for seed in seeds for side in sides)
+    parts = [sides_of(part) for claim in claims for part in (claim.comparisons, claim.shipped)]
+    for sides in [*parts, [side for claim in claims for side in claim.beside]]:
+        found |= dict.fromkeys(side.run(params, seed=seed, quick=quick) for seed in seeds for side in sides)
     return list(found)
 
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.claims.curves import CURVES, draw
 from benchmarks.claims.declared import CLAIMS, Claim, Side, sides_of
-from benchmarks.claims.results import Found, Results, mean, verdict_of
+from benchmarks.claims.results import Found, Results, values, verdict_of
 from benchmarks.claims.runs import ROOT, RUNS
+from benchmarks.claims.storage import FILE, sentence
 from chorus.encoder.shipped import RUN
 from chorus.errors import InputError
 from chorus.evaluate import plots
@@ -46,11 +48,9 @@ def write(params: Params, *, seeds: Sequence[int], runs: Path = RUNS, page: Path
         raise InputError(runs, expected="figures of runs", got="none", fix="Train: make claims.")
     parts = [_head(lengths, counted), *(_protocols(results) for results in lengths)]
     for claim in claims:
-        picture = page.parent / page.stem / f"{claim.letter}.png"
         first = counted[claim.letter]
-        shown = _draw([*first.claims[claim.letter], *first.shipped[claim.letter]], picture)
         order = [first, *(each for each in lengths if each is not first and each.done(claim))]
-        parts.append(_section(claim, order, picture if shown else None))
+        parts.append(_section(claim, order, _pictures(claim, first, page.parent / page.stem)))
     with atomic_file(page) as path:
         path.write_text("\n\n".join(parts) + "\n")
     return {letter: str(verdict) for letter, verdict in verdicts.items()}
@@ -109,7 +109,8 @@ def _protocols(results: Results) -> str:
     for side in _sides():
         files = results.of(side)
         if files and "zero_shot" in files[0]["figures"]:
-            cells = [f"{mean(files, key, 'f_miou'):.1f}" for key in PROTOCOLS]
+            means = (sum(found) / len(found) for key in PROTOCOLS if (found := values(files, key, "f_miou")))
+            cells = [f"{each:.1f}" for each in means]
             rows.append(f"| {side.said} | {len(files)} | {' | '.join(cells)} |")
     head = f"| encoder | seeds | {' | '.join(PROTOCOLS.values())} |\n|---|---|---|---|---|"
     title = f"## Protocols, {results.steps} steps"
@@ -127,7 +128,20 @@ def _sides() -> Iterable[Side]:
     return found.values()
 
 
-def _section(claim: Claim, lengths: Sequence[Results], picture: Path | None) -> str:
+def _pictures(claim: Claim, results: Results, folder: Path) -> dict[str, Path]:
+    """What is seen -> its picture, drawn now."""
+    found: dict[str, Path] = {}
+    for curve in CURVES:
+        path = folder / f"{claim.letter}-{curve.name}.png"
+        if curve.letter == claim.letter and draw(curve, results, path):
+            found[f"{curve.y} against {curve.x}"] = path
+    path = folder / f"{claim.letter}.png"
+    if _draw([*results.claims[claim.letter], *results.shipped[claim.letter]], path):
+        found[f"Differences of claim {claim.letter}"] = path
+    return found
+
+
+def _section(claim: Claim, lengths: Sequence[Results], pictures: dict[str, Path]) -> str:
     first = lengths[0]
     lines = [f"## {claim.letter} {claim.says}", "", _verdicts(claim, first), ""]
     for results in lengths:
@@ -139,12 +153,12 @@ def _section(claim: Claim, lengths: Sequence[Results], picture: Path | None) -> 
     lines += [
         f"`python -m benchmarks.claims run --claims {claim.letter}{' --quick' * first.quick}`. {_cost(claim, first)}"
     ]
-    if claim.note:
-        lines += ["", claim.note]
+    if claim.letter == "g" and (first.folder / FILE.name).exists():
+        lines += ["", sentence(read_json(first.folder / FILE.name))]
     if claim.absent:
         lines += ["", f"Not run, and no comparison above speaks to it: {claim.absent}."]
-    if picture is not None:
-        lines += ["", f"![Differences of claim {claim.letter}]({picture.parent.name}/{picture.name})"]
+    for said, picture in pictures.items():
+        lines += ["", f"![{said}]({picture.parent.name}/{picture.name})"]
     return "\n".join(lines)
 
 
@@ -171,7 +185,8 @@ def _report() -> str:
     ]
     probe = found["linear_probe"]
     said.append(f"linear probe mIoU: student {probe['student']:.1f}, lifted {probe['lifted']:.1f}")
-    return f"Its own report on the same rooms ([`runs/pretrain.json`](runs/pretrain.json)) has {'; '.join(said)}."
+    rooms = f"that probe reads the labels of all {sum(read_json(RUN)['rooms'].values())} rooms it learnt from, those above of 24"
+    return f"Its own report on the same validation rooms ([`runs/pretrain.json`](runs/pretrain.json)) has {'; '.join(said)} ({rooms})."
 
 
 def _table(rows: Sequence[Found]) -> list[str]:

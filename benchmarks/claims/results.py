@@ -90,9 +90,8 @@ class Results:
         return len(runs), len(planned), len(trained), sum(run.learnt(self.params) for run in trained), hours
 
 
-def mean(files: Sequence[dict], key: str, measure: str) -> float:
-    """Of a measure over seeds, in percent."""
+def values(files: Sequence[dict], key: str, measure: str) -> list[float]:
+    """Of a measure, in percent, one a seed."""
     found = [(each["figures"][key], each["names"]) for each in files]
     once = (np.ones((1, len(figure["rooms"]))) for figure, _ in found)
-    values = [measured(figure, measure, names, ones)[0] for (figure, names), ones in zip(found, once, strict=True)]
-    return float(np.mean(values))
+    return [float(measured(figure, measure, names, ones)[0]) for (figure, names), ones in zip(found, once, strict=True)]
