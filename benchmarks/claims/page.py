@@ -66,7 +66,8 @@ def _head(lengths: Sequence[Results], counted: dict[str, Results]) -> str:
     rows = []
     for claim in sorted(CLAIMS, key=lambda claim: claim.letter):
         results = counted[claim.letter]
-        shipped = f"**{verdict_of(found)}**" if (found := results.shipped[claim.letter]) else "not asked"
+        found = results.shipped[claim.letter]
+        shipped = f"**{verdict_of(found)}**" if any(each.of.counts for each in found) else "not asked"
         verdict = f"**{verdict_of(results.claims[claim.letter])}**"
         rows.append(f"| [{claim.letter}](#{_anchor(claim)}) | {claim.says} | {verdict} | {results.steps} | {shipped} |")
     usual, steps = lengths[0].params.distill.steps, sorted({each.steps for each in counted.values()})
@@ -164,7 +165,8 @@ def _section(claim: Claim, lengths: Sequence[Results], pictures: dict[str, Path]
 
 def _verdicts(claim: Claim, results: Results) -> str:
     said = f"**{verdict_of(results.claims[claim.letter])}** at {results.steps} steps"
-    if shipped := results.shipped[claim.letter]:
+    shipped = results.shipped[claim.letter]
+    if any(each.of.counts for each in shipped):
         said += f"; **{verdict_of(shipped)}** of the model that ships"
     return f"{said}. The paper: {claim.paper}."
 
@@ -216,7 +218,11 @@ def _cost(claim: Claim, results: Results) -> str:
     """Trainings, steps and CPU hours of what was run for a claim."""
     there, planned, trained, steps, hours = results.cost(claim)
     said = f"{there} of {planned} runs, {trained} of them trainings of {steps:,} steps in all, {hours:.2f} CPU hours with scoring"
-    aside = " Verdicts in brackets do not count." if not all(one.counts for one in claim.comparisons) else ""
+    aside = (
+        " Verdicts in brackets do not count."
+        if not all(one.counts for one in (*claim.comparisons, *claim.shipped))
+        else ""
+    )
     return f"{said}; runs are shared between claims.{aside}"
 
 
