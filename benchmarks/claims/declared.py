@@ -154,7 +154,8 @@ CLAIMS: tuple[Claim, ...] = (
         says="What we do otherwise costs nothing or helps: a voxel's Gaussians averaged by opacity, not one of them",
         paper="released models take one Gaussian a voxel at random",
         comparisons=_compared(STUDENT, _with("one Gaussian a voxel", voxel="first"), ZERO, LINEAR),
-        absent="compact against exact targets; generated against designed rooms",
+        absent="compact against exact targets ([how near the rows are](targets.md)); generated against designed rooms"
+        " (`python -m benchmarks.scaling run` trains both)",
     ),
     Claim(
         letter="h",

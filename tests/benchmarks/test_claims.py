@@ -258,6 +258,15 @@ def test_the_page_in_git_is_what_the_runs_in_git_say(tmp_path, params):
     assert page.read_text() == PAGE.read_text()
 
 
+def test_readme_agrees_with_the_page():
+    rows = re.findall(r"^\| \[([a-j])\]\(#.*?\| \*\*(.+?)\*\* \|", PAGE.read_text(), flags=re.MULTILINE)
+    assert len(rows) == 10
+    text = " ".join((ROOT / "README.md").read_text().split())
+    for verdict in ("shown", "refuted", "not settled"):
+        letters = ", ".join(letter for letter, found in rows if found == verdict)
+        assert f"**{verdict}**: {letters}" in text
+
+
 @pytest.mark.slow
 def test_every_kind_of_run_is_trained_and_scored(workspace, monkeypatch, capsys):
     """For real, on a tiny home; figures are the same when a run is computed once more."""
