@@ -84,19 +84,33 @@ def read_benchmark_scene(folder: Path, names: Sequence[str]) -> BenchmarkScene:
 
 def _of_arrays(folder: Path, names: Sequence[str]) -> BenchmarkScene:
     scene, labels = read(folder), read_npy_labels(folder, classes=len(names))
-    rows = slice(None) if scene.report.rows is None else scene.report.rows.numpy()
+    rows = np.arange(len(scene)) if scene.report.rows is None else scene.report.rows.numpy()
     own = "pc_coord" not in labels
+    semantic, instance = (labels.get(name) for name in _names(own))
     if own:
         places = scene.means.numpy()
-        semantic, instance = (None if labels.get(name) is None else labels[name][rows] for name in _names(own))
+        semantic, instance = (None if each is None else each[rows] for each in (semantic, instance))
     else:
-        places = scene.frame.from_file(labels["pc_coord"])
-        semantic, instance = (labels.get(name) for name in _names(own))
-    voters = np.ones(len(scene), bool)
-    if (folder / "valid_feat_mask.npy").exists():  # where no teacher saw anything, as the released testers have it
-        voters = read_npy(folder / "valid_feat_mask.npy").reshape(-1)[rows] != 0
+        places = labels["pc_coord"]
+        if places.shape[1:] != (3,) or places.dtype.kind not in "fiu" or not np.isfinite(places).all():
+            got = f"{places.dtype} {list(places.shape)}"
+            raise InputError(folder / "pc_coord.npy", expected="finite points of shape [P, 3]", got=got)
+        places = scene.frame.from_file(places)
     truth = _truth(folder, places, semantic, instance, names)
+    voters = _voters(folder, rows)
     return BenchmarkScene(name=folder.name, variant="splats", gaussians=scene, truth=truth, voters=voters, own=own)
+
+
+def _voters(folder: Path, rows: np.ndarray) -> np.ndarray:
+    """[N] bool, of the file's rows that were read: those a teacher saw, as the released testers have it, where the
+    folder says so."""
+    path = folder / "valid_feat_mask.npy"
+    if not path.exists():
+        return np.ones(len(rows), bool)
+    seen, count = read_npy(path).reshape(-1) != 0, len(read_npy(folder / "coord.npy", mapped=True))
+    if len(seen) != count:
+        raise InputError(path, expected=f"{count} rows", got=len(seen))
+    return seen[rows]
 
 
 def _names(own: bool) -> tuple[str, str]:
@@ -136,14 +150,19 @@ def _truth(
     """instance: [P], negative for none (instance 0 is one), None where the data set has none."""
     if semantic is None:
         raise InputError(folder, expected="labels: pc_segment.npy or segment.npy", got="none")
-    semantic = semantic.astype(np.int64)
+    semantic = _whole(folder, semantic)
     if len(semantic) and int(semantic.max()) >= len(names):
         expected = f"class ids below {len(names)}, the number of labels"
         raise InputError(folder, expected=expected, got=int(semantic.max()), fix=_FIX)
     if not (semantic >= 0).any():
         raise InputError(folder, expected="labelled points", got="none")
+    number = np.zeros(len(semantic), np.int64) if instance is None else _whole(folder, instance) + 1
     places = np.ascontiguousarray(places, np.float32)
-    if not np.isfinite(places).all():
-        raise InputError(folder / "pc_coord.npy", expected="finite points", got="NaN or infinity")
-    number = np.zeros(len(semantic), np.int64) if instance is None else instance.astype(np.int64) + 1
     return TruthPoints(positions=places, semantic=np.maximum(semantic, -1), instance=np.maximum(number, 0))
+
+
+def _whole(folder: Path, labels: np.ndarray) -> np.ndarray:
+    """[P] int64 of labels that may be kept as floats."""
+    if labels.dtype.kind not in "biuf" or not np.array_equal(labels, np.rint(labels)):
+        raise InputError(folder, expected="labels that are whole numbers", got=str(labels.dtype))
+    return labels.astype(np.int64)
