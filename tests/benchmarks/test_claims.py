@@ -14,6 +14,8 @@ from benchmarks.claims.declared import CLAIMS, Comparison, Side, chosen, runs_of
 from benchmarks.claims.page import PAGE, write
 from benchmarks.claims.results import Results, verdict_of
 from benchmarks.claims.runs import ROOT, RUNS, Encoder, Probe, Run, keep, kept
+from benchmarks.claims.score import Bench
+from benchmarks.claims.storage import measure
 from chorus.errors import InputError, MissingError, StoreError
 from chorus.json_files import read_json
 from chorus.params import load_params
@@ -274,7 +276,7 @@ def test_every_kind_of_run_is_trained_and_scored(workspace, monkeypatch, capsys)
     from chorus.workspace import Workspace
 
     assert not chain.teach(Workspace.open(), (), retrain=False, jobs=2)
-    folder, wanted = workspace / "runs", {"claims": ("b", "i", "g", "f"), "quick": True, "seeds": (0,)}
+    folder, wanted = workspace / "runs", {"claims": ("b", "h", "g"), "quick": True, "seeds": (0,)}
     with pytest.raises(StoreError, match="got none of shipped-adapted1-12-s0, "):
         command.run(**wanted, runs=folder)  # the encoder the shipped model was made of is not here
     assert "Make it: make pretrain." in capsys.readouterr().err
@@ -284,9 +286,19 @@ def test_every_kind_of_run_is_trained_and_scored(workspace, monkeypatch, capsys)
     assert missing and all("shipped-adapted" in name for name in missing)
     again = next(run for run in plan if run.encoder == Encoder() and run.probe is None)
     first = kept(again, params, folder)["figures"]
+    assert {"zero_shot", "zero_shot_raw", "zero_shot_instances", "objects", "linear", "retrieval"} <= set(first)
     again.file(params, folder).unlink()
     shutil.rmtree(workspace / ".state" / "claims")
     with pytest.raises(StoreError):
         command.run(**wanted, runs=folder)
     assert kept(again, params, folder)["figures"] == first
-    assert {"zero_shot", "zero_shot_raw", "zero_shot_instances", "objects", "linear", "retrieval"} <= set(first)
+
+    points, scratch = Encoder(variant="points"), Encoder(kind="untrained", variant="points")
+    few = {Probe(points=20): points, Probe(kind="decoder", rooms=0.5): points, Probe(kind="tune", points=50): scratch}
+    bench = Bench(Workspace.open())
+    for probe, encoder in few.items():
+        found = command._figures(bench, Run(encoder=encoder, probe=probe, seed=1, steps=4, probe_steps=4))
+        (figure,) = found["figures"].values()
+        assert [name for name, _ in figure["rooms"]] == ["check-a"] and "inputs" in found
+        assert sum(map(int, figure["truth"][0].split())) > 100
+    assert measure(Workspace.open())["lifted"]["bytes"] > 1000
