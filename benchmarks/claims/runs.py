@@ -41,6 +41,11 @@ class Encoder:
     adapted: int = 0
 
     @property
+    def speaks(self) -> bool:
+        """Whether words can be compared with its features."""
+        return self.kind in ("distilled", "lifted", "shipped")
+
+    @property
     def trained(self) -> bool:
         """Whether a training of ours makes it."""
         return self.kind in ("distilled", "masked") or self.adapted > 0

@@ -94,10 +94,9 @@ def score(bench: Bench, run: Run) -> dict[str, Any]:
     if run.probe is not None:
         return _probe(bench, run)
     encode, seconds = _encoder(bench, run)
-    words = run.encoder.kind in ("distilled", "lifted", "shipped")
     main, second = (_with_fields(bench, bench.rooms(domain), encode) for domain in ("main", "second"))
     found: dict[str, Any] = {}
-    if words:
+    if run.encoder.speaks:
         found |= _zero_shot(bench, main, "zero_shot") | _zero_shot(bench, second, "second")
         found["objects"] = _objects(bench, main)
     if not run.encoder.adapted:
