@@ -85,7 +85,7 @@ bench: setup         ## the kernels' table of times; benchmarks/README.md has th
 
 claims: setup        ## the paper's claims, with verdicts, in docs/claims.md; QUICK=1: a third of the steps
 	$(BIN)/python -m benchmarks.claims run $(if $(QUICK),--quick)
-	$(BIN)/python -m benchmarks.claims page $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks.claims page
 
 clean:               ## everything the chain made; the environment stays
 	rm -rf .state data/capture data/gaussians data/teacher_views data/targets data/teachers data/models data/reports data/machine.yaml data/.locks

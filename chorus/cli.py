@@ -178,13 +178,69 @@ def trial(
     print(f"{folder}: {train} rooms to train on, {judges} to judge by")
 
 
-def evaluate(*, split: Literal["held_out", "validation"] = "held_out") -> None:
-    """Measure the models on a split nothing was trained on. Choices are made on validation; held_out is scored once a
-    release."""
+def evaluate(
+    *,
+    split: Annotated[
+        Literal["held_out", "validation"] | None, tyro.conf.arg(help="of the workspace's rooms; held_out when absent")
+    ] = None,
+    scenes: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help="labelled scenes of a benchmark instead (docs/benchmarks.md)")
+    ] = None,
+    labels: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help="their class names, a line each, in the order they count in")
+    ] = None,
+    model: Annotated[Path | None, tyro.conf.arg(help="the model to score on a benchmark; as for chorus query")] = None,
+    output: Annotated[
+        Path | None, tyro.conf.arg(aliases=("-o",), metavar="FILE", help="also write a benchmark's figures as JSON")
+    ] = None,
+) -> None:
+    """Measure the models on a split nothing was trained on: choices are made on validation, held_out is scored once a
+    release. Or, with --scenes and --labels, one model on the scenes of a benchmark, by the published protocol."""
+    if scenes is not None:
+        return _benchmark(scenes, labels, split=split, model=model, output=output)
+    given = {"--labels": labels, "--model": model, "--output": output}
+    told = [name for name, value in given.items() if value is not None]
+    if told:
+        raise InputError(", ".join(told), expected="--scenes, the folder of a benchmark", got="none")
     from chorus.evaluate.table import print_table
     from chorus.recipes import chain
 
-    print_table(chain.evaluate(_workspace(), split))
+    print_table(chain.evaluate(_workspace(), split or "held_out"))
+
+
+def _benchmark(
+    scenes: Path, labels: Path | None, *, split: str | None, model: Path | None, output: Path | None
+) -> None:
+    from functools import partial
+
+    from chorus.evaluate import benchmark
+    from chorus.evaluate.benchmark_scenes import find_scenes, read_benchmark_scene, read_names
+
+    if split is not None:
+        raise InputError("--split", expected="rooms of the workspace", got=f"those of {scenes}")
+    if labels is None:
+        raise InputError("--scenes", expected="--labels, a file of their class names", got="none")
+    names, folders = read_names(labels), find_scenes(scenes)
+    encoders = {}
+
+    def opened(variant: str):
+        encoders[variant] = _encoder(model, variant=variant)
+        return encoders[variant]
+
+    readers = [partial(read_benchmark_scene, folder, names) for folder in folders]
+    tally, errors = benchmark.score(readers, names, opened, neighbors=_workspace().params.evaluate.neighbors)
+    read = sorted({role for encoder in encoders.values() for role in encoder.config.notes.get("labels_read", [])})
+    print(benchmark.render(tally, labels_read=read))
+    if output is not None:
+        from chorus.json_files import write_json
+        from chorus.store import atomic_file
+
+        with atomic_file(output) as path:
+            write_json(path, benchmark.record(tally, labels_read=read))
+    if errors:
+        print("\n".join(errors), file=sys.stderr)
+        got = f"{len(errors)} that could not be read and are in no figure"
+        raise InputError(scenes, expected=f"{len(folders)} scenes", got=got)
 
 
 def export(
@@ -622,7 +678,7 @@ def _say(scene: GaussianScene) -> None:
         print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 
-def _encoder(folder: Path | None, adapter: Path | None = None):
+def _encoder(folder: Path | None, adapter: Path | None = None, *, variant: str = "splats"):
     """The model to ask: the one named, else what the workspace trained, else what ships; in the last two cases a line
     on stderr says which. An adapter is folded into it. Raises MissingError where the folder named holds none."""
     import chorus
@@ -636,7 +692,7 @@ def _encoder(folder: Path | None, adapter: Path | None = None):
         trained = workspace.store.model("encoder")
         folder = trained if _holds_model(trained) else None
         which = f"this workspace's, {trained}" if folder else f"the one that ships with chorus {chorus.__version__}"
-    encoder = chorus.load(folder, device=workspace.params.device, adapter=adapter)
+    encoder = chorus.load(folder, variant=variant, device=workspace.params.device, adapter=adapter)
     if which:
         print(f"model: {which}", file=sys.stderr)
     return encoder

@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "evaluate": (
         ("chorus evaluate --split validation", "to choose by"),
         ("chorus evaluate", "the held-out rooms, once a release"),
+        ("chorus evaluate --scenes scannet/val --labels scannet200_labels.txt", "the scenes of a benchmark"),
     ),
     "trial": (
         ("chorus trial more --generated 100", "the designed rooms and a hundred drawn ones, in the folder more"),

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from chorus.encoder.shipped import RUN
 from chorus.json_files import read_json, write_json
 from chorus.params import Params
 from chorus.recipes.recipe import NUMBERS
@@ -25,9 +26,10 @@ ALL = ("lang", "dino", "object")
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """An encoder and how it came about. rooms: share of the training rooms; adapted: rooms of the second domain."""
+    """An encoder and how it came about. rooms: share of the training rooms; adapted: rooms of the second domain;
+    shipped: the model that comes with the package."""
 
-    kind: Literal["distilled", "masked", "untrained", "lifted"] = "distilled"
+    kind: Literal["distilled", "masked", "untrained", "lifted", "shipped"] = "distilled"
     variant: Literal["splats", "points"] = "splats"
     roles: tuple[str, ...] = ALL
     late: bool = True  # the object teacher joins in the second half
@@ -39,8 +41,14 @@ class Encoder:
     adapted: int = 0
 
     @property
+    def speaks(self) -> bool:
+        """Whether words can be compared with its features."""
+        return self.kind in ("distilled", "lifted", "shipped")
+
+    @property
     def trained(self) -> bool:
-        return self.kind in ("distilled", "masked")
+        """Whether a training of ours makes it."""
+        return self.kind in ("distilled", "masked") or self.adapted > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +67,7 @@ class Run:
     encoder: Encoder = Encoder()
     probe: Probe | None = None
     seed: int = 0
-    steps: int  # of a distillation or masked training
+    steps: int  # of a distillation or masked training; an adaptation takes its own in proportion
     probe_steps: int  # of a decoder or a fine-tuning
 
     @property
@@ -67,6 +75,17 @@ class Run:
         """What differs from the usual, in words, and the seed."""
         parts = _differs(self.encoder, "encoder") + (_differs(self.probe, "probe") if self.probe else [])
         return "-".join([*parts, f"{self.steps}", f"s{self.seed}"])
+
+    def trainings(self) -> list[Run]:
+        """What is trained for it: its encoder, and a probe that is more than linear."""
+        learns = self.probe is not None and self.probe.kind != "linear"
+        return [self.frozen()] * self.encoder.trained + [self] * learns
+
+    def learnt(self, params: Params) -> int:
+        """Steps of the last of its trainings."""
+        if self.probe is not None:
+            return self.probe_steps
+        return round(params.adapt.steps * self.steps / params.distill.steps) if self.encoder.adapted else self.steps
 
     def frozen(self) -> Run:
         """The run of the encoder alone, which trains it."""
@@ -78,6 +97,8 @@ class Run:
         own = {"encoder": _changes(self.encoder), "probe": self.probe and [self.probe.kind, _changes(self.probe)]}
         run = own | {"seed": self.seed, "steps": self.steps, "probe_steps": self.probe_steps if self.probe else 0}
         made = {"format": FORMAT, "run": run, "params": read, "numbers": NUMBERS}
+        if self.encoder.kind == "shipped":
+            made["weights"] = read_json(RUN)["encoder"]
         return hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def file(self, params: Params, folder: Path = RUNS) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.voting = Voting(self.workspace.params.evaluate.neighbors)
+        self.encoder: tuple[Run, Encode, dict[str, float]] | None = None  # the last one that was opened
         self._scenes: dict[str, GaussianScene] = {}
 
     def rooms(self, domain: str) -> list[str]:
@@ -93,10 +94,9 @@ def score(bench: Bench, run: Run) -> dict[str, Any]:
     if run.probe is not None:
         return _probe(bench, run)
     encode, seconds = _encoder(bench, run)
-    words = run.encoder.kind in ("distilled", "lifted")
     main, second = (_with_fields(bench, bench.rooms(domain), encode) for domain in ("main", "second"))
     found: dict[str, Any] = {}
-    if words:
+    if run.encoder.speaks:
         found |= _zero_shot(bench, main, "zero_shot") | _zero_shot(bench, second, "second")
         found["objects"] = _objects(bench, main)
     if not run.encoder.adapted:
@@ -107,7 +107,14 @@ def score(bench: Bench, run: Run) -> dict[str, Any]:
 
 
 def _encoder(bench: Bench, run: Run) -> tuple[Encode, dict[str, float]]:
-    """What gives a room its features."""
+    """What gives a room its features, each room once as long as the next run is of the same encoder."""
+    if bench.encoder is None or bench.encoder[0] != run.frozen():
+        encode, seconds = _opened(bench, run)
+        bench.encoder = run.frozen(), cache(encode), seconds
+    return bench.encoder[1:]
+
+
+def _opened(bench: Bench, run: Run) -> tuple[Encode, dict[str, float]]:
     store = bench.workspace.store
     if run.encoder.kind == "lifted":
         return lambda name: lifted_field(

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import chorus
 from benchmarks.claims.runs import Encoder, Run
 from chorus.adapt.load import adaptation_scenes
 from chorus.adapt.train import adapt_encoder
@@ -16,11 +17,13 @@ from chorus.distill.train import LATE, train_encoder
 from chorus.encoder.augment import Augmentation
 from chorus.encoder.checkpoint import ModelConfig, SceneModel, load_model
 from chorus.encoder.model import preset
+from chorus.encoder.shipped import RUN
+from chorus.errors import MissingError
 from chorus.io import read_scene
 from chorus.json_files import read_json, write_json
 from chorus.probe import few_rooms, untrained
 from chorus.recipes.models import inputs_of, ready
-from chorus.store import atomic_folder
+from chorus.store import MANIFEST, atomic_folder
 from chorus.teachers.load import words_source
 from chorus.workspace import Workspace
 
@@ -43,6 +46,8 @@ def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, fl
     """The run's encoder, trained now unless it lies there, and the seconds its own training took (wall, cpu)."""
     if run.encoder.kind == "untrained":
         return untrained(SceneModel(_config(workspace, run.encoder)), seed=run.seed), {}
+    if run.encoder.kind == "shipped" and not run.encoder.adapted:
+        return chorus.load(variant=run.encoder.variant, device=workspace.params.device).model, {}
     folder = workspace.store.root / ".state" / "claims" / f"{run.frozen().name}-{run.frozen().key(workspace.params)}"
     if not folder.is_dir():
         with atomic_folder(folder) as out:
@@ -51,6 +56,18 @@ def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, fl
             seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
             write_json(out / SECONDS, {name: round(value, 1) for name, value in seconds.items()})
     return load_model(folder), read_json(folder / SECONDS)
+
+
+def _pretrained(workspace: Workspace, variant: str) -> SceneModel:
+    """What the shipped model was made of, with the teachers' spaces that an adaptation reads. Raises MissingError where
+    it is not there, or another one is."""
+    folder = workspace.store.root / "pretrain" / "data" / "models" / "encoder"
+    wanted = read_json(RUN)["encoder"]
+    found = read_json(folder / MANIFEST)["hash"] if (folder / MANIFEST).is_file() else "nothing there"
+    if found != wanted:
+        fix = "Make it: make pretrain."
+        raise MissingError(folder, expected=f"the encoder {wanted[:12]} that ships", got=found[:13], fix=fix)
+    return load_model(folder / variant)
 
 
 def _config(workspace: Workspace, encoder: Encoder) -> ModelConfig:
@@ -90,7 +107,9 @@ def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
 def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
     """The encoder as it was before, adapted to the first rooms of the second domain; steps in the same proportion as
     the distillation's to the usual ones."""
-    before, _ = encoder_of(workspace, replace(run, probe=None, encoder=replace(run.encoder, adapted=0)))
+    shipped = run.encoder.kind == "shipped"
+    usual = replace(run, probe=None, encoder=replace(run.encoder, adapted=0))
+    before = _pretrained(workspace, run.encoder.variant) if shipped else encoder_of(workspace, usual)[0]
     rooms = ready(workspace, workspace.rooms(split="train", domain="second"))[: run.encoder.adapted]
     params = workspace.params.adapt
     params = replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))

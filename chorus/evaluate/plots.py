@@ -68,7 +68,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], *, x: str):
         axes.plot([mean], [place], "o", color=color)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(rows)), list(rows))
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(x)
     figure.tight_layout()
     return figure

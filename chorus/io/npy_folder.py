@@ -1,5 +1,6 @@
 """Folders of .npy arrays, as SceneSplat-7K ships its scenes: coord color opacity quat scale [segment instance normal],
 [pc_coord pc_segment pc_instance] of the point cloud it is scored on, [lang_feat lang_feat_index valid_feat_mask].
+ScanNet's are labelled twice, segment20 and segment200. Pointcept's folders of points are the same without Gaussians.
 
 opacity is after the sigmoid, scale is linear, colour is 8-bit (or a float in 0..1), -1 is unlabelled. Coordinates are z
 up, metres.
@@ -17,12 +18,14 @@ from chorus.io.assemble import Columns, assemble
 from chorus.io.features import Features
 from chorus.io.npy import read_npy
 from chorus.io.packing import logits
+from chorus.io.points import PointCloud
 from chorus.moving import in_file_frame
 from chorus.scene import SH_C0, GaussianScene, SplatLabels
 
 _WIDTHS = {"coord": 3, "color": 3, "opacity": 1, "quat": 4, "scale": 3}
 _LABELS = ("segment", "instance")
 _CLOUD = ("pc_coord", "pc_segment", "pc_instance")
+_POINTS = ("coord", "color", "normal")
 
 
 def read_npy_folder(folder: Path) -> GaussianScene:
@@ -56,14 +59,17 @@ def read_npy_folder(folder: Path) -> GaussianScene:
     return assemble(folder, columns, up=(0.0, 0.0, 1.0), unit=1.0)
 
 
-def read_npy_labels(folder: Path) -> dict[str, np.ndarray]:
+def read_npy_labels(folder: Path, *, classes: int | None = None) -> dict[str, np.ndarray]:
     """The arrays that say what is there: of each Gaussian segment [N], instance [N] and normal [N, 3], of the point
     cloud pc_coord [P, 3], pc_segment [P] and pc_instance [P]; only those the folder has.
 
-    Of labels with several columns (the likeliest first) the first counts. Raises InputError where rows do not agree.
+    classes: of so many names, where a folder is labelled several times: segment200.npy stands before segment.npy. Of
+    labels with several columns (the likeliest first) the first counts. Raises InputError where rows do not agree, or
+    the folder has labels of other numbers of classes alone.
     """
     folder = Path(folder)
-    found = {name: _read(folder, name) for name in (*_LABELS, "normal", *_CLOUD) if (folder / f"{name}.npy").exists()}
+    files = {name: _label_file(folder, name, classes) for name in (*_LABELS, "normal", *_CLOUD)}
+    found = {name: read_npy(path) for name, path in files.items() if path is not None}
     rows = {"pc_": len(found["pc_coord"]) if "pc_coord" in found else None}
     if (folder / "coord.npy").exists():
         rows[""] = len(_read(folder, "coord", mapped=True))
@@ -72,8 +78,37 @@ def read_npy_labels(folder: Path) -> dict[str, np.ndarray]:
             found[name] = array = array.reshape(len(array), -1)[:, 0] if array.size else array.reshape(-1)
         expected = rows.get("pc_" if name.startswith("pc_") else "")
         if expected is not None and len(array) != expected:
-            raise InputError(folder / f"{name}.npy", expected=f"{expected} rows", got=len(array))
+            raise InputError(files[name] or folder, expected=f"{expected} rows", got=len(array))
     return found
+
+
+def _label_file(folder: Path, name: str, classes: int | None) -> Path | None:
+    """Where an array lies; of labels those of so many classes."""
+    paths = [folder / f"{name}.npy"]
+    if name.endswith("segment") and classes is not None:
+        paths.insert(0, folder / f"{name}{classes}.npy")
+    there = next((path for path in paths if path.exists()), None)
+    if there is None and classes is not None and name.endswith("segment"):
+        others = sorted(path.name for path in folder.glob(f"{name}[0-9]*.npy"))
+        if others:
+            expected, got = f"labels of {classes} classes", ", ".join(others)
+            raise InputError(folder, expected=expected, got=got, fix="Name the labels those are counted in.")
+    return there
+
+
+def read_npy_points(folder: Path) -> PointCloud:
+    """The points [P, 3] of a folder of arrays, with colours [P, 3] and normals [P, 3] where it has them. Raises
+    InputError for arrays that do not fit."""
+    folder = Path(folder)
+    found = {name: _read(folder, name) for name in _POINTS if name == "coord" or (folder / f"{name}.npy").exists()}
+    for name, array in found.items():
+        if array.dtype.kind not in "fiu" or array.shape != (len(found["coord"]), 3) or not np.isfinite(array).all():
+            got = f"{array.dtype} {list(array.shape)}"
+            expected = f"finite numbers of shape [{len(found['coord'])}, 3]"
+            raise InputError(folder / f"{name}.npy", expected=expected, got=got)
+    colors = np.rint(_unit_colors(found["color"]) * 255.0).astype(np.uint8) if "color" in found else None
+    normals = found["normal"].astype(np.float32) if "normal" in found else None
+    return PointCloud(points=found["coord"].astype(np.float32), colors=colors, normals=normals)
 
 
 def read_npy_features(folder: Path) -> Features:

@@ -25,7 +25,7 @@ COMMANDS = {"kernels": (kernels, ()), "gpu": (gpu, ()), "encoder": (encoder, ("s
 COMMANDS["generated"] = (generated, ("sheet", "classes", "seconds"))
 COMMANDS["target_rows"] = (target_rows, ("size", "loading"))
 COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw")), "words": (words, ())}
-COMMANDS["claims"] = (claims, ("run", "page"))
+COMMANDS["claims"] = (claims, ("run", "storage", "page"))
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
 
 
