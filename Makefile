@@ -1,4 +1,4 @@
-# make demo | test | ui | setup | sanitize | clean       PYTHON=python3.12 picks another interpreter; PIP_ARGS goes to pip
+# make demo | test | ui | setup | sanitize | sbom | audit | clean       PYTHON=python3.12 picks another interpreter; PIP_ARGS goes to pip
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_ARGS ?=
 VENV := .venv
@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship release test test-all ui setup lint wheel check-tools sanitize bench claims viewer-bundle clean
+.PHONY: demo pretrain ship release test test-all ui setup lint sbom audit licenses wheel check-tools sanitize bench claims viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -53,6 +53,15 @@ lint: setup          ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+sbom: setup          ## dist/sbom.json: what is installed and what the package brings along, as CycloneDX
+	$(BIN)/python release/sbom.py
+
+audit: setup         ## known weaknesses of what is installed, where OSV can be reached
+	$(BIN)/python release/audit.py
+
+licenses: setup      ## docs/licenses.md, from the metadata of what is installed
+	$(BIN)/python release/licenses.py > docs/licenses.md
 
 wheel: setup         ## dist/*.whl, to be installed anywhere
 	$(BIN)/python -m pip wheel . --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from chorus.adapt.train import AdaptScene
 from chorus.encoder.checkpoint import SceneModel
+from chorus.room import require_memory
 from chorus.store import Store
 from chorus.teachers.base import ROLES, Role
 from chorus.teachers.lift import SceneTargets, targets_of
+from chorus.teachers.views import load_teacher_views
 
 
 def adaptation_scenes(
@@ -20,7 +22,17 @@ def adaptation_scenes(
     """The rooms of these names with their teachers' maps in the model's standardised spaces: weights made on a device,
     kept on the host. No label is read."""
     roles: tuple[Role, ...] = tuple(role for role in sorted(ROLES) if str(role) in model.heads)
+    _require_memory(store, names, roles)
     return [_scene(name, targets_of(store, name, device=device), model, roles) for name in names]
+
+
+def _require_memory(store: Store, names: Sequence[str], roles: Sequence[Role]) -> None:
+    """Raise InputError where the rooms' maps, in float32, find no room."""
+    needed = 0.0
+    for views in (load_teacher_views(store.scene(name, "teacher_views")) for name in names):
+        needed += sum(4 * int(views.starts(role)[-1]) * views.channels(role) for role in roles)
+    fix = "List fewer training rooms of the second domain, or use a larger machine."
+    require_memory(needed, what=f"the teachers' maps of {len(names)} rooms", fix=fix)
 
 
 def _scene(name: str, targets: SceneTargets, model: SceneModel, roles: Sequence[Role]) -> AdaptScene:

@@ -9,6 +9,7 @@ from chorus.encoder.checkpoint import WEIGHTS, load_model, save_model
 from chorus.encoder.compact import compact
 from chorus.errors import InputError
 from chorus.json_files import read_json, write_json
+from chorus.recipes import needs
 from chorus.recipes.card import card
 from chorus.recipes.models import VARIANTS
 from chorus.recipes.record import record
@@ -26,6 +27,7 @@ def export(workspace: Workspace, out: Path, *, note: str = "", most: float | Non
     weights. Raises what :func:`chorus.recipes.record.record` raises, InputError for weights larger than allowed.
     """
     about, source = record(workspace), workspace.store.artifact(ENCODER)
+    needs.of_export(source, out)
     with atomic_folder(out) as folder:
         for variant in VARIANTS:
             save_model(compact(load_model(source / variant)), folder / variant)

@@ -72,7 +72,9 @@ def write_evaluation(workspace: Workspace, rooms: Rooms, out: Path) -> None:
     folder."""
     from chorus.evaluate.collect import collect
     from chorus.evaluate.report import write_report
+    from chorus.recipes import needs
 
+    needs.of_report(workspace.store, rooms, out)
     store, params = workspace.store, workspace.params
     seconds = seconds_by_stage(store, workspace.scenes())
     write_report(out, collect(store, params, rooms, seconds=seconds), params.evaluate)

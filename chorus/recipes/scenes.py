@@ -97,13 +97,16 @@ def targets(workspace: Workspace, scene: str) -> Recipe:
 
 
 def _ingest(dropped: Incoming, params: CaptureParams, out: Path) -> None:
+    from chorus.recipes import needs
     from chorus.recipes.splats import find_splats, save_capture_of_splats
     from chorus.sources import ingest
 
     splats = find_splats(dropped.path) if dropped.path.is_dir() else None
     if splats is not None:
+        needs.of_splats(splats, params, out)
         save_capture_of_splats(splats, params, out, options=dropped.options)
         return
+    needs.of_folder(dropped.path, params, out)
     ingest(dropped.path, params, dropped.options, report=_say_steps(dropped.id)).save(out)
 
 
@@ -127,9 +130,11 @@ def _say_steps(scene: str, every: float = 5.0) -> Callable[[str, int, int], None
 
 
 def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
+    from chorus.recipes import needs
     from chorus.sources.rooms import make_generated
     from chorus.sources.sweethome3d import fetch_homes, make_capture
 
+    needs.of_room(workspace.params.capture, out)
     fetch_homes(workspace.store.homes)
     params, homes = workspace.params.capture, workspace.store.homes
     if isinstance(room, GeneratedRoom):
@@ -141,11 +146,13 @@ def _render_room(workspace: Workspace, room: ListedRoom, out: Path) -> None:
 def _fit(workspace: Workspace, scene: str, out: Path) -> None:
     from chorus.capture import Capture
     from chorus.device import device_of
+    from chorus.recipes import needs
     from chorus.recipes.splats import splats_of
     from chorus.splat.artifact import save_gaussians
     from chorus.splat.fit import fit_scene, given_scene
 
     folder, params = workspace.store.artifact(CAPTURE, scene), workspace.params
+    needs.of_fit(folder, params.fit, out)
     views, given = Capture.load(folder), splats_of(folder)
     fitted = given_scene(given, views) if given is not None else None
     if fitted is None:

@@ -45,9 +45,11 @@ def _trained(workspace: Workspace) -> Recipe:
 def _train(workspace: Workspace, names: list[str], out: Path) -> None:
     from chorus.capture import Capture
     from chorus.device import device_of
+    from chorus.recipes import needs
     from chorus.teachers.embedded.train import train_embedded
 
     store, params = workspace.store, workspace.params
+    needs.of_teachers(store, names)
     captures = (Capture.load(store.artifact(CAPTURE, name)) for name in names)  # one in memory at a time
     device = device_of(params.device)
     folder = store.training("embedded")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from chorus.cameras import Cameras
 from chorus.errors import InputError
 from chorus.json_files import read_json, write_json
+from chorus.room import require_disk, require_memory
 from chorus.scene import GaussianScene
 from chorus.splat.rasterize import render
 from chorus.teachers.base import ROLES, Role, Teacher
@@ -120,6 +121,8 @@ def make_teacher_views(
 
     answers: dict[Role, list] = {role: [] for role in teachers}
     for batch_answers in extract(teachers, draw, len(cameras), batch=batch, report=report):
+        if not any(answers.values()):
+            _require_room(batch_answers, cameras, out, storage=storage)
         for role, answer in batch_answers.items():
             answers[role].append(answer if isinstance(answer, MaskTargets) else answer.half().cpu())
     for role, teacher in teachers.items():
@@ -133,6 +136,17 @@ def make_teacher_views(
             Image.fromarray(mask).save(out / MASKS / f"{number:04d}.png", compress_level=3)
     grids = {role: list(features_shape(out / f"{role}.safetensors")[1:3]) for role in teachers}
     return {"views": len(cameras), "grids": grids, "coverage": round(float(covered.mean()), 5)}
+
+
+def _require_room(first: Mapping[Role, Tensor | MaskTargets], cameras: Cameras, out: Path, *, storage: str) -> None:
+    """Raise InputError where what the first batch's patch features make of all views finds no room: as halves in
+    memory, the largest once more while it is written, and on disk with the renders."""
+    views = len(cameras)
+    sizes = [2.0 * answer[0].numel() * views for answer in first.values() if not isinstance(answer, MaskTargets)]
+    on_disk = sum(sizes) / (2 if storage == "int8" else 1) + cameras.width * cameras.height * views
+    require_disk(out, on_disk, what=f"the teachers' features of {views} views")
+    fix = "Take fewer views, or use a larger machine."
+    require_memory(sum(sizes) + max(sizes, default=0), what=f"the teachers' features of {views} views", fix=fix)
 
 
 def _rendered(scene: GaussianScene, cameras: Cameras) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from torch.nn import Parameter
 
 from chorus.device import autocast
 from chorus.errors import InputError
+from chorus.room import require_disk, require_memory
 from chorus.train.checkpoint import CHECKPOINT, fingerprint, read_checkpoint, write_checkpoint
 from chorus.train.live import Figures
 from chorus.train.losses import LossCurve
@@ -28,6 +29,7 @@ from chorus.train.step import GuardedSteps
 from chorus.train.stop import StopRequests, preempted
 
 Watch = Callable[[dict], None]  # told each row of the loss curve as it is made
+KEPT = 3  # numbers a parameter in a checkpoint: itself and Adam's two means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,17 @@ class _Run:
         self.layout = (self.ranks.size, course.accumulate)
         self.made_from = fingerprint(task.identity())
         self.checkpoint = folder / CHECKPOINT
+        if self.ranks.writes:
+            self.require_room()
+
+    def require_room(self) -> None:
+        """Raise InputError where there is no disk for a checkpoint beside the one it replaces, or, on the host, no
+        memory for what the steps add to the parameters."""
+        size = sum(p.numel() * p.element_size() for p in self.parameters)
+        require_disk(self.checkpoint.parent, 2 * KEPT * size, what=f"the checkpoints of {self.task.name}")
+        if self.device.type == "cpu":
+            fix = "Take a smaller encoder.preset, or use a larger machine."
+            require_memory(KEPT * size, what=f"the gradients and means of {self.task.name}", fix=fix)
 
     def all_steps(self, resume: bool, watch: Watch | None, stop: StopRequests) -> list[dict]:
         if resume:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from chorus.store import Artifact
+from chorus.store import Artifact, root_folder
 
 THUMBNAIL = 720  # pixels, the long side
 
@@ -18,12 +18,18 @@ def result(artifact: Artifact, **metadata: object) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         data_version=dg.DataVersion(artifact.hash),
         metadata={
-            "path": dg.MetadataValue.path(str(artifact.path)),
+            "path": dg.MetadataValue.path(_within(artifact.path)),
             "hash": artifact.hash,
             "made_now": artifact.fresh,
             **shown,
         },
     )
+
+
+def _within(path: Path) -> str:
+    """As seen from the project folder, which may be moved."""
+    root = root_folder()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> dg.TableMetadataValue | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from chorus.store import Store
 from orchestration.run import machine
 
-QUIET = {
+QUIET = {  # nothing is told to their makers, and nothing pickled is read: a model of ours is code and safetensors
     "DAGSTER_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",

@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare_state(store)
         held.enter_context(_mark_lost(store))
+        trainings.at_home(trainings.uri(store), store.history / "mlflow")
         for name, port, command in (
             ("Dagster", options.dagster_port, [*_tool("dagster"), "dev", "-m", CODE_LOCATION, "-h", HOST, "-p"]),
             (

@@ -12,6 +12,7 @@ from chorus.params import Params
 from chorus.store import Store, hash_file, plain
 from chorus.train.curves import CURVES, read_curves
 from orchestration.tracking import lineage
+from orchestration.tracking.rerooted import reroot
 
 EXPERIMENT, MODEL = "chorus", "chorus_encoder"
 UI = "http://127.0.0.1:5000"
@@ -20,7 +21,17 @@ BATCH = 1000  # metrics MLflow takes in one call
 
 def uri(store: Store) -> str:
     """MLFLOW_TRACKING_URI, else a database under the state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.history / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own(store.history / "mlflow")
+
+
+def _own(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def at_home(tracking_uri: str, folder: Path) -> None:
+    """Where the database is the workspace's own: what it says of where its files lie is put right after a move."""
+    if tracking_uri == _own(folder):
+        reroot(folder, EXPERIMENT)
 
 
 @functools.cache
@@ -30,6 +41,7 @@ def _client(tracking_uri: str, folder: Path):
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
+    at_home(tracking_uri, folder)
     mlflow.set_tracking_uri(tracking_uri)
     client = mlflow.MlflowClient()
     if client.get_experiment_by_name(EXPERIMENT) is None:

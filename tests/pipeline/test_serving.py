@@ -18,6 +18,7 @@ import chorus
 from chorus.encoder.shipped import SAMPLE, WEIGHTS
 from chorus.io import read_scene
 from chorus.view.viewer import free_port
+from orchestration.run.state import QUIET
 from orchestration.tracking.registration import log_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def logged(tmp_path_factory) -> Path:
 def address(logged, tmp_path_factory):
     port = free_port("127.0.0.1", None)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, **QUIET, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     server = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
         env=environment,
@@ -78,6 +79,13 @@ def posted(address: str, body: bytes) -> tuple[int, dict]:
         return error.code, json.loads(error.read())
 
 
+class Pickled(mlflow.pyfunc.PythonModel):
+    """A model as others log them: its object is pickled."""
+
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
 @pytest.fixture
 def example(logged) -> dict:
     return json.loads((logged / "serving_input_example.json").read_text())
@@ -88,6 +96,16 @@ def test_the_schema_names_the_arrays(logged):
     assert signature.inputs.input_names() == ["means", "quats", "log_scales", "opacity_logits", "sh"]
     assert [spec.shape for spec in signature.inputs.inputs] == [(-1, 3), (-1, 4), (-1, 3), (-1,), (-1, -1, 3)]
     assert {param.name for param in signature.params.params} == {"queries", "output"}
+
+
+def test_nothing_in_it_is_pickled_and_nothing_pickled_is_loaded_beside_it(logged, tmp_path, monkeypatch):
+    """The server below, too, answers with pickles refused."""
+    assert not [path for path in logged.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib", ".pt", ".pth")]
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", QUIET["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"])
+    mlflow.pyfunc.load_model(str(logged))
+    mlflow.pyfunc.save_model(tmp_path / "pickled", python_model=Pickled(), pip_requirements=[])
+    with pytest.raises(mlflow.exceptions.MlflowException, match="pickle is disallowed"):
+        mlflow.pyfunc.load_model(str(tmp_path / "pickled"))
 
 
 def test_the_example_is_answered(address, example):

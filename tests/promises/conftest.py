@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.preload import built
+from tests.promises.chain import Chain
 from tests.unit.conftest import box_room
 from tests.unit.sources.test_real_folders import write_rgbd
 
@@ -21,6 +22,14 @@ fit: {max_gaussians_real: 300, iterations_real: 6}
 def disk(tmp_path_factory) -> Path:
     """The library to preload: see disk.c."""
     return built(Path(__file__).with_name("disk.c"), tmp_path_factory.mktemp("disk"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Chain:
+    """The tiny chain, run to its end: to be copied and looked at, not to be changed."""
+    chain = Chain(tmp_path_factory.mktemp("finished"))
+    chain.finish()
+    return chain
 
 
 def lay_out(root: Path) -> Path:

@@ -167,6 +167,21 @@ def test_too_little_disk_or_memory_is_said_before_the_work_starts(scene, folders
     assert not (tmp_path / "none").exists()
 
 
+def test_too_little_room_for_all_views_is_said_after_the_first_batch(scene, cameras, tmp_path, monkeypatch):
+    teachers = {"lang": Dotted("lang", 12), "object": Dotted("object", 4, cell=16)}
+    halves = {"lang": 2 * 3 * 4 * 6 * 12, "object": 2 * 3 * 2 * 3 * 4}
+    monkeypatch.setattr("chorus.teachers.views.save_features", None)  # nothing is written before
+    renders = 3 * WIDTH * HEIGHT
+    usage = namedtuple("Usage", "free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(sum(halves.values()) + renders - 1))
+    with pytest.raises(InputError, match="free disk for the teachers' features of 3 views"):
+        make_teacher_views(scene, cameras, teachers, out=tmp_path / "views", batch=1)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(sum(halves.values()) + renders))
+    monkeypatch.setattr("chorus.room.available_memory", lambda: sum(halves.values()) + halves["lang"] - 1)
+    with pytest.raises(InputError, match="memory: .*for the teachers' features of 3 views.*Take fewer views"):
+        make_teacher_views(scene, cameras, teachers, out=tmp_path / "views", batch=1)
+
+
 @pytest.mark.parametrize("at_once", [1, 10**9])
 def test_weights_beyond_the_budget_are_made_again_at_each_use(scene, folders, tmp_path, monkeypatch, at_once):
     monkeypatch.setattr(splat_weights.view_parts, "__kwdefaults__", {"at_once": at_once})  # a view at a time, or all

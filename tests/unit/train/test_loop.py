@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import namedtuple
 from dataclasses import replace
 
 import pytest
@@ -77,6 +78,18 @@ def test_a_run_killed_and_resumed_is_the_undisturbed_one(tmp_path, accumulate, r
     torch.testing.assert_close(weights(resumed), weights(straight), rtol=0, atol=0)
     assert resumed.seen == straight.seen[row // 4 * 4 * accumulate :]
     assert list((tmp_path / "b").iterdir()) == list((tmp_path / "a").iterdir()) == []
+
+
+def test_too_little_disk_or_memory_is_said_before_the_first_step(tmp_path, monkeypatch):
+    task = Fit()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: namedtuple("Usage", "free")(2 * 3 * 4 * 12 - 1))
+    with pytest.raises(InputError, match="free disk for the checkpoints of fit"):
+        train(task, COURSE, state=tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr("chorus.room.available_memory", lambda: 3 * 4 * 12 - 1)
+    with pytest.raises(InputError, match="memory: .*for the gradients and means of fit"):
+        train(task, COURSE, state=tmp_path)
+    assert not task.seen
 
 
 def test_a_step_is_the_mean_over_its_samples(tmp_path):

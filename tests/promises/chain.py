@@ -1,0 +1,142 @@
+"""The real chain on a tiny home, in a project folder of its own: captures, fits, teachers, targets, a distillation in
+two ranks of torchrun, adaptation, report and registry, as Dagster runs. It can be run, struck and looked into."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from chorus.store import MANIFEST
+from tests.pipeline.processes import bearing, wait_until
+from tests.pipeline.tiny import OVERLAY, lay_out
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 1800  # seconds of a chain that nobody disturbs, on a busy machine
+START, PAUSE = 0.25, 0.1  # of those seconds: the longest wait for a kill after a start, and after a kill it outlived
+SCENES = """\
+furniture: {train: [Scopia]}
+scenes:
+  - {id: train-a, home: Tiny, room: 0, furniture: train, light: day, seed: 1}
+  - {id: train-b, home: Tiny, room: 0, light: bright, seed: 2}
+  - {id: test-a, home: Tiny, room: 0, furniture: train, light: bright, split: held_out, seed: 3}
+  - {id: check-a, home: Tiny, room: 0, furniture: train, light: day, split: validation, seed: 6}
+  - {id: new-train, home: Tiny, room: 0, light: dusk, domain: second, seed: 4}
+  - {id: new-test, home: Tiny, room: 0, light: evening, domain: second, split: held_out, seed: 5}
+"""
+RUNS = """
+import json
+from orchestration.run import history
+print(json.dumps({run.run_id: run.status.value for run in history.instance().get_runs()}))
+"""
+UNFINISHED = {"STARTED", "STARTING", "NOT_STARTED", "CANCELING"}
+
+
+class Chain:
+    """A project folder in which the chain is run, killed and run again. environment: added to its processes'."""
+
+    def __init__(self, root: Path, **environment: str):
+        self.root, self.mark = root, f"CHORUS_ROOT={root}\0"
+        lay_out(root)
+        (root / "data/scenes.yaml").write_text(SCENES)
+        (root / "tiny.yaml").write_text(OVERLAY.replace("distill: {", "distill: {ranks: 2, "))
+        (root / "tmp").mkdir()
+        self.environment = {
+            **os.environ,
+            "CHORUS_ROOT": str(root),
+            "CHORUS_PARAMS": str(root / "tiny.yaml"),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+            "DAGSTER_HOME": "",
+            "MLFLOW_TRACKING_URI": "",
+            "TMPDIR": str(root / "tmp"),
+            **environment,
+        }
+
+    def start(self) -> subprocess.Popen:
+        command = [sys.executable, "-m", "orchestration.materialize", "--all", "--jobs", "2"]
+        log = open(self.root / "log.txt", "a")
+        return subprocess.Popen(
+            command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def finish(self) -> float:
+        """Run to the end; seconds."""
+        start = time.monotonic()
+        code = self.start().wait(LONGEST)
+        assert code == 0, (self.root / "log.txt").read_text()[-3000:]
+        return time.monotonic() - start
+
+    def disturb(self, draw: random.Random, kills: int, seconds: float) -> list[str]:
+        """Run it with that many kills, starting it again whenever it has ended; who was killed. Fewer where it was done
+        before. seconds: what it takes when nobody disturbs it."""
+        told: list[str] = []
+        while len(told) < kills:
+            process, pause = self.start(), START
+            while len(told) < kills:
+                if _ended(process, draw.uniform(0.5, pause * seconds)):
+                    break
+                told += self._strike(process, draw)
+                pause = PAUSE
+            done = process.wait(LONGEST) == 0  # one lost worker or rank is said, and what does not need it is done
+            wait_until(lambda: not bearing(self.mark), seconds=60)  # whoever is left ends by itself
+            if done and len(told) < kills:
+                break
+        return told
+
+    def _strike(self, driver: subprocess.Popen, draw: random.Random) -> list[str]:
+        """Kill the driver, all at once, or any one of them; whom. None where all have just ended."""
+        running = bearing(self.mark)
+        if not running:
+            return []
+        whom = draw.choice(["driver", "all", "one", "one", "one", "one"])
+        numbers = {"driver": [driver.pid], "all": running, "one": [draw.choice(running)]}[whom]
+        names = ", ".join(sorted(_name(number) for number in numbers))
+        for number in numbers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        return [f"{whom}: {names}"]
+
+    def hashes(self) -> dict[str, str]:
+        """Content hash of every artifact, the report aside, which says how long things took."""
+        found = sorted(path for path in self.root.glob(f"data/**/{MANIFEST}") if "reports" not in path.parts)
+        return {str(path.parent.relative_to(self.root)): json.loads(path.read_text())["hash"] for path in found}
+
+    def left_over(self) -> list[str]:
+        """Temporary files and folders of ours."""
+        ours = [*self.root.glob("data/**/.*[0-9]-[0-9a-f]*"), *self.root.glob(".state/**/.*[0-9]-[0-9a-f]*")]
+        return [str(path) for path in [*ours, *(self.root / "tmp").glob("chorus-*")]]
+
+    def unfinished(self) -> set[str]:
+        """Runs that Dagster believes to go on."""
+        command = [sys.executable, "-c", RUNS]
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=True)
+        return {run for run, status in json.loads(done.stdout.splitlines()[-1]).items() if status in UNFINISHED}
+
+    def forget(self) -> None:
+        """As before the first run; the homes stay."""
+        for name in ("capture", "gaussians", "teacher_views", "targets", "teachers", "models", "reports"):
+            shutil.rmtree(self.root / "data" / name, ignore_errors=True)
+        shutil.rmtree(self.root / ".state/checkpoints", ignore_errors=True)
+
+
+def _ended(process: subprocess.Popen, seconds: float) -> bool:
+    """Whether it ends within so many seconds."""
+    try:
+        process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _name(number: int) -> str:
+    try:
+        words = Path(f"/proc/{number}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return "gone"
+    named = [word for word in words if word.startswith(("orchestration.", "chorus.", "multiprocessing", "from multi"))]
+    return named[-1].split(" ")[-1] if named else Path(words[0]).name
