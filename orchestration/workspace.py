@@ -1,6 +1,7 @@
 """The workspace as Dagster's assets see it."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def is_transient(error: BaseException | None) -> bool:
     return False
 
 
+def is_forced(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run is to make artifacts again that are up to date."""
+    return context.run.tags.get(FORCE) == "true"
+
+
 class WorkspaceResource(dg.ConfigurableResource):
     """root: the project folder; CHORUS_ROOT or the working directory when empty."""
 
@@ -69,9 +75,33 @@ class WorkspaceResource(dg.ConfigurableResource):
         """The artifact of a recipe, of the partition's scene where there is one: made now, or the one there when it
         still matches."""
         scene = (context.partition_key,) if context.has_partition_key else ()
-        context.instance.add_run_tags(context.run_id, {PROCESS: f"{context.run_id} {this_process()}"})
+        self.begin(context)
         with red_asset(), tried_again(context):
-            return recipe(self.open(), *scene, **options).run(force=context.run.tags.get(FORCE) == "true")
+            return recipe(self.open(), *scene, **options).run(force=is_forced(context))
+
+    def make_scene(
+        self, context: dg.AssetExecutionContext, recipe: Callable[..., Recipe], scene: str, **options: object
+    ) -> Artifact:
+        """The same of one scene among many: what is transient is waited for here, for a step that is tried again would
+        begin with the first scene."""
+
+        def attempt() -> Artifact:
+            return recipe(self.open(), scene, **options).run(force=is_forced(context))
+
+        with red_asset():
+            for wait in WAITS:
+                try:
+                    return attempt()
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    context.log.warning(f"{scene}: {error} - tried again in {wait:g} s")
+                    time.sleep(wait)
+            return attempt()
+
+    def begin(self, context: dg.AssetExecutionContext) -> None:
+        """Note which process works on the run, so that it is known as lost once that is gone."""
+        context.instance.add_run_tags(context.run_id, {PROCESS: f"{context.run_id} {this_process()}"})
 
     def artifact(self, stage: str, scene: str | None = None) -> Artifact:
         """What lies in the store now."""

@@ -4,6 +4,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -38,10 +39,16 @@ def about(context: dg.RunFailureSensorContext) -> dict[str, str | list[str] | No
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.run_id,
         "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "scene": run.tags.get("dagster/partition"),
+        "scene": scene(run.tags),
         "step": (steps[0].step_key or "").replace("__", "/") if steps else None,
         "reason": " ".join(reason(steps[0] if steps else context.failure_event).split()),
     }
+
+
+def scene(tags: Mapping[str, str]) -> str | None:
+    """The scene of a run, or the first and the last of a batch; None for a run of neither."""
+    ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    return f"{ends[0]} to {ends[1]}" if all(ends) else tags.get("dagster/partition")
 
 
 def reason(event: dg.DagsterEvent) -> str:
