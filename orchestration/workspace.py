@@ -14,7 +14,8 @@ from chorus.train.processes import this_process
 from chorus.workspace import Workspace
 
 FORCE = "chorus/force"  # the tag of a run that makes artifacts again
-PROCESS = "chorus/process"  # the tag that says which process works on a run, after the run's own id: tags are inherited
+# The tag that says which process works on a run, after the run's own id: tags are inherited. So named, the UI hides it.
+PROCESS = ".dagster/chorus_process"
 
 
 @contextlib.contextmanager

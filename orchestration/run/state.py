@@ -7,6 +7,7 @@ from pathlib import Path
 from chorus.errors import InputError
 from chorus.store import Store, atomic_file
 from orchestration.run import machine
+from orchestration.tracking.trainings import with_driver
 
 QUIET = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -42,7 +43,8 @@ def prepare_state(store: Store) -> Path:
         with atomic_file(written) as temporary:
             shutil.copyfile(configuration, temporary)
     machine.write(store)
-    os.environ.update({**QUIET, "DAGSTER_HOME": str(home), "CHORUS_ROOT": str(store.root)})
+    database = {DATABASE: with_driver(os.environ[DATABASE])} if os.environ.get(DATABASE) else {}
+    os.environ.update({**QUIET, **database, "DAGSTER_HOME": str(home), "CHORUS_ROOT": str(store.root)})
     return home
 
 

@@ -20,7 +20,15 @@ BATCH = 1000  # metrics MLflow takes in one call
 
 def uri(store: Store) -> str:
     """MLFLOW_TRACKING_URI (a server or a database), else a database under the state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.history / 'mlflow' / 'mlflow.db'}"
+    return (
+        with_driver(os.environ.get("MLFLOW_TRACKING_URI", "")) or f"sqlite:///{store.history / 'mlflow' / 'mlflow.db'}"
+    )
+
+
+def with_driver(address: str) -> str:
+    """A postgresql:// address with the driver that is installed, which SQLAlchemy would not choose by itself."""
+    scheme, found, rest = address.partition("://")
+    return f"postgresql+psycopg2://{rest}" if found and scheme in ("postgresql", "postgres") else address
 
 
 def files(store: Store) -> str:

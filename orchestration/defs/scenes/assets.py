@@ -12,24 +12,24 @@ def capture(workspace: WorkspaceResource, scene: str, artifact: Artifact) -> dic
     """Posed images of a room, with depth and labels where the source knows them."""
     images = sorted((artifact.path / "images").glob("*.png"))
     return {
+        "thumbnail": metadata.contact_sheet(images),
         "views": len(images),
         "frame": tables.frame(artifact),
         "classes": metadata.table(tables.classes(artifact)),
-        "thumbnail": metadata.contact_sheet(images),
     }
 
 
 @scene_asset(GAUSSIANS, "python", pool="gpu", made_from=[CAPTURE])
 def gaussians(workspace: WorkspaceResource, scene: str, artifact: Artifact) -> dict[str, object]:
     """Gaussians optimised to the capture; every eighth view is held out."""
-    return {**tables.fit(artifact)[0], "thumbnail": metadata.picture(artifact.path / "contact_sheet.png")}
+    return {"thumbnail": metadata.picture(artifact.path / "contact_sheet.png"), **tables.fit(artifact)[0]}
 
 
 @scene_asset(TEACHER_VIEWS, "pytorch", pool="gpu", made_from=[GAUSSIANS, EMBEDDED])
 def teacher_views(workspace: WorkspaceResource, scene: str, artifact: Artifact) -> dict[str, object]:
     """Views rendered from the Gaussians and the patch features every teacher gives them."""
     sheet = metadata.contact_sheet(sorted((artifact.path / "renders").glob("*.png")))
-    return {"teachers": metadata.table(tables.features(artifact)), "thumbnail": sheet}
+    return {"thumbnail": sheet, "teachers": metadata.table(tables.features(artifact))}
 
 
 @scene_asset(TARGETS, "pytorch", pool="gpu", made_from=[TEACHER_VIEWS])
