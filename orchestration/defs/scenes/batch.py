@@ -103,7 +103,7 @@ def judged(stage: str, check: Check, result: dg.AssetCheckResult, scene: str) ->
 def _made(context: dg.AssetExecutionContext, workspace: WorkspaceResource, stage: Stage, scene: str) -> Iterator[Event]:
     """Make a stage of a scene, record it and its checks; returns why it may not go on, empty where it may."""
     try:
-        artifact = workspace.make_scene(context, stage.recipe, scene)
+        artifact = workspace.make_scene(context, stage.name, stage.recipe, scene)
         shown = metadata.result(artifact, **stage.show(workspace, scene, artifact))
         yield _materialization(context.instance, stage, scene, shown)
         stops = ""
