@@ -13,15 +13,16 @@ THUMBNAIL = 720  # pixels, the long side
 
 
 def result(artifact: Artifact, **metadata: object) -> dg.MaterializeResult:
-    """The asset's result: its content hash is its data version, so that the same bytes mean unchanged."""
+    """The asset's result: its content hash is its data version, so that the same bytes mean unchanged. What a person
+    looks at stands first, in the order given."""
     shown = {name: value for name, value in metadata.items() if value is not None}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(artifact.hash),
         metadata={
-            "path": dg.MetadataValue.path(_within(artifact.path)),
-            "hash": artifact.hash,
-            "made_now": artifact.fresh,
             **shown,
+            "made_now": artifact.fresh,
+            "hash": artifact.hash,
+            "path": dg.MetadataValue.path(_within(artifact.path)),
         },
     )
 

@@ -49,21 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also where SIGINT itself is ignored
     try:
         prepare_state(store)
-        held.enter_context(_mark_lost(store))
+        os.environ[trainings.SHOWN] = f"http://{HOST}:{options.mlflow_port}"
+        held.enter_context(_settled(store))
         trainings.at_home(trainings.uri(store), store.history / "mlflow")
-        for name, port, command in (
-            ("Dagster", options.dagster_port, [*_tool("dagster"), "dev", "-m", CODE_LOCATION, "-h", HOST, "-p"]),
-            (
-                "MLflow",
-                options.mlflow_port,
-                [*_tool("mlflow"), "server", *_storage(store), "--workers", "1", "--host", HOST, "--port"],
-            ),
-        ):
+        for name, port, command in _commands(store, options):
             servers.append(_start(store, name, port, [*command, str(port)]))
         for server in servers:
             _wait(server)
             print(f"{server.name:<8} {server.address}", flush=True)
-        print("Ctrl-C ends both.", flush=True)
+        if trainings.server():
+            print(f"{'MLflow':<8} {trainings.server()}", flush=True)
+        print("Ctrl-C ends " + ("both." if len(servers) == 2 else "Dagster's."), flush=True)
         _watch(servers)
         return 2
     except ChorusError as error:
@@ -76,15 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         held.close()
 
 
-def _mark_lost(store: Store) -> ExitStack:
+def _settled(store: Store) -> ExitStack:
     """Say of runs whose process was killed that they failed, before the servers show them; what was launched and not
-    begun too, where no other UI is up over this state. What is returned is held as long as this one is."""
+    begun too, where no other UI is up over this state. Set the pools' limits. What is returned is held as long as this
+    one is."""
     from orchestration.run import history  # Dagster takes seconds to import: a port that is taken is said at once
     from orchestration.run.lost import mark_lost
+    from orchestration.run.pools import set_limits
 
     held = ExitStack()
     alone = held.enter_context(first(store.state / "ui.lock"))
     mark_lost(history.instance(), unbegun=alone)
+    set_limits(history.instance())
     return held
 
 
@@ -107,13 +106,13 @@ def _tool(name: str) -> list[str]:
     return [str(path)]
 
 
-def _storage(store: Store) -> list[str]:
-    return [
-        "--backend-store-uri",
-        trainings.uri(store),
-        "--default-artifact-root",
-        (store.history / "mlflow" / "artifacts").as_uri(),
-    ]
+def _commands(store: Store, options: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
+    """Name, port and command of each server to start: MLflow's only where MLFLOW_TRACKING_URI names none."""
+    dagster = [*_tool("dagster"), "dev", "-m", CODE_LOCATION, "-h", HOST, "-p"]
+    storage = ["--backend-store-uri", trainings.uri(store), "--default-artifact-root", trainings.files(store)]
+    mlflow = [*_tool("mlflow"), "server", *storage, "--workers", "1", "--host", HOST, "--port"]
+    both = [("Dagster", options.dagster_port, dagster), ("MLflow", options.mlflow_port, mlflow)]
+    return both[:1] if trainings.server() else both
 
 
 def _start(store: Store, name: str, port: int, command: list[str]) -> Server:

@@ -11,7 +11,7 @@ from chorus.json_files import read_json
 from chorus.stages import EVALUATION
 from chorus.store import Store
 from orchestration.tracking import lineage
-from orchestration.tracking.trainings import EXPERIMENT, MODEL, UI, client
+from orchestration.tracking.trainings import EXPERIMENT, MODEL, client, shown_at
 
 CODE = Path(__file__).parents[2] / "mlflow"
 REQUIREMENTS = [  # what encoding and asking need; the code itself travels with the model
@@ -118,8 +118,8 @@ def aliases(store: Store) -> dict[str, int]:
 
 
 def link(version: int) -> str:
-    """Address of a version in the UI that ``make ui`` starts."""
-    return f"{UI}/#/models/{MODEL}/versions/{version}"
+    """Address of a version in MLflow's UI."""
+    return f"{shown_at()}/#/models/{MODEL}/versions/{version}"
 
 
 def try_challenger(store: Store) -> tuple[tuple[int, ...], bool]:

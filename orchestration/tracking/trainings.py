@@ -15,13 +15,13 @@ from orchestration.tracking import lineage
 from orchestration.tracking.rerooted import reroot
 
 EXPERIMENT, MODEL = "chorus", "chorus_encoder"
-UI = "http://127.0.0.1:5000"
+SHOWN = "CHORUS_MLFLOW_UI"  # of the environment: where the UI that goes with this process shows MLflow
 BATCH = 1000  # metrics MLflow takes in one call
 
 
 def uri(store: Store) -> str:
-    """MLFLOW_TRACKING_URI, else a database under the state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or _own(store.history / "mlflow")
+    """MLFLOW_TRACKING_URI (a server or a database), else a database under the state folder."""
+    return with_driver(os.environ.get("MLFLOW_TRACKING_URI", "")) or _own(store.history / "mlflow")
 
 
 def _own(folder: Path) -> str:
@@ -34,8 +34,30 @@ def at_home(tracking_uri: str, folder: Path) -> None:
         reroot(folder, EXPERIMENT)
 
 
+def with_driver(address: str) -> str:
+    """A postgresql:// address with the driver that is installed, which SQLAlchemy would not choose by itself."""
+    scheme, found, rest = address.partition("://")
+    return f"postgresql+psycopg2://{rest}" if found and scheme in ("postgresql", "postgres") else address
+
+
+def files(store: Store) -> str:
+    """Where the files of runs and models lie: MLFLOW_DEFAULT_ARTIFACT_ROOT (a bucket), else under the state folder."""
+    return os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or (store.history / "mlflow" / "artifacts").as_uri()
+
+
+def server() -> str | None:
+    """The address of the MLflow server that runs are told to; None where a database is written to directly."""
+    said = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return said.rstrip("/") if said.startswith(("http://", "https://")) else None
+
+
+def shown_at() -> str:
+    """Where a person sees MLflow: the server's address, or that of the UI which ``make ui`` starts."""
+    return server() or os.environ.get(SHOWN) or "http://127.0.0.1:5000"
+
+
 @functools.cache
-def _client(tracking_uri: str, folder: Path):
+def _client(tracking_uri: str, folder: Path, location: str | None):
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -45,13 +67,13 @@ def _client(tracking_uri: str, folder: Path):
     mlflow.set_tracking_uri(tracking_uri)
     client = mlflow.MlflowClient()
     if client.get_experiment_by_name(EXPERIMENT) is None:
-        client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+        client.create_experiment(EXPERIMENT, artifact_location=location)
     return client
 
 
 def client(store: Store):
     """The client of this workspace's MLflow, its experiment created when absent."""
-    return _client(uri(store), store.history / "mlflow")
+    return _client(uri(store), store.history / "mlflow", None if server() else files(store))  # a server has its own
 
 
 def find_run(store: Store, *, name: str, content: str) -> str | None:
@@ -152,8 +174,8 @@ def log_check(store: Store, *, name: str, content: str, result) -> None:
 
 
 def link(store: Store, run: str) -> str:
-    """Address of a run in the UI that ``make ui`` starts."""
-    return f"{UI}/#/experiments/{client(store).get_run(run).info.experiment_id}/runs/{run}"
+    """Address of a run in MLflow's UI."""
+    return f"{shown_at()}/#/experiments/{client(store).get_run(run).info.experiment_id}/runs/{run}"
 
 
 def flat(values: Mapping, prefix: str = "") -> dict[str, object]:

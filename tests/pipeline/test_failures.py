@@ -61,6 +61,14 @@ def test_a_failure_is_a_line_and_a_call(workspace, monkeypatch, hook):
     assert line["assets"] == ["scenes/capture", "scenes/gaussians"] and hook == [line]
 
 
+def test_a_failed_check_is_told_with_what_it_expected_and_got(workspace, monkeypatch):
+    fakes.install(monkeypatch, psnr={"room-b": 3.0})
+    assert main(["--all", "room-b", "--jobs", "1"]) == 2
+    told = sensors.about(failed_run())
+    said = "scenes/gaussians: check likeness failed: expected psnr_blind_heldout at least 18, got 3"
+    assert told["reason"].startswith(said) and told["assets"] == ["scenes/capture", "scenes/gaussians"]
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/", "file:///etc/passwd", "nonsense"])
 def test_a_webhook_nobody_answers_loses_nothing(workspace, monkeypatch, address):
     monkeypatch.setenv(sensors.WEBHOOK, address)

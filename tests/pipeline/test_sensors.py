@@ -16,8 +16,11 @@ def tick(workspace):
         return incoming_scenes(context)
 
 
-def test_no_folder_no_run(workspace):
-    assert tick(workspace).run_requests == []
+def test_no_folder_no_run_but_listed_scenes_are_partitions(workspace):
+    result = tick(workspace)
+    assert result.run_requests == []
+    history.instance().add_dynamic_partitions(scenes.name, ["room-a", "room-b"])
+    assert tick(workspace).dynamic_partitions_requests == [scenes.build_add_request(["room-c"])]
 
 
 def test_a_folder_becomes_a_partition_and_a_run(workspace):
@@ -25,7 +28,8 @@ def test_a_folder_becomes_a_partition_and_a_run(workspace):
     folder.mkdir(parents=True)
     (folder / "transforms.json").write_text("{}")
     result = tick(workspace)
-    assert result.dynamic_partitions_requests == [scenes.build_add_request(["kitchen"])]
+    listed = ["room-a", "room-b", "room-c"]
+    assert result.dynamic_partitions_requests == [scenes.build_add_request([*listed, "kitchen"])]
     first = result.run_requests[0]
     assert first.partition_key == "kitchen"
     assert tick(workspace).run_requests[0].run_key == first.run_key  # Dagster runs a key once

@@ -4,6 +4,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -32,16 +33,44 @@ def failures(context: dg.RunFailureSensorContext) -> None:
 
 def about(context: dg.RunFailureSensorContext) -> dict[str, str | list[str] | None]:
     """Which run, of which assets and scene, when, and why in one line."""
-    run = context.dagster_run
+    run, instance = context.dagster_run, context.instance
     steps = [event for event in context.get_step_failure_events() if event.step_failure_data]
+    checks = _failed_checks(instance, run.run_id) if steps else []
+    said = "; ".join(checks) or reason(steps[0] if steps else context.failure_event)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.run_id,
-        "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "scene": run.tags.get("dagster/partition"),
+        "assets": _assets(instance, run.run_id),
+        "scene": scene(run.tags),
         "step": (steps[0].step_key or "").replace("__", "/") if steps else None,
-        "reason": " ".join(reason(steps[0] if steps else context.failure_event).split()),
+        "reason": " ".join(said.split()),
     }
+
+
+def _assets(instance: dg.DagsterInstance, run: str) -> list[str]:
+    """Those that the run was to make."""
+    planned = _events(instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    return sorted({event.asset_key.to_user_string() for event in planned if event.asset_key})
+
+
+def _failed_checks(instance: dg.DagsterInstance, run: str) -> list[str]:
+    """A line for each check that ended the run, with what it expected and got: Dagster's own names it alone."""
+    found = [event.event_specific_data for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION)]
+    return [
+        f"{one.asset_key.to_user_string()}: check {one.check_name} failed: {one.description}"
+        for one in found
+        if one.blocking and not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def _events(instance: dg.DagsterInstance, run: str, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+    return [entry.dagster_event for entry in instance.all_logs(run, of_type=kind) if entry.dagster_event]
+
+
+def scene(tags: Mapping[str, str]) -> str | None:
+    """The scene of a run, or the first and the last of a batch; None for a run of neither."""
+    ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    return f"{ends[0]} to {ends[1]}" if all(ends) else tags.get("dagster/partition")
 
 
 def reason(event: dg.DagsterEvent) -> str:

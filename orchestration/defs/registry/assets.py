@@ -18,7 +18,7 @@ def chorus_encoder(context: dg.AssetExecutionContext, workspace: WorkspaceResour
     artifact = workspace.make(context, registry.chorus_encoder)
     made = read_json(artifact.path / "version.json")
     del made["alias"]  # as it was when the version was made: ``aliases`` says how they stand now
-    return metadata.result(artifact, **made, **shown(workspace.store, made["version"]))
+    return metadata.result(artifact, **shown(workspace.store, made["version"]), **made)
 
 
 def shown(store: Store, version: int) -> dict[str, dg.MetadataValue]:

@@ -26,7 +26,7 @@ def evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
     ]
     return metadata.result(
         artifact,
+        chart=metadata.picture(artifact.path / "plots" / "per_class.png"),
         zero_shot=metadata.table(rows),
         report=dg.MetadataValue.path(str(artifact.path / "report.html")),
-        chart=metadata.picture(artifact.path / "plots" / "per_class.png"),
     )

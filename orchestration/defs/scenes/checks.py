@@ -7,30 +7,30 @@ from chorus.stages import CAPTURE, GAUSSIANS, TARGETS, TEACHER_VIEWS
 from orchestration.checks import tables
 from orchestration.checks.expectations import Expect, between, check, includes, known, of_rules, rows
 from orchestration.defs.scenes.assets import capture, gaussians, targets, teacher_views
-from orchestration.partitions import scenes
+from orchestration.defs.scenes.stage import scene_check
 from orchestration.workspace import WorkspaceResource
 
 MIN_PSNR = 18.0  # dB on held-out views: below it the Gaussians do not show the room
 
 
-@dg.asset_check(asset=capture, blocking=True, partitions_def=scenes)
-def views(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(capture, blocking=True)
+def views(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Views neither black nor blank, overlapping their neighbours, with depth where it is known."""
-    table = tables.views(workspace.artifact(CAPTURE, context.partition_key))
+    table = tables.views(workspace.artifact(CAPTURE, scene))
     return check(table, of_rules([rule for rule in RULES if rule.table == "views"], table))
 
 
-@dg.asset_check(asset=capture, blocking=True, partitions_def=scenes)
-def whole(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(capture, blocking=True)
+def whole(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Enough views, cameras that move, poses that photos and depth agree with, a scale that makes sense."""
-    table = tables.capture(workspace.artifact(CAPTURE, context.partition_key))
+    table = tables.capture(workspace.artifact(CAPTURE, scene))
     return check(table, of_rules([rule for rule in RULES if rule.table == "capture"], table))
 
 
-@dg.asset_check(asset=capture, partitions_def=scenes)
-def classes(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(capture)
+def classes(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Labelled rooms show walls, a floor and something to name; most pixels carry a label."""
-    table = tables.classes(workspace.artifact(CAPTURE, context.partition_key))
+    table = tables.classes(workspace.artifact(CAPTURE, scene))
     if not table:
         return dg.AssetCheckResult(passed=True, description="this capture has no labels")
     unlabeled = sum(row["share"] for row in table if row["class"] == "unlabelled")
@@ -46,10 +46,10 @@ def classes(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource
     )
 
 
-@dg.asset_check(asset=gaussians, blocking=True, partitions_def=scenes)
-def likeness(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(gaussians, blocking=True)
+def likeness(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Held-out views are rendered well enough to learn from."""
-    table = tables.fit(workspace.artifact(GAUSSIANS, context.partition_key))
+    table = tables.fit(workspace.artifact(GAUSSIANS, scene))
     side = "heldout" if "psnr_blind_heldout" in table[0] else "train"
     return check(
         table,
@@ -62,16 +62,16 @@ def likeness(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResourc
     )
 
 
-@dg.asset_check(asset=teacher_views, blocking=True, partitions_def=scenes)
-def features(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(teacher_views, blocking=True)
+def features(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Every teacher said something finite and not everywhere the same."""
-    return check(tables.features(workspace.artifact(TEACHER_VIEWS, context.partition_key)), _FEATURES)
+    return check(tables.features(workspace.artifact(TEACHER_VIEWS, scene)), _FEATURES)
 
 
-@dg.asset_check(asset=targets, blocking=True, partitions_def=scenes)
-def coverage(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+@scene_check(targets, blocking=True)
+def coverage(workspace: WorkspaceResource, scene: str) -> dg.AssetCheckResult:
     """Most Gaussians are seen by every teacher."""
-    lifted, views = (workspace.artifact(stage, context.partition_key) for stage in (TARGETS, TEACHER_VIEWS))
+    lifted, views = (workspace.artifact(stage, scene) for stage in (TARGETS, TEACHER_VIEWS))
     return check(tables.targets(lifted, views), _TARGETS)
 
 

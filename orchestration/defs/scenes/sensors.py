@@ -13,13 +13,15 @@ scene_chain = dg.define_asset_job("scene_chain", [capture, gaussians, teacher_vi
 
 @dg.sensor(job=scene_chain, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def incoming_scenes(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
-    """One run for every folder, and another when its files change."""
+    """One run for every folder, and another when its files change. Scenes that data/scenes.yaml lists become partitions
+    too, for whoever wants to make them."""
     with red_asset():
         opened = workspace.open()
         names = {name: dropped for name, dropped in opened.incoming().items() if name not in opened.listed()}
         for line in opened.left_out():
             context.log.warning(line)
-    new = [name for name in names if not context.instance.has_dynamic_partition(scenes.name, name)]
+    known = set(context.instance.get_dynamic_partitions(scenes.name))
+    new = [name for name in opened.scenes() if name not in known]
     runs = [
         dg.RunRequest(run_key=f"{name}-{_state(dropped.path)}", partition_key=name) for name, dropped in names.items()
     ]
