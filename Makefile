@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship test test-all ui setup lint wheel check-tools sanitize bench claims viewer-bundle clean
+.PHONY: demo pretrain ship test test-all ui setup lint wheel docs tour check-tools sanitize bench claims viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -50,6 +50,13 @@ lint: setup          ## style, formatting and types
 
 wheel: setup         ## dist/*.whl, to be installed anywhere
 	$(BIN)/python -m pip wheel . --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist
+
+docs: setup          ## docs/ and the README as a site in build/site, which opens from the disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+tour: setup          ## demos/tour.ipynb once more: the demos as one executed notebook
+	$(BIN)/python demos/tour.py
 
 setup: check-tools $(VENV)/ready
 
