@@ -14,7 +14,8 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship release test test-all ui setup lint sbom audit licenses wheel check-tools sanitize bench claims viewer-bundle clean
+.PHONY: demo pretrain ship release test test-all ui setup lint sbom audit licenses wheel docs tour check-tools sanitize bench claims \
+        viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
 	$(BIN)/python -m orchestration.materialize --all --jobs 2
@@ -65,6 +66,13 @@ licenses: setup      ## docs/licenses.md, from the metadata of what is installed
 
 wheel: setup         ## dist/*.whl, to be installed anywhere
 	$(BIN)/python -m pip wheel . --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist
+
+docs: setup          ## docs/ and the README as a site in build/site, which opens from the disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+tour: setup          ## demos/tour.ipynb once more: the demos as one executed notebook
+	$(BIN)/python demos/tour.py
 
 setup: check-tools $(VENV)/ready
 

@@ -40,9 +40,9 @@ def load(path=None, *, variant: str = "splats", device: str = "auto", adapter=No
 
 
 def read(path, *, up: str | None = None, scale: float | None = None, unit: str | None = None):
-    """A GaussianScene from .ply (packed or not), .spz, .sog, .splat, a folder of .npy arrays or a fitted scene's
-    folder, turned z up and brought to metres; its ``frame`` says how and how sure that is, its ``report`` what was
-    left out.
+    """A GaussianScene from .ply (packed or not), .spz, .sog, .splat, a folder of .npy arrays, a fitted scene's folder,
+    or "sample", the room that ships, turned z up and brought to metres; its ``frame`` says how and how sure that is,
+    its ``report`` what was left out.
 
     up: the file's own, x -x y -y z -z, or keep; scale: metres of one unit, or unit: mm cm m ft. Without them what the
     file declares counts, then what the room looks like. A .ply of bare points becomes flat Gaussians along the surface

@@ -97,8 +97,8 @@ class Capture:
         return max((float(_shows(self.cameras, j, self.depth[j], world).mean()) for j in near), default=1.0)
 
     def save(self, folder: Path) -> None:
-        """Write images/ cameras.json [depth/ semantic/ instance/ mask/ labels.json] [points.safetensors] under a
-        folder, which may exist.
+        """Write images/ and cameras.json, and what there is of depth/, semantic/, instance/, mask/, labels.json and
+        points.safetensors, under a folder, which may exist.
 
         Depth is stored as 16-bit millimetres, so it is rounded to 0.5 mm and cut at 65.5 m.
         """

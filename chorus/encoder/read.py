@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from chorus.encoder.points import scene_of_points
-from chorus.errors import ChorusError
+from chorus.encoder.shipped import SAMPLE, SAMPLE_NAME
+from chorus.errors import ChorusError, InputError
 from chorus.frames import Frame
 from chorus.io import PointCloud, read_scene_or_points
+from chorus.io.spz import read_spz
 from chorus.json_files import read_json
 from chorus.scene import GaussianScene
 from chorus.sources.orient import orient
@@ -22,9 +24,13 @@ def read(
     """A scene of any format of :func:`chorus.io.read_scene`; points become flat Gaussians along the surface.
 
     up, scale, unit: as :func:`chorus.sources.orient.orient` takes them. The folder of a fitted scene, and its
-    scene.ply, are in the frame of their capture.
+    scene.ply, are in the frame of their capture; "sample", where nothing of that name lies, is the room that ships.
     """
     path = Path(path)
+    if str(path) == SAMPLE_NAME and not path.exists():
+        if (up, scale, unit) != (None, None, None):
+            raise InputError(path, expected="up, scale and unit for a file", got="the room that ships")
+        return sample()
     found = read_scene_or_points(path)
     scene = (
         scene_of_points(found.points, found.colors, found.normals, where=path)
@@ -35,6 +41,11 @@ def read(
     if fitted is not None and up is None and scale is None and unit is None:
         return replace(scene, frame=fitted)
     return orient(scene, up=up, scale=scale, unit=unit, where=path)
+
+
+def sample() -> GaussianScene:
+    """The room that ships: z up, in metres."""
+    return replace(read_spz(SAMPLE), frame=Frame()).validate(SAMPLE_NAME)
 
 
 def _fitted(folder: Path, path: Path) -> Frame | None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chorus.capture import Capture
-from chorus.encoder.shipped import SAMPLE, SAMPLE_NAME
+from chorus.encoder.shipped import SAMPLE_NAME
 from chorus.errors import InputError
-from chorus.frames import Frame
 from chorus.io import read_scene
 from chorus.scene import GaussianScene
 from chorus.store import Store
@@ -46,9 +45,9 @@ def open_scene(
     if (up, scale, unit) != (None, None, None):
         raise InputError(name, expected="--up, --scale and --unit for a file", got="a scene whose frame is known")
     if name == SAMPLE_NAME and name not in store.scenes_with("gaussians"):
-        from chorus.io.spz import read_spz
+        from chorus.encoder.read import sample
 
-        return NamedScene(name, replace(read_spz(SAMPLE), frame=Frame()).validate(name), None)
+        return NamedScene(name, sample(), None)
     store.require(name, "gaussians")
     folder = store.scene(name, "capture")
     capture = Capture.load(folder) if folder.is_dir() else None

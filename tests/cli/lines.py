@@ -52,3 +52,12 @@ def refusal(words: list[str]) -> str:
         if end.code:
             return said.getvalue() or f"exit code {end.code}"
     return ""
+
+
+@functools.cache
+def help_of(verb: str) -> str:
+    """What `chorus VERB --help` prints."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        tyro.extras.subcommand_cli_from_dict(QUIET, prog="chorus", args=[verb, "--help"])
+    return said.getvalue()

@@ -14,7 +14,7 @@ from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import ChorusError, InputError
-from chorus.io import read_scene
+from chorus.io import read_scene, write_scene
 from chorus.json_files import read_json
 from chorus.store import hash_files
 
@@ -70,6 +70,17 @@ def test_the_model_in_the_box_reads_the_room_in_the_box(variant):
     height = room.means[:, 2]
     low = found[(height > 0.2) & (height < 0.6)].float().mean()  # the share of windows at the height of the mattress
     assert low < 0.5 < found[(height > 1.2) & (height < 2.0)].float().mean()
+
+
+def test_the_room_in_the_box_is_read_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    room = chorus.read("sample")
+    assert len(room) == len(read_scene(shipped.SAMPLE)) and room.frame.label == "m"
+    assert torch.equal(room.means, read_scene(shipped.SAMPLE).means)
+    with pytest.raises(InputError, match="for a file"):
+        chorus.read("sample", up="y")
+    write_scene(tmp_path / "sample", room.select(torch.arange(5)))  # a folder of that name comes first
+    assert len(chorus.read("sample", up="z", unit="m")) == 5
 
 
 def test_the_box_is_small():
