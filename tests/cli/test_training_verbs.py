@@ -44,14 +44,20 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
-def test_the_library_trains_by_itself(python, root):
+@pytest.fixture(scope="module")
+def told(python, root) -> dict[str, str]:
+    """Verb -> what it said when the chain of the tiny home was made."""
+    verbs = (("teach",), ("distill",), ("adapt",), ("evaluate", "--split", "validation"))
+    return {words[0]: chorus(python, root, *words) for words in verbs}
+
+
+def test_the_library_trains_by_itself(python, root, told):
     there = "getattr(u.find_spec(name), 'origin', None)"  # our own folder mlflow/ is no package: it has no origin
     absent = f"import importlib.util as u; print([name for name in {FORBIDDEN!r} if {there}])"
     assert run(python, root, "-c", absent).stdout.strip() == "[]"
-    assert "7 scenes with targets" in chorus(python, root, "teach")
-    assert "encoder: trained" in chorus(python, root, "distill")
-    assert "adapted encoder: trained" in chorus(python, root, "adapt")
-    assert "validation" in chorus(python, root, "evaluate", "--split", "validation")
+    assert "7 scenes with targets" in told["teach"]
+    assert "encoder: trained" in told["distill"] and "adapted encoder: trained" in told["adapt"]
+    assert "validation" in told["evaluate"]
     assert "2 rooms, seed 0" in chorus(python, root, "record", "-o", "run.json")
     assert "points/model.safetensors" in chorus(python, root, "export", "-o", "box", "--most", "8")
     assert json.loads((root / "box" / "run.json").read_text()) == json.loads((root / "run.json").read_text())
@@ -71,7 +77,7 @@ def test_the_library_trains_by_itself(python, root):
         assert what in chorus(python, root, verb)
 
 
-def test_figures_of_another_encoder_are_not_this_ones(python, root):
+def test_figures_of_another_encoder_are_not_this_ones(python, root, told):
     report = Store(root).report("validation") / "metrics.json"
     figures = json.loads(report.read_text())
     report.write_text(json.dumps(figures | {"provenance": {**figures["provenance"], "models/encoder": "0" * 64}}))
@@ -80,7 +86,7 @@ def test_figures_of_another_encoder_are_not_this_ones(python, root):
     assert "expected figures of the encoder" in done.stderr and "chorus evaluate --split validation" in done.stderr
 
 
-def test_two_ranks_adapt_whoever_starts_them(python, root):
+def test_two_ranks_adapt_whoever_starts_them(python, root, told):
     store = Store(root)
     assert "adapted encoder: trained" in chorus(python, root, "adapt", "--nproc", "2")
     launched = hash_files(store.model("adapted"))
@@ -99,7 +105,7 @@ def test_two_ranks_adapt_whoever_starts_them(python, root):
     [("distill", "points", signal.SIGTERM, 75), ("adapt", "adapted", signal.SIGINT, 130)],  # processes of its own; none
 )
 def test_asked_to_stop_a_training_keeps_its_checkpoint_and_says_so_in_a_line(
-    python, root, verb, training, number, code
+    python, root, told, verb, training, number, code
 ):
     overlay = (root / "tiny.yaml").read_text().replace("distill: {steps: 12", "distill: {steps: 5000")
     (root / "long.yaml").write_text(overlay.replace("adapt: {steps: 6", "adapt: {steps: 5000"))
@@ -109,11 +115,11 @@ def test_asked_to_stop_a_training_keeps_its_checkpoint_and_says_so_in_a_line(
     while not figures.new() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
-    told = process.communicate(timeout=60)[1].splitlines()
-    assert process.returncode == code, told
-    assert [line for line in told if not line.startswith("  ")] == [told[-1]]  # the others say how far it is
+    lines = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == code, lines
+    assert [line for line in lines if not line.startswith("  ")] == [lines[-1]]  # the others say how far it is
     assert re.fullmatch(
-        r"chorus: .*training.pt: expected 5000 steps, got a request to stop after .* again: .*", told[-1]
+        r"chorus: .*training.pt: expected 5000 steps, got a request to stop after .* again: .*", lines[-1]
     )
     assert (Store(root).training(training) / "training.pt").exists()
 
@@ -158,7 +164,7 @@ def test_ranks_that_cannot_be(monkeypatch):
         chain._ranks(None, 1)
 
 
-def test_a_test_room_without_targets_is_named(python, root):
+def test_a_test_room_without_targets_is_named(python, root, told):
     shutil.rmtree(Store(root).scene("test-a", "targets"))
     done = run(python, root, "-m", "chorus.cli", "evaluate")
     assert done.returncode == 2 and "scenes/targets of test-a: expected current targets" in done.stderr
