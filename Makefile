@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED = false
 export DAGSTER_DISABLE_TELEMETRY = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo pretrain ship release test test-all ui setup lint sbom audit licenses wheel docs tour check-tools sanitize bench claims \
+.PHONY: demo pretrain ship release test test-all ui setup lint soak sbom audit licenses wheel docs tour check-tools sanitize bench claims \
         viewer-bundle clean
 
 demo: setup          ## from homes to a model in the registry, and a report
@@ -54,6 +54,9 @@ lint: setup          ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+soak: setup          ## viewer, served model and both interfaces under requests; MINUTES=30: memory and descriptors flat, or 1
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 sbom: setup          ## dist/sbom.json: what is installed and what the package brings along, as CycloneDX
 	$(BIN)/python release/sbom.py

@@ -120,7 +120,7 @@ def _jobs(phase, scenes, queue, failed, force: bool) -> list:
             failed[scene] = Outcome(
                 assets=assets,
                 scene=scene,
-                error=f"{blocker}: its check failed; see it in the UI, mend and materialize it first",
+                error=f"{blocker}: its check failed or was cut off; see it in the UI, mend and materialize it first",
             )
         elif assets:
             jobs.append((assets, scene))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import chorus.errors
 from chorus.errors import ChorusError, Interrupted, LostProcess, Preempted
+from chorus.train.meeting import at_the_meeting, meeting
 from chorus.train.processes import THREADS
 from chorus.train.stop import StopRequests
 from chorus.train.world import started
@@ -92,7 +93,7 @@ def _running(jobs: Sequence[Job], folder: Path, env: Mapping[str, str]) -> Itera
         for job in jobs:
             errors = folder / job.name
             errors.mkdir()
-            environment = {**os.environ, **THREADS, **env, ERRORS: str(errors)}
+            environment = {**os.environ, **THREADS, **env, **meeting(folder / f"{job.name}.ranks"), ERRORS: str(errors)}
             running[job] = subprocess.Popen(job.command, env=environment, start_new_session=True)
         yield running
     finally:
@@ -183,7 +184,7 @@ def _torchrun() -> None:
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     ranks, module, *arguments = sys.argv[1:]
-    words = ["--standalone", f"--nproc-per-node={ranks}", "-m", module, *arguments]
+    words = [*at_the_meeting(), f"--nproc-per-node={ranks}", "-m", module, *arguments]
     try:
         run(parse_args(words))
     except SignalException as error:

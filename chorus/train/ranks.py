@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from chorus.errors import InputError, LostProcess
+from chorus.train.meeting import place_of
 from chorus.train.world import World, started
 
 BUCKET = 2**25  # numbers summed in one call: 128 MiB of float32
@@ -84,7 +85,8 @@ def joined(device: torch.device) -> Ranks:
     """The world torchrun started, once all of it is there."""
     ranks = Ranks(*astuple(started()))
     if ranks.size > 1 and not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE, **place_of(ranks.rank, ranks.size))
     return ranks
 
 

@@ -13,6 +13,7 @@ from orchestration.partitions import scenes
 from orchestration.run.state import prepare_state
 
 PASSED, FAILED = "SUCCEEDED", "FAILED"
+VERSION = "dagster/data_version"  # the tag of a materialization that holds its content hash
 # Capturing a run's output starts four processes a run, half of the time of a short one. Runs of the command line write
 # to the terminal instead; those of the UI are captured, as the instance's own configuration says.
 TO_THE_TERMINAL = {
@@ -64,16 +65,37 @@ def materialized(asset: str) -> set[str | None]:
 
 
 def settled(asset: str) -> set[str | None]:
-    """Of those, the ones whose blocking checks last passed or only warned."""
-    done = materialized(asset)
+    """Of those, the ones whose blocking checks passed or only warned of what was materialized last. A check that
+    another run has yet to make says nothing."""
+    done, latest = materialized(asset), _latest(asset)
     for check in _blocking_checks(asset):
-        latest: dict[str | None, bool] = {}
+        last: dict[str | None, object] = {}
         for record in instance().event_log_storage.get_asset_check_execution_history(
             check, limit=20 * len(done) + 20
         ):  # newest first
-            latest.setdefault(record.partition, _may_go_on(record))
-        done &= {scene for scene, passed in latest.items() if passed}
+            if record.status.value in (PASSED, FAILED):
+                last.setdefault(record.partition, record)
+        done &= {
+            scene for scene, record in last.items() if _may_go_on(record) and _of(record, latest.get(scene), asset)
+        }
     return done
+
+
+def _latest(asset: str) -> dict[str | None, int]:
+    """Scene -> storage id of its newest materialization; nothing for an asset without partitions."""
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return dict(instance().event_log_storage.get_latest_storage_id_by_partition(key(asset), kind))
+
+
+def _of(record, latest: int | None, asset: str) -> bool:
+    """Whether a check was made of the newest materialization, or of one with the same content."""
+    target = record.evaluation.target_materialization_data
+    if target is None or latest is None or target.storage_id >= latest:
+        return True
+    asked = dg.AssetRecordsFilter(key(asset), storage_ids=[target.storage_id, latest])
+    found = instance().fetch_materializations(asked, limit=2).records
+    versions = {record.asset_materialization.tags.get(VERSION) for record in found}
+    return len(found) == 2 and len(versions) == 1 and None not in versions
 
 
 def _blocking_checks(asset: str) -> list[dg.AssetCheckKey]:
@@ -82,6 +104,4 @@ def _blocking_checks(asset: str) -> list[dg.AssetCheckKey]:
 
 
 def _may_go_on(record) -> bool:
-    if record.status.value == FAILED:
-        return record.evaluation.severity is dg.AssetCheckSeverity.WARN
-    return record.status.value == PASSED
+    return record.status.value == PASSED or record.evaluation.severity is dg.AssetCheckSeverity.WARN

@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import encoder, generated, gpu, kernels, paper_step, scaling, target_rows, teachers, words
+from benchmarks import (
+    encoder,
+    generated,
+    gpu,
+    kernels,
+    paper_step,
+    rehearsal,
+    scaling,
+    soak,
+    target_rows,
+    teachers,
+    words,
+)
 from benchmarks.claims import __main__ as claims
 from benchmarks.peers import hilbert_numpy, tile_loop
 from benchmarks.rows import GROUPS, SLOW
@@ -26,6 +38,7 @@ COMMANDS["generated"] = (generated, ("sheet", "classes", "seconds"))
 COMMANDS["target_rows"] = (target_rows, ("size", "loading"))
 COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw")), "words": (words, ())}
 COMMANDS["claims"] = (claims, ("run", "storage", "page"))
+COMMANDS |= {"rehearsal": (rehearsal, ("run",)), "soak": (soak, ())}
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
 
 

@@ -1,9 +1,14 @@
 """Dagster's records: quick where they may be lost, safe where they may not."""
 
+import dagster as dg
 import sqlalchemy
 
+from chorus.stages import CAPTURE
+from orchestration.keys import key
+from orchestration.materialize import main
 from orchestration.run import history
 from orchestration.tracking import trainings
+from tests.pipeline import fakes
 
 
 def synchronous(address: str) -> int:
@@ -29,3 +34,34 @@ def test_an_instance_configuration_that_is_there_stays(workspace):
     instance = history.instance()
     assert (home / "dagster.yaml").read_text() == text
     assert instance.get_settings("concurrency")["runs"]["max_concurrent_runs"] == 7
+
+
+def test_a_run_that_has_yet_to_check_takes_nothing_back(workspace, monkeypatch):
+    """Another run is queued for the scene, or has just begun on it: what was checked before stays checked."""
+    fakes.install(monkeypatch)
+    assert main([CAPTURE, "room-a", "room-b", "--jobs", "1"]) == 0
+    job, tags = history.repository().get_implicit_job_def_for_assets([key(CAPTURE)]), {"dagster/partition": "room-a"}
+    run = history.instance().create_run_for_job(job, tags=tags, asset_selection={key(CAPTURE)})
+    ask = history.instance().event_log_storage.get_asset_check_execution_history
+    planned = [ask(check, limit=1)[0] for check in history._blocking_checks(CAPTURE)]
+    assert {(one.status.value, one.partition, one.run_id) for one in planned} == {("PLANNED", "room-a", run.run_id)}
+    assert history.settled(CAPTURE) == {"room-a", "room-b"}
+
+
+def test_what_was_materialized_anew_and_not_checked_is_not_settled(workspace, monkeypatch):
+    fakes.install(monkeypatch)
+    assert main([CAPTURE, "room-a", "room-b", "--jobs", "1"]) == 0
+    of_the_room = dg.AssetRecordsFilter(key(CAPTURE), ["room-a"])
+    (last,) = history.instance().fetch_materializations(of_the_room, limit=1).records
+    known = last.asset_materialization.tags[history.VERSION]
+
+    def report(version: str) -> None:
+        made = dg.AssetMaterialization(key(CAPTURE), partition="room-a", tags={history.VERSION: version})
+        history.instance().report_runless_asset_event(made)
+
+    report("of another content")
+    assert history.settled(CAPTURE) == {"room-b"}
+    report(known)  # as a run reports that finds it up to date
+    assert history.settled(CAPTURE) == {"room-a", "room-b"}
+    assert main([CAPTURE, "room-a", "--jobs", "1", "--force"]) == 0
+    assert history.settled(CAPTURE) == {"room-a", "room-b"}

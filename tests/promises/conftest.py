@@ -16,6 +16,20 @@ SMALL = """\
 capture: {rgbd_long_side: 48, max_views: 8}
 fit: {max_gaussians_real: 300, iterations_real: 6}
 """
+CHECKED = """\
+capture: {rgbd_long_side: 48, max_views: 12}
+fit: {max_gaussians_real: 2000, iterations_real: 150}
+"""
+SECRETS = {
+    **{
+        name: f"confidential-{number}-{name.lower()}"
+        for number, name in enumerate(
+            ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "CHORUS_TOKEN", "MLFLOW_TRACKING_PASSWORD"]
+            + ["PGPASSWORD", "GITHUB_TOKEN"]
+        )
+    },
+    "CHORUS_WEBHOOK": "http://127.0.0.1:9/hook?key=confidential-of-the-hook",
+}
 
 
 @pytest.fixture(scope="session")
@@ -26,18 +40,20 @@ def disk(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Chain:
-    """The tiny chain, run to its end: to be copied and looked at, not to be changed."""
-    chain = Chain(tmp_path_factory.mktemp("finished"))
+    """The tiny chain, run to its end with secrets in its environment: to be copied and looked at, not to be changed."""
+    chain = Chain(tmp_path_factory.mktemp("finished"), **SECRETS)
     chain.finish()
     return chain
 
 
-def lay_out(root: Path) -> Path:
-    """A project folder with one dropped RGB-D room, whose capture and fit take a second."""
+def lay_out(root: Path, *, checked: bool = False) -> Path:
+    """A project folder with one dropped RGB-D room, whose capture and fit take a second. checked: one that passes
+    Dagster's checks."""
     (root / "data/incoming").mkdir(parents=True)
     shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
-    (root / "small.yaml").write_text(SMALL)
-    write_rgbd(root / "data/incoming/room", box_room(views=8, width=48, height=36, texture=9.0))
+    (root / "small.yaml").write_text(CHECKED if checked else SMALL)
+    views, texture = (12, 3.0) if checked else (8, 9.0)
+    write_rgbd(root / "data/incoming/room", box_room(views=views, width=48, height=36, texture=texture))
     return root
 
 

@@ -66,7 +66,7 @@ def test_everything_goes_on_in_the_new_place(finished, tmp_path, monkeypatch, ho
         assert b"{" in artifact(interfaces, version["run_id"], "metrics.json")
     finally:
         interfaces.process.terminate()
-        interfaces.process.wait(30)
+        interfaces.process.wait(90)
     assert "True" in ran(root, "-c", TRY)
     assert "version 1 is the champion" in ran(root, str(ROOT / "mlflow/promote.py"))
     ran(root, "-m", "orchestration.materialize", "registry/chorus_encoder", "--force")
