@@ -112,7 +112,7 @@ def check(table: Sequence[Row], suite: Sequence[Expect]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
-        description=said or f"{len(lines)} expectations met by {len(table)} rows",
+        description=said or f"{len(lines)} expectations met by {len(table)} row{'s' if len(table) != 1 else ''}",
         metadata={"expectations": dg.MetadataValue.json(lines), "rows": len(table)},
     )
 

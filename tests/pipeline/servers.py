@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -48,8 +49,8 @@ def postgres(*databases: str) -> Iterator[str]:
             subprocess.run([programs / "createdb", *tool, name], check=True, env=environment)
         yield f"postgresql://team:secret@127.0.0.1:{port}"
     finally:
-        server.terminate()
-        server.wait(30)
+        server.send_signal(signal.SIGINT)  # at once, whoever is still connected
+        server.wait(60)
         os.unlink(words.name)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,5 +1,10 @@
 """Instance configurations and executors, chosen by name; what is not there is refused in a line."""
 
+import json
+import re
+import tomllib
+from pathlib import Path
+
 import dagster as dg
 import pytest
 import yaml
@@ -10,6 +15,7 @@ from orchestration import executor
 from orchestration.run import state
 from orchestration.run.pools import limits
 
+ROOT = Path(__file__).parents[2]
 NAMES = ("laptop", "gpu-box", "cluster")
 POSTGRES = "postgresql://a:b@127.0.0.1:1/dagster"
 
@@ -86,3 +92,45 @@ def test_pools_are_as_the_configuration_says(store):
     pools.set_limits(history.instance())
     found = {one.name: one.limit for one in history.instance().event_log_storage.get_pool_limits()}
     assert found == {"cpu": 2, "gpu": 2}
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Of the Dockerfile: (name, what follows), lines that go on joined."""
+    text = (state.CONFIGURATIONS / "Dockerfile").read_text()
+    joined = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+
+
+def test_the_image_is_made_of_what_there_is():
+    """What can be seen of a Dockerfile without docker: no build was run."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = instructions()
+    assert {name for name, _ in found} <= {"FROM", "ARG", "RUN", "WORKDIR", "COPY", "ENV", "USER", "EXPOSE", "CMD"}
+    for name, said in found:
+        if name == "COPY" and "--from" not in said:
+            *sources, _ = [part for part in said.split() if not part.startswith("--")]
+            assert all((ROOT / source).exists() for source in sources), said
+        if name == "FROM":
+            assert ":" in said and ":latest" not in said, "a version that does not move"
+        if "apt-get install" in said:
+            assert "--no-install-recommends" in said and "rm -rf /var/lib/apt/lists/*" in said
+    extras = {word for _, said in found if "EXTRAS=" in said for word in said.partition("=")[2].split(",")}
+    assert extras <= set(project["optional-dependencies"])
+    assert [said for name, said in found if name == "USER"] == ["chorus"], "not root"
+    assert json.loads(found[-1][1])[-1] == state.CODE_LOCATION
+
+
+def test_values_for_the_chart_name_the_image_and_the_code(monkeypatch):
+    """What can be seen of them without a cluster: the chart was not rendered."""
+    values = yaml.safe_load((state.CONFIGURATIONS / "helm-values.yaml").read_text())
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    assert deployment["dagsterApiGrpcArgs"] == ["-m", state.CODE_LOCATION]
+    assert str(deployment["port"]) in dict(instructions())["EXPOSE"]
+    monkeypatch.setenv(executor.EXECUTOR, {one["name"]: one["value"] for one in deployment["env"]}[executor.EXECUTOR])
+    assert executor.chosen()
+    cluster = yaml.safe_load((state.CONFIGURATIONS / "cluster.yaml").read_text())
+    daemon = values["dagsterDaemon"]
+    said = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]["maxConcurrentRuns"]
+    assert said == cluster["concurrency"]["runs"]["max_concurrent_runs"]
+    assert daemon["runRetries"]["maxRetries"] == cluster["run_retries"]["max_retries"]
+    assert values["postgresql"]["enabled"] is False and values["telemetry"]["enabled"] is False
