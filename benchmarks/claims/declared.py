@@ -149,8 +149,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper="+2.7 mIoU (linear probe) from 100 rooms; 8 GB and 0.2 h in place of 1,080 GB and 6.2 h for 800 rooms",
         comparisons=tuple(_adaptation(STUDENT)),
         shipped=tuple(_adaptation(MODEL)),
-        tried="All weights are tuned at the rate of the demo, as many steps in proportion (80 after 300; the demo takes 240"
-        " after 900, and its report has what came of that), the model that ships 240",
+        tried="All weights are tuned at the rate of the demo, as many steps in proportion (80 after 300; the demo takes"
+        " 240 after 900, and its report has what came of that), the model that ships 240",
         absent="two new domains one after the other: there is one",
     ),
     Claim(
@@ -190,8 +190,8 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             *_compared(OWN, FRESH, LINEAR, counts=False),
         ),
-        tried="Hidden blocks of 0.5 m, 60 % of them, whose Gaussians are to be told; what it adds to an untrained encoder"
-        " stands beside",
+        tried="Hidden blocks of 0.5 m, 60 % of them, whose Gaussians are to be told; what it adds to an untrained"
+        " encoder stands beside",
     ),
     Claim(
         letter="d",
