@@ -37,8 +37,13 @@ class Side:
         steps = length
         if self.encoder.kind == "shipped":  # whose training is done: its adaptation takes the usual steps
             steps = params.distill.steps if self.encoder.adapted else 0
-        fixed = self.encoder.kind in UNSEEDED and self.probe is None and not self.encoder.adapted
-        return Run(encoder=self.encoder, probe=self.probe, seed=0 if fixed else seed, steps=steps, probe_steps=length)
+        seed = seed if self.seeded else 0
+        return Run(encoder=self.encoder, probe=self.probe, seed=seed, steps=steps, probe_steps=length)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether a seed changes it."""
+        return self.encoder.kind not in UNSEEDED or self.probe is not None or self.encoder.adapted > 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,7 @@ interval holds no spread of its seeds. Where the two differ, the answer depends 
 An interval is the middle 95 % over homes, their rooms, and seeds, paired where both sides see the same rooms, and widened
 for the number of homes. There are two validation homes: in drawn worlds where homes differ no more than rooms it holds the
 truth as often as it says, and less often where they differ more (`tests/unit/evaluate/test_claims.py`). A comparison is
-*shown* or *refuted* where the interval is all on one side, else *not settled*; a claim is shown when all comparisons that count
+*shown* or *refuted* where the interval is all on one side and both sides have three seeds, else *not settled*; a claim is shown when all comparisons that count
 are, and refuted when one is. Numbers of the paper are of other scenes, other teachers and an encoder eighty times as large: they stand
 beside ours and are not comparable with them. [The published benchmarks](benchmarks.md) run by one line for whoever has their scenes.
 
