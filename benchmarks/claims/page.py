@@ -88,7 +88,7 @@ interval holds no spread of its seeds. Where the two differ, the answer depends 
 An interval is the middle 95 % over homes, their rooms, and seeds, paired where both sides see the same rooms, and widened
 for the number of homes. There are two validation homes: in drawn worlds where homes differ no more than rooms it holds the
 truth as often as it says, and less often where they differ more (`tests/unit/evaluate/test_claims.py`). A comparison is
-*shown* or *refuted* where the interval is all on one side, else *not settled*; a claim is shown when all comparisons that count
+*shown* or *refuted* where the interval is all on one side and both sides have three seeds, else *not settled*; a claim is shown when all comparisons that count
 are, and refuted when one is. Numbers of the paper are of other scenes, other teachers and an encoder eighty times as large: they stand
 beside ours and are not comparable with them. [The published benchmarks](benchmarks.md) run by one line for whoever has their scenes.
 
@@ -156,6 +156,8 @@ def _section(claim: Claim, lengths: Sequence[Results], pictures: dict[str, Path]
     ]
     if claim.letter == "g" and (first.folder / FILE.name).exists():
         lines += ["", sentence(read_json(first.folder / FILE.name))]
+    if claim.tried:
+        lines += ["", f"Tried: {claim.tried}."]
     if claim.absent:
         lines += ["", f"Not run, and no comparison above speaks to it: {claim.absent}."]
     for said, picture in pictures.items():
@@ -198,20 +200,20 @@ def _table(rows: Sequence[Found]) -> list[str]:
 
 def _row(found: Found) -> str:
     one, difference = found.of, found.difference
-    rule = f", no less but for {one.margin:g}" if one.margin is not None else ""
     ours, other, lead = ("-", "-", "-")
     if difference is not None:
         ours, other = f"{difference.ours:.1f}", f"{difference.other:.1f}"
         lead = f"{difference.mean:+.1f} [{difference.low:+.1f}, {difference.high:+.1f}]"
     seeds = " / ".join(map(str, found.seeds))
     verdict = found.verdict if one.counts else f"({found.verdict})"
-    return f"| {_title(found)}{rule} | {one.ours.said} | {ours} | {one.other.said} | {other} | {lead} | {seeds} | {verdict} |"
+    return f"| {_title(found)} | {one.ours.said} | {ours} | {one.other.said} | {other} | {lead} | {seeds} | {verdict} |"
 
 
 def _title(found: Found) -> str:
     one, other = found.of, found.of.other_figure
     figure = FIGURES[one.figure] if other in (None, one.figure) else f"{FIGURES[one.figure]} / {FIGURES[other]}"
-    return f"{figure} {SAID[one.measure]}"
+    rule = f", no less but for {one.margin:g}" if one.margin is not None else ""
+    return f"{figure} {SAID[one.measure]}{rule}"
 
 
 def _cost(claim: Claim, results: Results) -> str:

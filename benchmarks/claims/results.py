@@ -16,6 +16,8 @@ from chorus.errors import InputError
 from chorus.evaluate.claims import Difference, Verdict, compare, measured, together
 from chorus.params import Params
 
+LEAST_SEEDS = 3
+
 
 @dataclass(frozen=True)
 class Found:
@@ -27,7 +29,13 @@ class Found:
 
     @property
     def verdict(self) -> Verdict:
-        return "not run" if self.difference is None else self.difference.verdict(self.of.margin)
+        """Not settled with fewer than three seeds on a side that has seeds: the interval would hold none of their
+        spread."""
+        if self.difference is None:
+            return "not run"
+        sides = zip((self.of.ours, self.of.other), self.seeds, strict=True)
+        few = any(side.seeded and seeds < LEAST_SEEDS for side, seeds in sides)
+        return "not settled" if few else self.difference.verdict(self.of.margin)
 
 
 def verdict_of(rows: Sequence[Found]) -> Verdict:

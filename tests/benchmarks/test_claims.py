@@ -141,9 +141,9 @@ def test_a_killed_command_goes_on_where_it_was(workspace, monkeypatch, capsys):
     assert len(list(folder.glob("*.json"))) == 3
     monkeypatch.setattr(command, "_figures", lambda bench, run: made.append(run.name) or figures(0.5))
     command.run(**wanted, runs=folder)
-    assert len(made) == len(set(made)) == 9 and "3 of 9 runs are in" in capsys.readouterr().out
+    assert len(made) == len(set(made)) == 10 and "3 of 10 runs are in" in capsys.readouterr().out
     command.run(**wanted, runs=folder)
-    assert len(made) == 9
+    assert len(made) == 10
 
 
 def test_one_run_that_cannot_be_made_does_not_stop_the_others(workspace, monkeypatch, capsys):
@@ -154,9 +154,9 @@ def test_one_run_that_cannot_be_made_does_not_stop_the_others(workspace, monkeyp
 
     monkeypatch.setattr(command, "_figures", score)
     monkeypatch.setattr(command, "_absent", lambda workspace: "")
-    with pytest.raises(StoreError, match="expected figures of 3 runs, got none of masked-4-s0"):
+    with pytest.raises(StoreError, match="expected figures of 4 runs, got none of masked-4-s0"):
         command.run(claims=("h",), quick=True, seeds=(0,), runs=workspace / "runs")
-    assert {path.name[:7] for path in (workspace / "runs").glob("*.json")} == {"usual-4", "untrain"}
+    assert {path.name[:7] for path in (workspace / "runs").glob("*.json")} == {"usual-4", "untrain", "shipped"}
     with pytest.raises(InputError, match="--split held_out: expected --runs with a folder of its own"):
         command.run(split="held_out")
 
@@ -164,7 +164,7 @@ def test_one_run_that_cannot_be_made_does_not_stop_the_others(workspace, monkeyp
 def test_a_fresh_clone_trains_nothing(workspace, capsys):
     """Without rooms to train on there is still the page of what lies in git."""
     command.run(claims=("h",), quick=True, runs=workspace / "runs")
-    assert "9 runs are left out: scenes/targets: expected targets of 2 rooms, got none" in capsys.readouterr().err
+    assert "10 runs are left out: scenes/targets: expected targets of 2 rooms, got none" in capsys.readouterr().err
     assert not (workspace / "runs").exists()
 
 
@@ -180,6 +180,17 @@ def test_verdicts_come_from_the_interval(tmp_path, params, all_runs):
     worse = Results(params, quick=True, seeds=(0, 1, 2), runs=other)
     assert [found.verdict for found in worse.claims["b"]] == ["refuted"] * 3
     assert verdict_of(worse.claims["b"]) == "refuted" and verdict_of(worse.claims["c"]) == "not run"
+
+
+def test_fewer_than_three_seeds_settle_nothing(tmp_path, params):
+    def rights(run):
+        return 0.9 if run.encoder.kind == "lifted" else 0.5
+
+    fill(tmp_path, params, rights, letters=("b",), seeds=(0, 1))
+    results = Results(params, quick=True, seeds=(0, 1, 2), runs=tmp_path)
+    assert results.claims["b"][0].seeds == (2, 1) and results.claims["b"][0].difference.high < -20
+    assert verdict_of(results.claims["b"]) == "not settled"
+    assert verdict_of(results.shipped["b"]) == "refuted"  # neither side has seeds
 
 
 def test_what_does_not_count_changes_no_verdict(tmp_path, params):
@@ -211,7 +222,7 @@ def test_costs(params, all_runs):
     results = Results(params, quick=True, seeds=(0, 1, 2), runs=all_runs)
     by_letter = {claim.letter: results.cost(claim) for claim in CLAIMS}
     there, planned, trained, steps, hours = by_letter["h"]
-    assert (there, planned, trained, steps) == (9, 9, 6, 1800) and hours == pytest.approx(9 * 1.8 / 3600)
+    assert (there, planned, trained, steps) == (10, 10, 6, 1800) and hours == pytest.approx(10 * 1.8 / 3600)
     there, planned, trained, steps, _ = by_letter["f"]
     assert there == planned == 54 + 30 and trained == 3 + 24 + 6 + 6  # encoders, from scratch, ours, of what ships
     assert steps == trained * 300
