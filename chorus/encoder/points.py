@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from chorus.errors import InputError
 from chorus.scene import GaussianScene, scene_from_colors
@@ -25,6 +24,8 @@ def scene_of_points(
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < 4 or not np.isfinite(points).all():
         raise InputError(where, expected="at least 4 finite points [P, 3]", got=list(points.shape))
+    from scipy.spatial import cKDTree  # here: a query of splats needs none of it
+
     distance, index = cKDTree(points).query(points, k=min(NEIGHBORS, len(points)))
     normals = _spread_normals(points[index]) if normals is None else np.asarray(normals, np.float64)
     radius = torch.from_numpy(np.maximum(np.asarray(distance)[:, 3], 1e-4))[:, None]

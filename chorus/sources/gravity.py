@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from chorus.axes import UPS
 from chorus.scene import GaussianScene
@@ -107,6 +105,8 @@ def _surface(scene: GaussianScene) -> tuple[np.ndarray, np.ndarray]:
 
 def _normals(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[P, 3] unit normals of the planes through each point's neighbours, and which of them are planes [P]."""
+    from scipy.spatial import cKDTree  # here, and below: a file that says which way is up needs none of it
+
     groups = points[cKDTree(points).query(points, k=_NEIGHBORS)[1]]
     groups = groups - groups.mean(axis=1, keepdims=True)
     spread, vectors = np.linalg.eigh(groups.transpose(0, 2, 1) @ groups)
@@ -115,6 +115,8 @@ def _normals(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _three_axes(normals: np.ndarray) -> tuple[np.ndarray, float]:
     """[3, 3] the orthogonal axes (rows) most normals [M, 3] lie along, and the share of them that do."""
+    from scipy.spatial.transform import Rotation
+
     starts = [np.eye(3), *Rotation.random(_STARTS, random_state=0).as_matrix()]
     sample = normals[:: max(1, len(normals) // 3000)]
     found = [_settled(start, sample) for start in starts]

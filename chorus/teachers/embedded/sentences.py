@@ -33,7 +33,7 @@ class Sentences(NamedTuple):
 @cache
 def sentences() -> Sentences:
     """The packaged file."""
-    content = yaml.safe_load(SENTENCES.read_text())
+    content = yaml.load(SENTENCES.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     unlabelled = content["unlabelled"]
     parts: tuple[Part, ...] = get_args(Part)
     things: dict[str, Mapping[Part, tuple[str, ...]]] = {

@@ -167,7 +167,8 @@ def test_components_are_those_of_a_graph(seed):
 
 def test_a_query_waits_for_no_import_it_can_do_without():
     script = (
-        "import sys, chorus.view.ask, chorus.view.named, chorus.encoder.encode, chorus.teachers.embedded.text\n"
+        "import sys, chorus.view.ask, chorus.view.named, chorus.encoder.encode, chorus.encoder.read\n"
+        "import chorus.teachers.embedded.text\n"
         "print(*sorted({'scipy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
