@@ -14,6 +14,7 @@ from benchmarks.claims.storage import FILE, sentence
 from chorus.encoder.shipped import RUN
 from chorus.errors import InputError
 from chorus.evaluate import plots
+from chorus.evaluate.claims import Difference
 from chorus.json_files import read_json
 from chorus.params import Params
 from chorus.store import atomic_file
@@ -194,19 +195,25 @@ def _report() -> str:
 
 
 def _table(rows: Sequence[Found]) -> list[str]:
+    """What was run, a row each, and a line on what was not."""
     head = ["| figure | ours | | other | | difference, 95 % | seeds | |", "|---|---|---|---|---|---|---|---|"]
-    return [*head, *(_row(each) for each in rows)]
+    run = [_row(each, each.difference) for each in rows if each.difference is not None]
+    absent = [each.of.ours.said for each in rows if each.difference is None]
+    lines = [*head, *run] if run else []
+    return [
+        *lines,
+        *([""] if run and absent else []),
+        *([f"Not run: {'; '.join(dict.fromkeys(absent))}."] if absent else []),
+    ]
 
 
-def _row(found: Found) -> str:
-    one, difference = found.of, found.difference
-    ours, other, lead = ("-", "-", "-")
-    if difference is not None:
-        ours, other = f"{difference.ours:.1f}", f"{difference.other:.1f}"
-        lead = f"{difference.mean:+.1f} [{difference.low:+.1f}, {difference.high:+.1f}]"
+def _row(found: Found, difference: Difference) -> str:
+    one = found.of
+    lead = f"{difference.mean:+.1f} [{difference.low:+.1f}, {difference.high:+.1f}]"
     seeds = " / ".join(map(str, found.seeds))
     verdict = found.verdict if one.counts else f"({found.verdict})"
-    return f"| {_title(found)} | {one.ours.said} | {ours} | {one.other.said} | {other} | {lead} | {seeds} | {verdict} |"
+    sides = f"{one.ours.said} | {difference.ours:.1f} | {one.other.said} | {difference.other:.1f}"
+    return f"| {_title(found)} | {sides} | {lead} | {seeds} | {verdict} |"
 
 
 def _title(found: Found) -> str:
