@@ -122,9 +122,8 @@ def soak(servers: Sequence[Server], seconds: float) -> None:
 
 def size_of(server: Server) -> tuple[float, int]:
     """Bytes of memory that its processes have to themselves or their share of, and their open descriptors."""
-    assert server.process is not None
     memory, count = 0.0, 0
-    for process in _below(server.process.pid):
+    for process in _below(server.process.pid) if server.process is not None else ():
         try:
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
             memory += 1024 * next(float(line.split()[1]) for line in rollup if line.startswith("Pss:"))

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -138,5 +139,6 @@ def _name(number: int) -> str:
         words = Path(f"/proc/{number}/cmdline").read_bytes().decode().split("\0")
     except OSError:
         return "gone"
-    named = [word for word in words if word.startswith(("orchestration.", "chorus.", "multiprocessing", "from multi"))]
-    return named[-1].split(" ")[-1] if named else Path(words[0]).name
+    helper = re.search(r"from multiprocessing\.(\w+) import", " ".join(words))
+    named = [helper[1]] if helper else [word for word in words if word.startswith(("orchestration.", "chorus."))]
+    return named[-1] if named else Path(words[0]).name
