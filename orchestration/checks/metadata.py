@@ -2,12 +2,13 @@
 
 import base64
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from chorus.store import Artifact
+from chorus.store import Artifact, root_folder
 
 THUMBNAIL = 720  # pixels, the long side
 
@@ -22,9 +23,14 @@ def result(artifact: Artifact, **metadata: object) -> dg.MaterializeResult:
             **shown,
             "made_now": artifact.fresh,
             "hash": artifact.hash,
-            "path": dg.MetadataValue.path(str(artifact.path)),
+            "path": dg.MetadataValue.path(place(artifact.path)),
         },
     )
+
+
+def place(path: Path) -> str:
+    """Where a file lies in the workspace, which is the same in every clone."""
+    return os.path.relpath(path, root_folder())
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> dg.TableMetadataValue | None:
