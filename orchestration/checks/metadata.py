@@ -22,13 +22,13 @@ def result(artifact: Artifact, **metadata: object) -> dg.MaterializeResult:
             **shown,
             "made_now": artifact.fresh,
             "hash": artifact.hash,
-            "path": dg.MetadataValue.path(_within(artifact.path)),
+            "path": dg.MetadataValue.path(place(artifact.path)),
         },
     )
 
 
-def _within(path: Path) -> str:
-    """As seen from the project folder, which may be moved."""
+def place(path: Path) -> str:
+    """Where a file lies in the project folder, which is the same in every clone and after a move."""
     root = root_folder()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 

@@ -53,6 +53,7 @@ def test_every_room_has_its_own_result_and_checks(workspace, monkeypatch):
     assert fakes.CALLS == [(stage, room) for room in ROOMS for stage in (CAPTURE, GAUSSIANS)]
     shown = [record(GAUSSIANS, room).metadata["psnr_blind_heldout"].value for room in ROOMS]
     assert shown == [21.0, 22.0, 23.0]
+    assert record(GAUSSIANS, "room-a").metadata["path"].value == "data/gaussians/room-a"
     assert len({record(GAUSSIANS, room).tags["dagster/data_version"] for room in ROOMS}) == 3
     assert history.settled(CAPTURE) == history.settled(GAUSSIANS) == set(ROOMS)
     assert statuses(CAPTURE) == statuses(GAUSSIANS) == dict.fromkeys(ROOMS, "made")

@@ -28,5 +28,5 @@ def evaluation(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
         artifact,
         chart=metadata.picture(artifact.path / "plots" / "per_class.png"),
         zero_shot=metadata.table(rows),
-        report=dg.MetadataValue.path(str(artifact.path / "report.html")),
+        report=dg.MetadataValue.path(metadata.place(artifact.path / "report.html")),
     )
