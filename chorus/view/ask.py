@@ -27,7 +27,6 @@ from chorus.view.shared import SharedFeatures
 from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
-NOTHING = 1e-3  # a score that no relation makes worth showing
 NEAR_OBJECTS = 3  # that "by the window" may mean
 
 
@@ -93,7 +92,7 @@ class Search:
         if phrase.color is not None:
             score = score * color_share(self.scene.rgb.detach().cpu().numpy(), phrase.color)
         if phrase.near is not None:
-            score = score * self._nearness(phrase.near, among=score > NOTHING)
+            score = score * self._nearness(phrase.near, among=score >= 0.5 * self.faint)
         return Answer(words=words, scene=self.scene, score=score, objects=self._objects(score, top))
 
     def names(self, row: int) -> list[tuple[str, float]]:
@@ -135,8 +134,8 @@ class Search:
         return 2.0 * spacing(self.scene.means.detach().cpu().numpy().astype(np.float64))
 
     def _nearness(self, words: str, *, among: np.ndarray) -> np.ndarray:
-        """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them; 0 beside the rows
-        ``among`` [N], and where it has fallen to a ten-thousandth."""
+        """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them; 0 where it has
+        fallen to a ten-thousandth, and beside ``among`` [N] bool, the rows that may answer at all."""
         from scipy.spatial import cKDTree  # here: most questions need none of it
 
         means = self.scene.means.detach().cpu().numpy().astype(np.float64)
@@ -144,7 +143,7 @@ class Search:
         if not rows:
             return np.zeros(len(means))
         low, high = np.percentile(means, [2, 98], axis=0)
-        reach = NEAR * np.linalg.norm((high - low)[:2])
+        reach = NEAR * float(np.linalg.norm((high - low)[:2]))
         share = np.zeros(len(means))
         distance, _ = cKDTree(means[np.concatenate(rows)]).query(means[among], distance_upper_bound=3.0 * reach)
         share[among] = np.exp(-((distance / reach) ** 2))
