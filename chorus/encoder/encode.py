@@ -14,9 +14,9 @@ from torch import Tensor
 
 from chorus.device import autocast
 from chorus.encoder.checkpoint import SceneModel
-from chorus.encoder.inputs import CHANNELS, voxelize
+from chorus.encoder.inputs import CHANNELS, Voxels, voxelize
 from chorus.encoder.memory import rows_that_fit
-from chorus.encoder.sinks import Bar, FileRows, InMemory, Members, Sink, file_rows
+from chorus.encoder.sinks import Apart, Bar, FileRows, InMemory, Members, Sink, file_rows
 from chorus.encoder.tiling import encode_tiles
 from chorus.errors import InputError
 from chorus.heap import give_back, kept_heap
@@ -163,7 +163,8 @@ class SceneEncoder:
             return [self.encode(one, outputs, progress=progress) for one in scene]
         home = scene.means.device
         sinks = {name: InMemory.of(len(scene), self.channels(name), home) for name in outputs if name != "tokens"}
-        tokens = self._run(scene, sinks, normals=normals, progress=progress)
+        voxels = self._voxels(scene, normals)
+        tokens = self._run(scene, voxels, Members(voxels.index, len(voxels)), sinks, progress=progress)
         found = {name: sink.features for name, sink in sinks.items()}
         if "tokens" in outputs:
             found["tokens"], found["tokens_xyz"] = tokens
@@ -206,7 +207,22 @@ class SceneEncoder:
                 sinks[name] = FileRows(writer, rows)
                 for left_out in torch.nonzero(~valid)[:, 0].split(BLOCK):
                     writer.write(left_out, torch.zeros(len(left_out), channels))
-            self._run(scene, sinks, normals=normals, progress=progress)
+            voxels = self._voxels(scene, normals)
+            self._run(scene, voxels, Members(voxels.index, len(voxels)), sinks, progress=progress)
+
+    def encode_shared(
+        self, scene: GaussianScene, output: str = "lang", *, progress: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features [M, C] of the scene's voxels, and the row [N] of each Gaussian among them: what ``encode`` gives is
+        the former indexed by the latter, in a fraction of the memory where many Gaussians share a voxel. Raises
+        InputError as ``encode``, and for tokens."""
+        self._check((output,))
+        if output == "tokens":
+            raise InputError("encode", expected="an output with a row per Gaussian", got="tokens")
+        voxels = self._voxels(scene, None)
+        sink = InMemory.of(len(voxels), self.channels(output), scene.means.device)
+        self._run(scene, voxels, Apart(), {output: sink}, progress=progress)
+        return sink.features, voxels.index.to(scene.means.device)
 
     def channels(self, name: str) -> int:
         """Channels of an output."""
@@ -222,16 +238,25 @@ class SceneEncoder:
             )
 
     @torch.no_grad()
+    def _voxels(self, scene: GaussianScene, normals: Tensor | None) -> Voxels:
+        """Of the scene, where the model is. Raises InputError for a card too small before any of it is there."""
+        self._tile_rows()
+        normals = None if normals is None else normals.to(self.device)
+        return voxelize(scene.detached().to(self.device), self.config.inputs, normals=normals)
+
+    @torch.no_grad()
     def _run(
-        self, scene: GaussianScene, sinks: Mapping[str, Sink], *, normals: Tensor | None, progress: bool | None
+        self,
+        scene: GaussianScene,
+        voxels: Voxels,
+        members: Members | Apart,
+        sinks: Mapping[str, Sink],
+        *,
+        progress: bool | None,
     ) -> tuple[Tensor, Tensor]:
-        """Write each output of every Gaussian to its sink; tokens [T, C] and their places [T, 3] m."""
+        """Write each output of all members of every voxel to its sink; tokens [T, C] and their places [T, 3] m."""
         home, grid_size = scene.means.device, self.config.inputs.grid_size
-        fitting = rows_that_fit(self.config.encoder, self.device, least=min(LEAST_ROWS, self.max_rows))
-        max_rows = self.max_rows if fitting is None else min(fitting, self.max_rows)
-        scene, normals = scene.detached().to(self.device), None if normals is None else normals.to(self.device)
-        voxels = voxelize(scene, self.config.inputs, normals=normals)
-        members = Members(voxels.index, len(voxels))
+        max_rows = self._tile_rows()
         tokens, cells, block = [], [], BLOCK if self.device.type == "cpu" else CARD_BLOCK
         with (
             kept_heap(),
@@ -249,8 +274,13 @@ class SceneEncoder:
                     self._write(part.upcast(begin, begin + block), *members.of(rows), sinks)
                     bar.advance(len(rows))
         cell = grid_size * 2 ** (len(self.config.encoder.depths) - 1)
-        places = scene.means.amin(dim=0) + (torch.cat(cells) + 0.5) * cell
+        places = scene.means.detach().amin(dim=0).to(self.device) + (torch.cat(cells) + 0.5) * cell
         return torch.cat(tokens).to(home), places.to(home)
+
+    def _tile_rows(self) -> int:
+        """Voxels of a tile, at most."""
+        fitting = rows_that_fit(self.config.encoder, self.device, least=min(LEAST_ROWS, self.max_rows))
+        return self.max_rows if fitting is None else min(fitting, self.max_rows)
 
     def _write(self, features: Tensor, gaussians: Tensor, voxel: Tensor, sinks: Mapping[str, Sink]) -> None:
         """Outputs of a block of voxels [R, width] to their Gaussians [G], which lie in voxels [G] of the block."""

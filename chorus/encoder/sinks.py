@@ -69,6 +69,14 @@ class Members:
         return self._order[begins[voxel] + within], voxel
 
 
+class Apart:
+    """Voxels that stand for themselves, in place of their Gaussians."""
+
+    def of(self, voxels: Tensor) -> tuple[Tensor, Tensor]:
+        """The voxels [R], and the place of each among them."""
+        return voxels, torch.arange(len(voxels), device=voxels.device)
+
+
 class Bar:
     """A progress bar on stderr for work of ``total`` steps; none for short work. A context manager."""
 

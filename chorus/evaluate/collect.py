@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from chorus.errors import InputError, StoreError
 from chorus.evaluate.each import each
 from chorus.evaluate.encoded import Encoders, color_field, lifted_field, thinned
 from chorus.evaluate.images import teacher_scores
-from chorus.evaluate.inputs import ReportInputs, Room
+from chorus.evaluate.inputs import ReportInputs, Room, richest
 from chorus.evaluate.points import TruthPoints, truth_points
 from chorus.evaluate.rooms import Rooms, require_targets
 from chorus.io import read_scene
@@ -26,8 +28,12 @@ from chorus.splat.labels import load_labels
 from chorus.store import Store, manifest_of
 from chorus.teachers.lift import storage
 from chorus.teachers.rows import RowFile
+from chorus.view.named import NamedScene
+from chorus.view.page import page_of
+from chorus.view.session import Session
 
 AGAIN = "Make that scene again."
+SHEET = "contact_sheet.png"  # of a fit
 SETTINGS = (  # parameters the figures depend on most
     "seed",
     "capture.views",
@@ -66,6 +72,7 @@ def collect(
     names = label_set(store, rooms.scored())
     taught, withheld = _known_names(store, params, rooms, names)
     scores, sheet = teacher_scores(store, rooms.test, params.teachers, device=device) if teachers else ({}, None)
+    test = each(lambda scene: _test(store, scene, names, encoders, params), rooms.test)
     return ReportInputs(
         names=names,
         text=encoders.text(names),
@@ -73,7 +80,7 @@ def collect(
         withheld=withheld,
         family=params.teachers.family,
         split=rooms.split,
-        test=each(lambda scene: _test(store, scene, names, encoders, params), rooms.test),
+        test=test,
         probe_train=each(lambda scene: _probe(store, scene, names, encoders, params), rooms.probe_train),
         trained_models=_models(store, rooms.trained()),
         adaptation=_adaptations(store, rooms.adaptation, names, encoders, params),
@@ -81,6 +88,8 @@ def collect(
         validation_adaptation=_adaptations(store, rooms.validation_adaptation, names, encoders, params),
         curves=_curves(models),
         fit={scene: read_json(store.scene(scene, "gaussians") / "metrics.json", fix=AGAIN) for scene in rooms.every()},
+        page=_page(test, encoders),
+        links=_links(store, rooms),
         sheets=_sheets(store, rooms, sheet) | dict(sheets or {}),
         teachers=scores,
         storage=_storage(store, rooms.every()),
@@ -210,13 +219,29 @@ def _curves(models: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
+def _page(rooms: Sequence[Room], encoders: Encoders) -> str | None:
+    """Of the room a report shows first, with the student's features."""
+    first = next(iter(richest(rooms)), None)
+    if first is None or first.gaussians is None:
+        return None
+    scene = first.gaussians if first.capture is None else replace(first.gaussians, frame=first.capture.frame.upright())
+    return page_of(Session(NamedScene(first.name, scene, None), encoders.student))
+
+
+def _links(store: Store, rooms: Rooms) -> dict[str, str]:
+    """Where the pictures of a room's fit lie, seen from where the report will."""
+    paths = {scene: store.scene(scene, "gaussians") / SHEET for scene in rooms.test}
+    here = store.report(rooms.split)
+    return {scene: Path(os.path.relpath(path, here)).as_posix() for scene, path in paths.items() if path.exists()}
+
+
 def _sheets(store: Store, rooms: Rooms, teachers: bytes | None) -> dict[str, Path | bytes]:
     split = rooms.split.replace("_", "-")
     found: dict[str, Path | bytes] = {}
     if teachers:
         found[f"Teachers on renders of {split} rooms: labels, nearest word, principal components"] = teachers
     for scene in list(rooms.test)[:3]:
-        path = store.scene(scene, "gaussians") / "contact_sheet.png"
+        path = store.scene(scene, "gaussians") / SHEET
         if path.exists():
             found[f"Fit of {scene}: truth, render, error"] = path
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,12 @@ class Field:
         return np.ones(len(self.positions), bool) if self.valid is None else self.valid
 
 
+def richest(rooms: Iterable[Room]) -> list[Room]:
+    """Rooms that have Gaussians to show, those with the most classes first."""
+    shown = [room for room in rooms if room.gaussians is not None]
+    return sorted(shown, key=lambda room: (-len(np.unique(room.truth.semantic)), room.name))
+
+
 def _present(features: np.ndarray | None, what: str) -> np.ndarray:
     if features is None:
         raise InputError("evaluation", expected=f"a method with {what}", got="one without")
@@ -83,6 +89,8 @@ class ReportInputs:
     validation_adaptation: tuple[Room, ...] = ()  # and rooms of the second domain with fields before and after
     curves: Mapping[str, Path] = field(default_factory=dict)  # model name -> curves.csv
     fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # scene -> metrics.json of its Gaussians
+    page: str | None = None  # HTML of a test room to turn, click and ask (chorus.view.page)
+    links: Mapping[str, str] = field(default_factory=dict)  # test room -> address of its fit's pictures from the report
     sheets: Mapping[str, Path | bytes] = field(default_factory=dict)  # caption -> PNG (fit contact sheets, teacher PCA)
     teachers: Mapping[str, object] = field(default_factory=dict)  # role -> figures in 2D, percent; rooms and views
     storage: Mapping[str, float] = field(default_factory=dict)  # targets_bytes, naive_bytes, rows_cosine

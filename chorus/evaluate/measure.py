@@ -9,6 +9,7 @@ import numpy as np
 
 from chorus import metrics
 from chorus.evaluate import about, zero_shot
+from chorus.evaluate.calibration import calibration
 from chorus.evaluate.each import each
 from chorus.evaluate.inputs import METHODS, PROBED, Field, ReportInputs, Room
 from chorus.evaluate.intervals import f_miou_interval
@@ -16,6 +17,8 @@ from chorus.evaluate.points import truth_of
 from chorus.evaluate.tasks import ABSENT, REACH, instance_table, linear_probe, retrieval_recall
 from chorus.evaluate.voting import Voting
 from chorus.params import EvaluateParams
+
+NOTHING = "no prediction"  # among the names of a confusion matrix
 
 
 def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
@@ -49,6 +52,9 @@ def measure(inputs: ReportInputs, params: EvaluateParams) -> dict:
         "storage": dict(inputs.storage),
         "seconds": about.times(inputs.seconds),
         "per_class": _per_class(matrices, inputs),
+        "per_room": _per_room(matrices, inputs),
+        "confusion": {"student": _confusion(matrices["student"], inputs)},
+        "calibration": {method: calibration(inputs.test, method, inputs.text) for method in METHODS},
         "data": about.data(inputs, draws=params.bootstrap),
         "provenance": dict(inputs.provenance),
         "settings": dict(inputs.settings),
@@ -204,4 +210,36 @@ def _per_class(matrices: dict, inputs: ReportInputs) -> dict:
     return {
         name: {"count": int(counts[i]), **{method: float(values[i]) for method, values in sums.items()}}
         for i, name in enumerate(inputs.names)
+    }
+
+
+def _per_room(matrices: dict, inputs: ReportInputs) -> dict:
+    """room -> its home, how many Gaussians and true points it has, blind PSNR, and f-mIoU of every method over the
+    names it holds."""
+    table = {}
+    for number, room in enumerate(inputs.test):
+        found = {
+            method: metrics.summary(rooms[number], inputs.names)["f_miou"]
+            for method, rooms in matrices.items()
+            if len(rooms) == len(inputs.test)
+        }
+        table[room.name] = {
+            "home": about.home_of(room),
+            "gaussians": None if room.gaussians is None else len(room.gaussians),
+            "points": len(room.truth),
+            "psnr": inputs.fit.get(room.name, {}).get("psnr_blind_heldout"),
+            "f_miou": found,
+        }
+    return table
+
+
+def _confusion(rooms: Sequence[np.ndarray], inputs: ReportInputs) -> dict:
+    """true name -> predicted name -> points of all test rooms; what does not occur is left out."""
+    if not rooms:
+        return {}
+    total, called = np.sum(rooms, axis=0), (*inputs.names, NOTHING)
+    return {
+        name: {called[j]: int(row[j]) for j in np.flatnonzero(row)}
+        for name, row in zip(inputs.names, total, strict=True)
+        if row.any()
     }

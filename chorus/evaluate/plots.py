@@ -11,6 +11,7 @@ from pathlib import Path
 from chorus.extras import extra
 
 COLORS = {"student": "#e07b39", "points": "#4c8fbd", "lifted": "#6aa56e", "chance": "#9a9a9a"}
+FAINT = 0.005  # share of a row below which a cell of a confusion matrix stays empty
 NOISY = 150  # rows of a curve that has not been averaged already
 INK = "#7f7e7d"  # stands for the page's text colour until the SVG is written
 
@@ -70,6 +71,58 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], *, x: str):
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(x)
+    figure.tight_layout()
+    return figure
+
+
+def confusion(table: Mapping[str, Mapping[str, int]], names: Sequence[str]):
+    """Rows what is there, columns what it was called, as shares of a row; the names in their order, those that neither
+    is left out, and whatever else it was called at the end. Shares of a tenth and more are written in."""
+    plt = _pyplot()
+    from matplotlib.patches import Rectangle
+
+    called = {name for row in table.values() for name in row}
+    rows = [name for name in names if name in table]
+    across = [name for name in names if name in called] + sorted(called - set(names))
+    side = 1.6 + 0.2 * max(len(rows), len(across))
+    figure, axes = plt.subplots(figsize=(side, 1.2 + 0.2 * len(rows)))
+    for i, name in enumerate(rows):
+        total = sum(table[name].values())
+        for j, other in enumerate(across):
+            share = table[name].get(other, 0) / total
+            if share < FAINT:
+                continue
+            color = COLORS["lifted" if name == other else "student"]
+            axes.add_patch(Rectangle((j, i), 1, 1, facecolor=color, alpha=0.08 + 0.92 * share, linewidth=0))
+            if share >= 0.1:
+                place = {"ha": "center", "va": "center", "fontsize": 5.5}
+                axes.text(j + 0.5, i + 0.52, f"{100 * share:.0f}", **place)
+    axes.set(xlim=(0, len(across)), ylim=(len(rows), 0))
+    axes.set_xticks([j + 0.5 for j in range(len(across))], across, rotation=90, fontsize=7)
+    axes.set_yticks([i + 0.5 for i in range(len(rows))], rows, fontsize=7)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.set_xlabel("called, % of the points of a row")
+    axes.set_ylabel("there")
+    figure.tight_layout()
+    return figure
+
+
+def calibration(table: Mapping[str, Mapping]):
+    """How often a name is right against the share it gets, a line a method; the dashed line is a probability."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(4.6, 3.6))
+    axes.plot([0, 100], [0, 100], color=INK, linestyle="--", linewidth=0.8)
+    for method, found in table.items():
+        bins = found["bins"]
+        if not bins:
+            continue
+        places = [one["share"] for one in bins], [one["right"] for one in bins]
+        label = f"{method}: {found['ece']:.0f} off"
+        axes.plot(*places, color=COLORS[method], marker="o", markersize=4, linewidth=1.5, label=label)
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="share of the name that fits best, %", ylabel="right, %")
+    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return figure
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import time
 from pathlib import Path
 
 import jinja2
-import numpy as np
 
 from chorus.evaluate import limits, pictures, plots
-from chorus.evaluate.inputs import METHODS, PROBED, ReportInputs, Room
+from chorus.evaluate.inputs import METHODS, PROBED, ReportInputs, Room, richest
 from chorus.evaluate.measure import measure
+from chorus.evaluate.tasks import TEMPERATURE
 from chorus.params import EvaluateParams
 from chorus.train.curves import read_curves
 
@@ -38,7 +40,7 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
     report = measure(inputs, params)
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     charts = _charts(folder / "plots", inputs, report)
-    rooms = [_room(folder / "plots", room, inputs) for room in _richest(inputs)]
+    rooms = [_room(folder / "plots", room, inputs) for room in richest(inputs.test)[:ROOMS_SHOWN]]
     if inputs.started is not None:
         report["seconds"]["wall"]["evaluation"] = round(time.perf_counter() - inputs.started, 1)
     (folder / "metrics.json").write_text(json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n")
@@ -49,6 +51,10 @@ def write_report(folder: Path, inputs: ReportInputs, params: EvaluateParams) -> 
             report=report,
             charts=charts,
             rooms=rooms,
+            alive=None if inputs.page is None else packed(inputs.page),
+            links=inputs.links,
+            shown={room["name"] for room in rooms},
+            temperature=TEMPERATURE,
             limits=limits.sentences(report),
             learnt=limits.learnt(report["data"]),
             split=limits.split(report["data"]),
@@ -96,9 +102,19 @@ def size(count: float | None) -> str:
     return f"{count:.1f} {('B', 'kB', 'MB', 'GB')[power]}" if power else f"{count:.0f} B"
 
 
+def packed(text: str) -> str:
+    """Text compressed, in letters that stand in a page as they are: the same for the same text."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
 def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
     """name -> inline SVG; a PNG of each is saved beside."""
-    drawn = {"per_class": plots.per_class(report["per_class"], METHODS, inputs.withheld)}
+    drawn = {
+        "per_class": plots.per_class(report["per_class"], METHODS, inputs.withheld),
+        "calibration": plots.calibration(report["calibration"]),
+    }
+    if report["confusion"]["student"]:
+        drawn["confusion"] = plots.confusion(report["confusion"]["student"], inputs.names)
     tables = {model: plots.columns(read_curves(path)) for model, path in inputs.curves.items()}
     if any(len(line[0]) > 1 for table in tables.values() for line in table.values()):
         drawn["curves"] = plots.curves(tables)
@@ -108,12 +124,6 @@ def _charts(folder: Path, inputs: ReportInputs, report: dict) -> dict[str, str]:
         charts[name] = plots.svg(chart)
         plots.close(chart)
     return charts
-
-
-def _richest(inputs: ReportInputs) -> list[Room]:
-    """The rooms to show: those with the most classes."""
-    shown = [room for room in inputs.test if room.gaussians is not None]
-    return sorted(shown, key=lambda room: (-len(np.unique(room.truth.semantic)), room.name))[:ROOMS_SHOWN]
 
 
 def _room(folder: Path, room: Room, inputs: ReportInputs) -> dict:

@@ -23,6 +23,7 @@ from chorus.view import query, render
 from chorus.view.clusters import spacing
 from chorus.view.phrase import color_share, parse
 from chorus.view.ruler import draw_ruler
+from chorus.view.shared import SharedFeatures
 from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
@@ -42,18 +43,23 @@ class Answer:
 class Search:
     """A scene whose Gaussians have language features, to be asked many times.
 
-    features: [N, C] of unit length; contrast: what questions are told apart from; faint: the score under which nothing
-    is called an object.
+    shared: their features, of unit length; contrast: what questions are told apart from; faint: the score under which
+    nothing is called an object.
     """
 
     def __init__(
-        self, scene: GaussianScene, features: Tensor, *, text: Callable[[list[str]], Tensor], vocabulary: Vocabulary
+        self,
+        scene: GaussianScene,
+        features: Tensor | SharedFeatures,
+        *,
+        text: Callable[[list[str]], Tensor],
+        vocabulary: Vocabulary,
     ):
         """features: [N, C]; text: T prompts to [T, C] in the features' space; vocabulary: what questions in it are
         understood against."""
         self.scene, self._text = scene, text
-        self.features = query.unit(features.float().cpu().numpy())
-        width = self.features.shape[1]
+        self.shared = features if isinstance(features, SharedFeatures) else SharedFeatures.made(features)
+        width = self.shared.rows.shape[1]
         middles = vocabulary.middles
         if middles is None or middles.shape[1] != width:
             middles = self._middles(vocabulary)
@@ -68,8 +74,14 @@ class Search:
     @classmethod
     def of(cls, scene: GaussianScene, encoder) -> Search:
         """The scene as a model sees it. encoder: as chorus.load gives it. Raises InputError for one without words."""
-        features = encoder.encode(scene, outputs=("lang",)).lang
-        return cls(scene, features, text=encoder.text, vocabulary=vocabulary_of(encoder.config.text))
+        return cls(
+            scene, SharedFeatures.of(encoder, scene), text=encoder.text, vocabulary=vocabulary_of(encoder.config.text)
+        )
+
+    @property
+    def features(self) -> np.ndarray:
+        """[N, C] of unit length, made anew: large where the scene is."""
+        return self.shared[:]
 
     def ask(self, words: str, *, top: int = 5) -> Answer:
         """The objects that fit the words best: a name, everyday words, a color, "by the window", "not an armchair"."""
@@ -80,29 +92,29 @@ class Search:
         if phrase.color is not None:
             score = score * color_share(self.scene.rgb.detach().cpu().numpy(), phrase.color)
         if phrase.near is not None:
-            score = score * self._nearness(phrase.near)
+            score = score * self._nearness(phrase.near, among=score >= 0.5 * self.faint)
         return Answer(words=words, scene=self.scene, score=score, objects=self._objects(score, top))
 
     def names(self, row: int) -> list[tuple[str, float]]:
         """What a Gaussian may be among the names of what rooms hold, each with its share, best first."""
-        share = query.shares(self.features[row : row + 1], self._named)[0]
+        share = query.shares(self.shared[row : row + 1], self._named)[0]
         return [(HELD[i], float(share[i])) for i in np.argsort(-share)]
 
     def embedded(self, words: Sequence[str]) -> np.ndarray:
         """[T, C] of unit length, as :func:`chorus.text.prompt` words them."""
         if not words:
-            return np.zeros((0, self.features.shape[1]), np.float32)
+            return np.zeros((0, self.shared.rows.shape[1]), np.float32)
         return query.unit(self._text([prompt(text) for text in words]).float().cpu().numpy())
 
     def named(self) -> tuple[np.ndarray, np.ndarray]:
         """What every Gaussian may be among the names of what rooms hold: [N] the best, a row of HELD, and its share."""
-        share = query.shares(self.features, self._named)
-        return share.argmax(axis=1), share.max(axis=1)
+        share = query.shares(self.shared.rows, self._named)
+        return self.shared.each(share.argmax(axis=1)), self.shared.each(share.max(axis=1))
 
     def _middles(self, vocabulary: Vocabulary) -> np.ndarray:
         """[H, C] the middle of all that each held thing is called, of unit length."""
         middles = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
-        return query.unit(np.array(middles, np.float32).reshape(len(middles), self.features.shape[1]))
+        return query.unit(np.array(middles, np.float32).reshape(len(middles), self.shared.rows.shape[1]))
 
     @cached_property
     def _named(self) -> np.ndarray:
@@ -110,7 +122,8 @@ class Search:
         return self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
-        return query.relevance(self.features, self.embedded([words])[0], contrast=self.contrast)
+        score = query.relevance(self.shared.rows, self.embedded([words])[0], contrast=self.contrast)
+        return self.shared.each(score)
 
     def _objects(self, score: np.ndarray, top: int) -> list[query.Found]:
         return query.objects(self.scene, score, top=top, faint=self.faint, gap=self.gap)
@@ -120,17 +133,21 @@ class Search:
         """Over which groups of Gaussians join, m: of the scene, not of the question."""
         return 2.0 * spacing(self.scene.means.detach().cpu().numpy().astype(np.float64))
 
-    def _nearness(self, words: str) -> np.ndarray:
-        """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them."""
+    def _nearness(self, words: str, *, among: np.ndarray) -> np.ndarray:
+        """[N] in 0..1: 1 on the objects that these words find, falling with the distance from them; 0 where it has
+        fallen to a ten-thousandth, and beside ``among`` [N] bool, the rows that may answer at all."""
         from scipy.spatial import cKDTree  # here: most questions need none of it
 
         means = self.scene.means.detach().cpu().numpy().astype(np.float64)
         rows = [found.rows for found in self._objects(self._relevance(words), NEAR_OBJECTS)]
         if not rows:
             return np.zeros(len(means))
-        distance, _ = cKDTree(means[np.concatenate(rows)]).query(means)
         low, high = np.percentile(means, [2, 98], axis=0)
-        return np.exp(-((distance / (NEAR * np.linalg.norm((high - low)[:2]))) ** 2))
+        reach = NEAR * float(np.linalg.norm((high - low)[:2]))
+        share = np.zeros(len(means))
+        distance, _ = cKDTree(means[np.concatenate(rows)]).query(means[among], distance_upper_bound=3.0 * reach)
+        share[among] = np.exp(-((distance / reach) ** 2))
+        return share
 
 
 def table(answer: Answer, *, unit: str = "m") -> str:

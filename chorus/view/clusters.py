@@ -5,6 +5,8 @@ Written on the project's own voxel op and numpy: importing scipy would cost half
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -26,10 +28,11 @@ def components(positions: np.ndarray, labels: np.ndarray, *, cell: float, least:
     rows = np.flatnonzero(labels >= 0)
     if len(rows) == 0:
         return group
-    keys = np.concatenate([np.floor(positions[rows] / cell), labels[rows, None]], axis=1).astype(np.int64)
-    voxels, voxel = np.unique(keys, axis=0, return_inverse=True)
-    table = neighbors(torch.from_numpy(voxels[:, :3] - voxels[:, :3].min(0)), torch.from_numpy(voxels[:, 3].copy()))
-    part = _connected(table.numpy())[voxel.reshape(-1)]  # [rows]
+    if len(rows) < len(positions):
+        positions, labels = positions[rows], labels[rows]
+    voxels, voxel = _distinct(positions, labels, cell=cell)
+    table = neighbors(torch.from_numpy(voxels[:, :3].copy()), torch.from_numpy(voxels[:, 3].copy()))
+    part = _connected(table.numpy())[voxel]  # [rows]
     parts, first, inverse, size = np.unique(part, return_index=True, return_inverse=True, return_counts=True)
     kept = np.argsort(first)
     kept = kept[size[kept] >= least]
@@ -37,6 +40,28 @@ def components(positions: np.ndarray, labels: np.ndarray, *, cell: float, least:
     number[kept] = np.arange(len(kept))
     group[rows] = number[inverse.reshape(-1)]
     return group
+
+
+def _distinct(positions: np.ndarray, labels: np.ndarray, *, cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of a cell and a label that occurs, once and in order [M, 4], and which of them each row has [R].
+
+    A pair is one number where the scene is not too wide for that: sorted in a fraction of the time and the memory.
+    """
+    low = np.floor(positions.min(axis=0) / cell)
+    sizes = [*(np.floor(positions.max(axis=0) / cell) - low + 1).astype(int).tolist(), int(labels.max()) + 1]
+
+    def along(axis: int) -> np.ndarray:
+        return (np.floor(positions[:, axis] / cell) - low[axis]).astype(np.int64)
+
+    if math.prod(sizes) < 2**63:
+        code = along(0)
+        for axis in (1, 2):
+            code = code * sizes[axis] + along(axis)
+        kept, place = np.unique(code * sizes[3] + labels, return_inverse=True)
+        return np.stack(np.unravel_index(kept, sizes), axis=1), place
+    keys = np.stack([*map(along, range(3)), labels], axis=1)
+    kept, place = np.unique(keys, axis=0, return_inverse=True)
+    return kept, place.reshape(-1)
 
 
 def _connected(table: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ FIXED = {
 }
 UNKNOWN = (0.25, 0.25, 0.25)
 GOLDEN = 0.618033988749895  # hues a golden angle apart; near ones lie 8, 13 or 21 names apart and so differ in depth
+BLOCK = 16_384  # rows of features that stand in memory once more, in double precision
 DEPTHS = ((0.95, 0.95), (0.45, 1.0), (0.9, 0.5), (0.55, 0.75), (1.0, 0.75))  # saturation, value
 
 
@@ -42,19 +43,22 @@ def pca_colors(features: np.ndarray, valid: np.ndarray | None = None, *, like: n
 
     like: [M, C] whose directions and range are taken in place of the features' own, so that both can be compared.
     """
-    features = np.asarray(features, np.float64)
     valid = np.ones(len(features), bool) if valid is None else valid
     if not valid.any():
         return np.tile(UNKNOWN, (len(features), 1))
-    own = features[valid] if like is None or not len(like) else np.asarray(like, np.float64)
+    own = np.array(features[valid] if like is None or not len(like) else like, np.float64)
     mean = own.mean(axis=0)
-    _, directions = np.linalg.eigh((own - mean).T @ (own - mean))
+    own -= mean
+    _, directions = np.linalg.eigh(own.T @ own)
     directions = directions[:, ::-1][:, :3]
     directions = directions * np.sign(
         directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])]
     )  # a sign of its own would be chance
-    low, high = np.percentile((own - mean) @ directions, [1, 99], axis=0)
-    colors = (((features - mean) @ directions - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
+    low, high = np.percentile(own @ directions, [1, 99], axis=0)
+    along = [
+        (np.asarray(features[at : at + BLOCK], np.float64) - mean) @ directions for at in range(0, len(features), BLOCK)
+    ]
+    colors = ((np.concatenate(along) - low) / np.maximum(high - low, 1e-12)).clip(0, 1)
     colors = np.pad(colors, ((0, 0), (0, 3 - colors.shape[1])))
     return np.where(valid[:, None], colors, UNKNOWN)
 

@@ -52,12 +52,23 @@ def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> Gaussia
     return replace(scene, labels=labels_of(scene, encoder.encode(scene, outputs=("lang",)).query(names), names))
 
 
-def labels_of(scene: GaussianScene, cosine: Tensor, names: Sequence[str]) -> SplatLabels:
+def labels_of(
+    scene: GaussianScene,
+    cosine: Tensor,
+    names: Sequence[str],
+    *,
+    index: np.ndarray | None = None,
+    gap: float | None = None,
+) -> SplatLabels:
     """A label for every Gaussian from its cosines [N, T] to the names: the one that suits it best, its score (the
-    softmax weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs)."""
+    softmax weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs).
+    index: [N] the row of each Gaussian among the cosines, where Gaussians share them; gap: over which groups join, m,
+    twice the spacing of the Gaussians when None."""
     score, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
+    if index is not None:
+        score, best = score[torch.from_numpy(index)], best[torch.from_numpy(index)]
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
-    groups = components(positions, best.cpu().numpy(), cell=2.0 * spacing(positions), least=query.LEAST)
+    groups = components(positions, best.cpu().numpy(), cell=gap or 2.0 * spacing(positions), least=query.LEAST)
     return SplatLabels(
         label=best.int().cpu(),
         instance=torch.from_numpy(groups.astype(np.int32)),

@@ -18,7 +18,7 @@ from chorus.errors import InputError
 from chorus.store import atomic_file
 from chorus.view import query, render
 from chorus.view.ask import Search
-from chorus.view.colors import group_colors, label_colors, pca_colors
+from chorus.view.colors import group_colors, label_colors
 from chorus.view.session import Session
 from chorus.view.vocabulary import SHELL, known_words
 
@@ -28,7 +28,16 @@ MOST_OBJECTS = 60
 
 
 def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Path:
-    """Write the page of a session's scene; words: of the user's own, besides those the model's vocabulary has.
+    """Write :func:`page_of` to a file, whose folder is made where it is not there."""
+    text, path = page_of(session, words=words), Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def page_of(session: Session, *, words: Sequence[str] = ()) -> str:
+    """The page of a session's scene, as HTML; words: of the user's own, besides those the model's vocabulary has.
 
     What it holds: positions as float32, the rest in bytes, DIMS principal directions of the language features in
     int8, and for every word what it may mean, so that a question costs a product and a softmax (view.query.relevance).
@@ -57,7 +66,7 @@ def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Pa
         "objects": _objects(session),
     }
     about = f"{len(session.scene):,} Gaussians. {session.thinned()}"
-    text = _filled(
+    return _filled(
         _file("page.html"),
         title=html.escape(session.named.name),
         about=html.escape(about),
@@ -65,11 +74,6 @@ def write_page(path: Path, session: Session, *, words: Sequence[str] = ()) -> Pa
         data=base64.b64encode(gzip.compress(blob, 9, mtime=0)).decode(),
         bundle=_file("bundle.js"),
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def page_words(own: Sequence[str] = ()) -> list[str]:
@@ -97,7 +101,7 @@ def _colors(session: Session, rows: np.ndarray) -> dict[str, np.ndarray]:
     instances = session.instances[rows]
     return {
         "rgb": _bytes(session.scene.rgb.numpy()[rows]),
-        "pca": _bytes(pca_colors(session.search.features[rows])),
+        "pca": _bytes(session.colors("PCA")[rows]),
         "names": _bytes(label_colors(labels.label.numpy()[rows], labels.names)),
         "instances": _bytes(group_colors(session.instances)[rows]),
         "label": labels.label.numpy()[rows].astype(np.int16),
@@ -108,10 +112,11 @@ def _colors(session: Session, rows: np.ndarray) -> dict[str, np.ndarray]:
 def _language(search: Search, rows: np.ndarray, words: Sequence[str]) -> dict[str, np.ndarray]:
     """Features in the page's directions as int8, and what they are compared with in the same directions: f . n =
     mean . n + (steps z) . n, the steps taken into n."""
-    features = search.features[rows]
-    mean = features.mean(axis=0)
+    used, place, count = np.unique(_rows(search, rows), return_inverse=True, return_counts=True)
+    features = search.shared.rows[used]  # those of the Gaussians, once each
+    mean = np.average(features, axis=0, weights=count).astype(np.float32)
     centered = features - mean
-    _, directions = np.linalg.eigh(centered.T.astype(np.float64) @ centered)
+    _, directions = np.linalg.eigh((centered * count[:, None]).T.astype(np.float64) @ centered)
     directions = directions[:, ::-1][:, : min(DIMS, features.shape[1])].astype(np.float32)
     projected = centered @ directions
     steps = np.maximum(np.abs(projected).max(axis=0), 1e-9) / 127
@@ -119,7 +124,7 @@ def _language(search: Search, rows: np.ndarray, words: Sequence[str]) -> dict[st
     contrast = search.contrast
     rivals = contrast.anything if len(contrast.anything) else contrast.held
     found = {
-        "features": np.rint(projected / steps).astype(np.int8),
+        "features": np.rint(projected / steps).astype(np.int8)[place],
         "rivals": (rivals @ directions * steps).astype(np.float32),
         "rivals_bias": (rivals @ mean).astype(np.float32),
     }
@@ -128,6 +133,11 @@ def _language(search: Search, rows: np.ndarray, words: Sequence[str]) -> dict[st
     else:
         beside = {"meanings": [query.meaning(word, contrast) for word in asked]}
     return found | {name: np.asarray(value, np.float32) for name, value in beside.items()}
+
+
+def _rows(search: Search, gaussians: np.ndarray) -> np.ndarray:
+    """[K] the rows of shared features that these Gaussians have."""
+    return gaussians if search.shared.index is None else search.shared.index[gaussians]
 
 
 def _objects(session: Session) -> list[dict]:

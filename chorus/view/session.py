@@ -24,6 +24,7 @@ from chorus.view.vocabulary import HELD
 
 MODES = ("rgb", "heat", "names", "instances", "PCA")
 MOST = 300_000  # Gaussians that a browser turns smoothly
+TELLING = 20_000  # Gaussians whose features tell a scene's main directions
 BETWEEN = ";"  # several questions at once
 NAMES_SHOWN = 5
 
@@ -84,8 +85,9 @@ class Session:
     @cached_property
     def labels(self) -> SplatLabels:
         """What every Gaussian most likely is, and the object it belongs to."""
-        cosine = self.search.features @ self.search.embedded(HELD).T
-        return edit.labels_of(self.scene, torch.from_numpy(cosine), HELD)
+        shared = self.search.shared
+        cosine = torch.from_numpy(shared.rows @ self.search.embedded(HELD).T)
+        return edit.labels_of(self.scene, cosine, HELD, index=shared.index, gap=self.search.gap)
 
     @cached_property
     def kept(self) -> np.ndarray:
@@ -117,7 +119,7 @@ class Session:
         make: dict[str, Callable[[], np.ndarray]] = {
             "names": lambda: label_colors(self.labels.label.numpy(), self.labels.names),
             "instances": lambda: group_colors(self.instances),
-            "PCA": lambda: pca_colors(self.search.features),
+            "PCA": self._pca,
         }
         if self.reference is not None:
             held, plain = self.reference, self.scene.rgb.detach().cpu().numpy()
@@ -128,6 +130,12 @@ class Session:
         if mode not in self._made:  # a slider asks for them at every step
             self._made[mode] = make[mode]()
         return self._made[mode]
+
+    def _pca(self) -> np.ndarray:
+        """[N, 3] by the main directions of all features, or of as many evenly spread ones as tell them."""
+        shared = self.search.shared
+        some = shared[:: 1 + len(shared) // TELLING]
+        return shared.each(pca_colors(shared.rows, like=some))
 
     def shown(self, *, opacity: float = 0.0, below: float = 1.0) -> np.ndarray:
         """[N] bool: at least so opaque, in the lower share ``below`` of the room's height, and not hidden by hand."""
@@ -170,8 +178,8 @@ class Session:
 
     def similar(self, row: int) -> Answer:
         """Where the scene is like one of its Gaussians: cosine of features, stretched from 0.5..1 to 0..1."""
-        features = self.search.features
-        score = ((features @ features[row] - 0.5) / 0.5).clip(0.0, 1.0)
+        shared = self.search.shared
+        score = shared.each(((shared.rows @ shared[row] - 0.5) / 0.5).clip(0.0, 1.0))
         objects = query.objects(self.scene, score, gap=self.search.gap)
         return Answer(words="similar", scene=self.scene, score=score, objects=objects)
 

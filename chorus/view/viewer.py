@@ -17,6 +17,8 @@ import torch
 from chorus.capture import Capture
 from chorus.errors import ChorusError, InputError
 from chorus.extras import extra
+from chorus.heap import give_back
+from chorus.scene import GaussianScene
 from chorus.view import render
 from chorus.view.ask import Answer
 from chorus.view.box import Box
@@ -93,7 +95,7 @@ class Viewer:
                 self.server.scene.add_gaussian_splats(
                     f"/scene{number}",
                     centers=scene.means.numpy()[rows].astype(np.float32),
-                    covariances=_covariances(session)[rows],
+                    covariances=_covariances(scene.select(torch.from_numpy(rows))),
                     rgbs=scene.rgb.numpy()[rows],
                     opacities=scene.opacities.numpy()[rows, None],
                     position=tuple(offset),
@@ -362,6 +364,8 @@ class Viewer:
             except Exception as error:  # a defect must not end the server for all who look
                 _log.exception("viewer")
                 self._said.content = f"**defect: {type(error).__name__}: {error}**"
+            finally:
+                give_back()  # arrays of a large scene that an answer was made of
 
 
 def free_port(host: str, port: int | None) -> int:
@@ -390,9 +394,9 @@ def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:
     return offsets
 
 
-def _covariances(session: Session) -> np.ndarray:
+def _covariances(scene: GaussianScene) -> np.ndarray:
     """[N, 3, 3] R S S' R'."""
-    axes = rotation_matrices(session.scene.unit_quats) * session.scene.scales[:, None, :]
+    axes = rotation_matrices(scene.unit_quats) * scene.scales[:, None, :]
     return torch.einsum("nij,nkj->nik", axes, axes).numpy().astype(np.float32)
 
 

@@ -4,6 +4,7 @@ import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { PackedSplats, SparkRenderer, SplatMesh } from "@sparkjsdev/spark";
 
 const OPAQUE = 0.5, REACH = 3.0; // alpha at which a click has met something; deviations that count
+const PANEL = 302; // pixels at the right that the panel takes
 const by = (id) => document.getElementById(id);
 const head = JSON.parse(by("head").textContent);
 
@@ -93,9 +94,11 @@ class Page {
     this.controls.target.copy(middle).add(new THREE.Vector3(0, 0, -0.2 * (high.z - low.z)));
     this.camera.position.copy(middle).add(new THREE.Vector3(0, -0.9 * size, 1.1 * size));
     const resized = () => {
+      const beside = innerWidth > 2 * PANEL ? PANEL : 0; // what is looked at stands in the middle of what the panel leaves
+      this.free = 1 - beside / innerWidth; // share of the width
       this.renderer.setSize(innerWidth, innerHeight);
-      this.camera.aspect = innerWidth / innerHeight;
-      this.camera.updateProjectionMatrix();
+      this.camera.aspect = (innerWidth + beside) / innerHeight;
+      this.camera.setViewOffset(innerWidth + beside, innerHeight, beside, 0, innerWidth, innerHeight);
     };
     addEventListener("resize", resized);
     resized();
@@ -168,7 +171,7 @@ class Page {
   }
 
   splitColors(out) {
-    const share = by("share").value, place = new THREE.Vector3(), { means, rgb, pca } = this.a;
+    const share = by("share").value * this.free, place = new THREE.Vector3(), { means, rgb, pca } = this.a;
     by("split").style.left = `${share * innerWidth}px`;
     this.camera.updateMatrixWorld();
     for (let i = 0; i < head.count; i++) {

@@ -165,6 +165,18 @@ def test_files_hold_what_memory_does(model, make_room, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["l", "u"]
 
 
+@pytest.mark.parametrize("max_rows", [200, 10**6])
+def test_shared_rows_are_those_of_every_gaussian(model, make_room, max_rows):
+    encoder, room = SceneEncoder(model, max_rows=max_rows, halo=0.3), make_room(1500)
+    for output in ("lang", "object", "upcast"):
+        rows, index = encoder.encode_shared(room, output)
+        assert len(rows) < len(room) == len(index)
+        assert torch.equal(rows[index], encoder.encode(room, outputs=(output,))[output])
+    for wrong in ("tokens", "dino"):
+        with pytest.raises(InputError, match="encode"):
+            encoder.encode_shared(room, wrong)
+
+
 def test_a_bar_on_long_scenes_only(model, make_room, monkeypatch):
     steps = []
     monkeypatch.setattr("chorus.encoder.sinks.Bar.advance", lambda bar, count: steps.append((bar.shown, count)))

@@ -1,6 +1,8 @@
 """The page stands alone, repeats itself byte for byte, and says what it does not show."""
 
+import base64
 import csv
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -34,9 +36,26 @@ def written(tmp_path_factory):
 
 def test_the_page_needs_nothing_from_outside(written):
     page = (written[0] / "report.html").read_text()
-    assert not re.search(r"https?:|//[a-z]+\.|<script|<link|@import|url\((?!#)", page)
+    assert not re.search(r"https?:|//[a-z]+\.|<script[^>]+src|<link|@import|url\((?!#)", page)
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]+)"', page))
-    assert page.count("<img") == 12 and page.count("<svg") == 2
+    assert page.count("<img") == 12 and page.count("<svg") == 4
+
+
+def test_a_room_to_turn_is_held_compressed_beside_its_pictures(written, tmp_path):
+    assert 'id="packed"' not in (written[0] / "report.html").read_text()
+    data = replace(written[2], page="<p>a room &amp; its words</p>" * 10_000)
+    write_report(tmp_path, data, PARAMS)
+    page = (tmp_path / "report.html").read_text()
+    (held,) = re.findall(r'id="packed">([^<]+)<', page)
+    assert gzip.decompress(base64.b64decode(held)).decode() == data.page and len(held) < 5000
+    assert page.count("<img") == 12 and page.index('class="stills"') > page.index("<iframe")
+
+
+def test_every_room_has_a_row_and_those_shown_a_link(written, tmp_path):
+    write_report(tmp_path, replace(written[2], links={"two_bath": "../fits/two_bath.png"}), PARAMS)
+    page = (tmp_path / "report.html").read_text()
+    assert '<a href="#room-one_kitchen">one_kitchen</a>' in page and 'id="room-one_kitchen"' in page
+    assert '<a href="../fits/two_bath.png">its fit</a>' in page and 'href="#room-two_bath"' not in page
 
 
 def test_the_page_explains_its_limits_and_its_origin(written):

@@ -144,6 +144,17 @@ def test_spacing_is_that_of_a_tree(name):
     assert clusters.spacing(cloud) == pytest.approx(max(np.median(distance), 1e-6))
 
 
+def test_a_stray_beyond_all_numbers_parts_nothing():
+    draw = np.random.default_rng(0)
+    near = draw.normal(0, 0.2, (200, 3))
+    labels = draw.integers(0, 3, 201)
+    far = np.concatenate([near, [[1e6, -1e6, 1e6]]])  # a cell of 1 mm: more cells than a number tells apart
+    group = clusters.components(far, labels, cell=0.001, least=1)
+    assert np.array_equal(group[:200], clusters.components(near, labels[:200], cell=0.001, least=1))
+    wide = clusters.components(far, labels, cell=0.5, least=1)
+    assert len(set(wide[:200])) < 12 and wide[200] not in wide[:200]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_components_are_those_of_a_graph(seed):
     from scipy.sparse.csgraph import connected_components
