@@ -21,6 +21,7 @@ from benchmarks import (
     soak,
     target_rows,
     teachers,
+    viewer,
     words,
 )
 from benchmarks.claims import __main__ as claims
@@ -37,6 +38,7 @@ COMMANDS = {"kernels": (kernels, ()), "gpu": (gpu, ()), "encoder": (encoder, ("s
 COMMANDS["generated"] = (generated, ("sheet", "classes", "seconds"))
 COMMANDS["target_rows"] = (target_rows, ("size", "loading"))
 COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw")), "words": (words, ())}
+COMMANDS["viewer"] = (viewer, ("open", "page"))
 COMMANDS["claims"] = (claims, ("run", "storage", "page"))
 COMMANDS |= {"rehearsal": (rehearsal, ("run",)), "soak": (soak, ())}
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
