@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import encoder, generated, gpu, kernels, paper_step, scaling, target_rows, teachers, words
+from benchmarks import backfill, encoder, generated, gpu, kernels, paper_step, scaling, target_rows, teachers, words
 from benchmarks.claims import __main__ as claims
 from benchmarks.peers import hilbert_numpy, tile_loop
 from benchmarks.rows import GROUPS, SLOW
@@ -25,6 +25,7 @@ COMMANDS = {"kernels": (kernels, ()), "gpu": (gpu, ()), "encoder": (encoder, ("s
 COMMANDS["generated"] = (generated, ("sheet", "classes", "seconds"))
 COMMANDS["target_rows"] = (target_rows, ("size", "loading"))
 COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw")), "words": (words, ())}
+COMMANDS["backfill"] = (backfill, ())
 COMMANDS["claims"] = (claims, ("run", "page"))
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
 
