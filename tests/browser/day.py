@@ -1,8 +1,4 @@
-"""A small workspace for a day's work, photos to drop into it, and its servers.
-
-Rooms of homes drawn by people where CHORUS_HOMES names the folder that ``make demo`` fetched them into, else of the
-tests' box furniture.
-"""
+"""A small workspace for a day's work, of rooms of the homes that ``make demo`` fetched, and photos to drop into it."""
 
 import os
 import shutil
@@ -19,6 +15,7 @@ from chorus.workspace import Workspace
 from tests.unit.sources.test_real_folders import write_photos
 
 ROOT = Path(__file__).parents[2]
+HOMES = Path(os.environ.get("CHORUS_HOMES") or ROOT / "data" / "homes")
 # id: home, room, split, domain
 ROOMS = {
     "living": ("2BedroomApartment", 1, "train", "main"),
@@ -63,13 +60,7 @@ class Day:
         shutil.copyfile(ROOT / "params.yaml", self.root / "params.yaml")
         (self.root / "data" / "incoming").mkdir(parents=True)
         self.set(**OVERLAY)
-        homes = os.environ.get("CHORUS_HOMES")
-        if homes:
-            (self.root / "data" / "homes").symlink_to(Path(homes).resolve(), target_is_directory=True)
-        else:
-            from tests.unit.sources.tiny_home import build_packages
-
-            build_packages(self.root / "data" / "homes")
+        (self.root / "data" / "homes").symlink_to(HOMES.resolve(), target_is_directory=True)
         self.list_rooms(ROOMS)
 
     def set(self, **overlay: dict) -> None:
@@ -89,7 +80,7 @@ class Day:
         return self.root / "data" / "scenes.yaml"
 
     def _entry(self, name: str, seed: int, home: str, room: int, split: str, domain: str) -> dict:
-        where = {"home": home, "room": room} if os.environ.get("CHORUS_HOMES") else {"home": "Tiny", "room": 0}
+        where = {"home": home, "room": room}
         light = "evening" if domain == "second" else "day"
         return {
             "id": name,
