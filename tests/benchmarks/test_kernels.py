@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    backfill,
     encoder,
     generated,
     gpu,
@@ -41,6 +42,7 @@ COMMANDS |= {"paper_step": (paper_step, ()), "scaling": (scaling, ("run", "draw"
 COMMANDS["viewer"] = (viewer, ("open", "page"))
 COMMANDS["claims"] = (claims, ("run", "storage", "page"))
 COMMANDS |= {"rehearsal": (rehearsal, ("run",)), "soak": (soak, ())}
+COMMANDS["backfill"] = (backfill, ())
 COMMANDS["teachers"] = (teachers, ("nms", "storage", "weights"))
 
 
