@@ -16,6 +16,7 @@ QUIET = {  # nothing is told to their makers, and nothing pickled is read: a mod
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes of 170 MB that nothing here gives work to
 }
 CODE_LOCATION = "orchestration.definitions"  # the module the UI serves, and runs are recorded as of
 LAPTOP = Path(__file__).parents[1] / "deploy" / "laptop.yaml"
