@@ -34,7 +34,8 @@ class Space(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.register_buffer("matrix", torch.eye(channels))
+        # on the meta device, where a model is checked before it is read, torch.eye imports its reference ops for a second
+        self.register_buffer("matrix", torch.zeros(channels, channels).fill_diagonal_(1.0))
         self.register_buffer("mean", torch.zeros(channels))
 
     @torch.no_grad()

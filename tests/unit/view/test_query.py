@@ -179,8 +179,10 @@ def test_components_are_those_of_a_graph(seed):
 def test_a_query_waits_for_no_import_it_can_do_without():
     script = (
         "import sys, chorus.view.ask, chorus.view.named, chorus.encoder.encode, chorus.encoder.read\n"
-        "import chorus.teachers.embedded.text\n"
-        "print(*sorted({'scipy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+        "import torch, chorus.teachers.embedded.text\n"
+        "from chorus.encoder.heads import Space\n"
+        "with torch.device('meta'): Space(4)\n"
+        "print(*sorted({'scipy', 'sympy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
