@@ -34,7 +34,7 @@ class Space(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        # on the meta device, where a model is checked before it is read, torch.eye imports its reference ops for a second
+        # torch.eye on the meta device, where a model is checked before it is read, imports its compiler: a second
         self.register_buffer("matrix", torch.zeros(channels, channels).fill_diagonal_(1.0))
         self.register_buffer("mean", torch.zeros(channels))
 

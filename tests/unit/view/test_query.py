@@ -182,7 +182,8 @@ def test_a_query_waits_for_no_import_it_can_do_without():
         "import torch, chorus.teachers.embedded.text\n"
         "from chorus.encoder.heads import Space\n"
         "with torch.device('meta'): Space(4)\n"
-        "print(*sorted({'scipy', 'sympy', 'huggingface_hub', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+        "unwanted = {'scipy', 'sympy', 'huggingface_hub', 'transformers', 'sentence_transformers'}\n"
+        "print(*sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
