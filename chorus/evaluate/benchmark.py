@@ -22,7 +22,7 @@ from chorus.evaluate.benchmark_scenes import BenchmarkScene
 from chorus.evaluate.limits import count
 from chorus.evaluate.measure import rounded
 from chorus.evaluate.points import truth_of
-from chorus.evaluate.tasks import REACH, TEMPERATURE
+from chorus.evaluate.tasks import REACH, probabilities
 from chorus.text import prompt
 
 PROTOCOLS = {
@@ -86,13 +86,6 @@ def classify(features: np.ndarray, text: np.ndarray) -> np.ndarray:
     """[N] the nearest name of each feature [N, C], a block at a time: 200 names of a million Gaussians are 0.8 GB."""
     blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
     return np.concatenate([zero_shot.similarity(block, text).argmax(axis=1) for block in blocks])
-
-
-def probabilities(features: np.ndarray, text: np.ndarray) -> np.ndarray:
-    """[P, T] softmax over names of features [P, C]."""
-    logits = zero_shot.similarity(features, text) / TEMPERATURE
-    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return chances / chances.sum(axis=1, keepdims=True)
 
 
 def iou(matrix: np.ndarray) -> np.ndarray:
@@ -176,7 +169,3 @@ def render(tally: Tally, *, labels_read: Sequence[str] = ()) -> str:
         else f"mAP {found['map']:.1f}  AP50 {found['ap50']:.1f}  AP25 {found['ap25']:.1f}"
     )
     return "\n".join([*lines, "", f"{'objects, by the rules of ScanNet':42}  {said}"])
-
-
-def _objects(found: dict[str, float]) -> str:
-    return f"mAP {found['map']:.1f}  AP50 {found['ap50']:.1f}  AP25 {found['ap25']:.1f}"

@@ -63,12 +63,17 @@ def proposed(
     """A room's objects, grown from a field that speaks, their IoU [I, J] with the true ones, and those' classes [J].
     text: [T, C]; things: [T] bool, the names that come as objects."""
     near = voting.rows(field, room)[:, 0]
-    logits = zero_shot.similarity(field.words, text) / TEMPERATURE
-    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances = (chances / chances.sum(axis=1, keepdims=True))[near]
+    chances = probabilities(field.words, text)[near]
     proposals = instances.propose(room.truth.positions, chances, things)
     semantic = np.where(np.append(things, False)[room.truth.semantic], room.truth.semantic, -1)
     return proposals, *instances.overlaps(proposals, semantic, room.truth.instance)
+
+
+def probabilities(features: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """[P, T] softmax over names [T, C] of features [P, C]."""
+    logits = zero_shot.similarity(features, text) / TEMPERATURE
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return chances / chances.sum(axis=1, keepdims=True)
 
 
 def retrieval_recall(inputs: ReportInputs) -> float:
