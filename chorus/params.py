@@ -55,6 +55,12 @@ class FitParams:
     max_gaussians_real: Count  # of a real capture (photos, rgbd)
     iterations_real: Whole
 
+    def effort(self, source: object) -> tuple[int, int]:
+        """(Gaussians at most, iterations) of a capture from this source, as its info names it."""
+        if source in ("photos", "rgbd"):
+            return self.max_gaussians_real, self.iterations_real
+        return self.max_gaussians, self.iterations
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskParams:

@@ -52,9 +52,8 @@ def of_folder(folder: Path, params: CaptureParams, out: Path) -> None:
 def of_fit(capture: Path, params: FitParams, out: Path) -> None:
     """Ask for what fitting Gaussians to a capture takes."""
     spec = _cameras(capture)
-    pixels = len(spec["views"]) * spec["width"] * spec["height"]
-    real = spec.get("info", {}).get("source") in ("photos", "rgbd")
-    gaussians = params.max_gaussians_real if real else params.max_gaussians
+    pixels = _pixels(spec)
+    gaussians, _ = params.effort(spec.get("info", {}).get("source"))
     require_disk(out, GAUSSIAN_ON_DISK * gaussians, what=f"{gaussians} Gaussians")
     fix = "Lower fit.max_gaussians, or use a larger machine."
     require_memory(PIXEL_FITTED * pixels + GAUSSIAN_FITTED * gaussians, what=f"fitting {gaussians} Gaussians", fix=fix)
@@ -74,7 +73,7 @@ def of_report(store: Store, rooms: Rooms, out: Path) -> None:
         rows = RowFile.open(store.scene(name, "targets"))
         needed += METHODS * 4 * len(rows) * rows.channels.get("lang", 0)
     for name in rooms.test:
-        needed += PIXEL_HELD * _pixels(store.scene(name, "capture"))
+        needed += PIXEL_HELD * _pixels(_cameras(store.scene(name, "capture")))
     require_disk(out, REPORT, what="a report")
     count = len(rooms.scored())
     require_memory(needed, what=f"scoring {count} rooms", fix="List fewer rooms, or use a larger machine.")
@@ -86,9 +85,8 @@ def of_export(encoder: Path, out: Path) -> None:
     require_disk(out, size / 2, what="the encoder's weights")
 
 
-def _pixels(capture: Path) -> int:
-    """Of all views of a capture, from its cameras alone."""
-    spec = _cameras(capture)
+def _pixels(spec: dict) -> int:
+    """Of all views of a capture. spec: its cameras.json."""
     return len(spec["views"]) * spec["width"] * spec["height"]
 
 

@@ -33,8 +33,7 @@ def lay_out(
     It trains on the first ``designed`` rooms of the main domain (all when None; beyond the last one they come again
     with other furniture and colors) and on ``generated`` rooms drawn from ``seed``, and is judged by the validation
     rooms; the second domain is left out, and so are the held-out rooms unless ``held_out`` asks for them, to score a
-    release. Raises InputError where that is no room to train on, or
-    the folder is the workspace itself.
+    release. Raises InputError where that is no room to train on, or the folder is the workspace itself.
     """
     folder, root = Path(folder).resolve(), workspace.store.root
     if folder == root:

@@ -83,9 +83,7 @@ def fit_scene(
     """
     start = time.perf_counter()
     capture.validate("capture to fit")
-    real = capture.info.get("source") in ("photos", "rgbd")
-    iterations = params.iterations_real if real else params.iterations
-    budget = params.max_gaussians_real if real else params.max_gaussians
+    budget, iterations = params.effort(capture.info.get("source"))
     if iterations < 1 or budget < 1:
         raise InputError("fit", expected="at least one iteration and one Gaussian", got=f"{iterations} and {budget}")
     rng = np.random.default_rng(seed)
