@@ -18,6 +18,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from chorus.stages import EMBEDDED
 from chorus.train.processes import this_process
 from orchestration import console
+from orchestration.checks import verdicts
 from orchestration.keys import key
 from orchestration.run import history
 from orchestration.run.state import CODE_LOCATION
@@ -97,9 +98,8 @@ def _origin(job: str) -> RemoteJobOrigin:
 
 
 def _first_error(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
-    for check in result.get_asset_check_evaluations():
-        if not check.passed and check.blocking and check.severity is dg.AssetCheckSeverity.ERROR:
-            return f"{check.asset_key.to_user_string()}: check {check.check_name} failed: {check.description}", True
+    for line in verdicts.that_ended_it(result.get_asset_check_evaluations()):
+        return line, True
     for event in result.all_events:
         if event.is_step_failure:
             data, asset = event.step_failure_data, event.step_key.replace("__", "/")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from chorus.store import Store, root_folder
+from orchestration.checks import verdicts
 
 WEBHOOK = "CHORUS_WEBHOOK"  # of the environment: an http(s) address that takes JSON by POST
 PATIENCE = 10.0  # seconds
@@ -35,8 +36,9 @@ def about(context: dg.RunFailureSensorContext) -> dict[str, str | list[str] | No
     """Which run, of which assets and scene, when, and why in one line."""
     run, instance = context.dagster_run, context.instance
     steps = [event for event in context.get_step_failure_events() if event.step_failure_data]
-    checks = _failed_checks(instance, run.run_id) if steps else []
-    said = "; ".join(checks) or reason(steps[0] if steps else context.failure_event)
+    checks = _events(instance, run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION) if steps else []
+    ended = verdicts.that_ended_it(event.event_specific_data for event in checks)
+    said = "; ".join(ended) or reason(steps[0] if steps else context.failure_event)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.run_id,
@@ -51,16 +53,6 @@ def _assets(instance: dg.DagsterInstance, run: str) -> list[str]:
     """Those that the run was to make."""
     planned = _events(instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
     return sorted({event.asset_key.to_user_string() for event in planned if event.asset_key})
-
-
-def _failed_checks(instance: dg.DagsterInstance, run: str) -> list[str]:
-    """A line for each check that ended the run, with what it expected and got: Dagster's own names it alone."""
-    found = [event.event_specific_data for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION)]
-    return [
-        f"{one.asset_key.to_user_string()}: check {one.check_name} failed: {one.description}"
-        for one in found
-        if one.blocking and not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
-    ]
 
 
 def _events(instance: dg.DagsterInstance, run: str, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
