@@ -1,10 +1,11 @@
 """What travels in the package beside its own code: the page's JavaScript, the model, the teachers' heads, a sample."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from chorus.store import hash_file
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "chorus" / "view" / "web"
@@ -75,4 +76,4 @@ OURS = (
 
 def sha256(name: str) -> str:
     """Of a file of the project."""
-    return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+    return hash_file(ROOT / name)
