@@ -5,6 +5,7 @@ import pytest
 
 from chorus.view.page import write_page
 from chorus.view.session import Session
+from tests.browser.pages import opened_offline
 from tests.unit.view.test_session import Heights, named  # noqa: F401  a fixture
 
 
@@ -16,14 +17,7 @@ def session(named):  # noqa: F811
 @pytest.fixture(params=["light", "dark"])
 def opened(request, session, browser, tmp_path):
     path = write_page(tmp_path / "room.html", session, words=["my own lamp"])
-    page = browser.new_page(viewport={"width": 800, "height": 500}, color_scheme=request.param)
-    page.set_default_timeout(60_000)
-    page.context.set_offline(True)
-    page.wrong, page.asked = [], []
-    page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(path.as_uri())
+    page = opened_offline(browser, path, viewport={"width": 800, "height": 500}, color_scheme=request.param)
     page.wait_for_function("window.page")
     yield page
     page.close()

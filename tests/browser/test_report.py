@@ -18,6 +18,7 @@ from test_measure import PARAMS
 from chorus.evaluate.report import write_report
 from chorus.view.page import page_of
 from chorus.view.session import Session
+from tests.browser.pages import opened_offline
 from tests.unit.view.test_session import Heights, named  # noqa: F401  a fixture
 
 
@@ -28,15 +29,7 @@ def report(named, tmp_path):  # noqa: F811
 
 
 def opened(browser, report, **options):
-    page = browser.new_page(viewport={"width": 900, "height": 700}, **options)
-    page.set_default_timeout(60_000)
-    page.context.set_offline(True)
-    page.wrong, page.asked = [], []
-    page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(report.as_uri())
-    return page
+    return opened_offline(browser, report, viewport={"width": 900, "height": 700}, **options)
 
 
 def brightness(page) -> float:

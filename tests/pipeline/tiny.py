@@ -26,12 +26,13 @@ evaluate: {neighbors: 5, probe_steps: 10, probe_rows: 200, chance_seeds: 2, boot
 """
 
 
-def lay_out(root: Path) -> None:
-    """params.yaml, its overlay tiny.yaml, the scene list and the home, nothing made yet."""
+def lay_out(root: Path, *, without: tuple[str, ...] = ()) -> None:
+    """params.yaml, its overlay tiny.yaml, the scene list (some rooms left out) and the home, nothing made yet."""
     from tests.unit.sources.tiny_home import build_packages
 
     shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
     (root / "tiny.yaml").write_text(OVERLAY)
     (root / "data").mkdir()
-    (root / "data" / "scenes.yaml").write_text(SCENES)
+    listed = [line for line in SCENES.splitlines(True) if not any(f"id: {room}," in line for room in without)]
+    (root / "data" / "scenes.yaml").write_text("".join(listed))
     build_packages(root / "data" / "homes")
