@@ -143,6 +143,20 @@ def distill(*, nproc: Ranks = None) -> None:
     _made("encoder", chain.distill(_workspace(), ranks=nproc))
 
 
+def shard(
+    address: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ADDRESS")],
+    *,
+    scenes: Annotated[int, tyro.conf.arg(help="in a shard")] = 50,
+) -> None:
+    """Write what distillation reads of the training rooms as shards, to a folder or s3://BUCKET/PREFIX: for more rooms
+    than a machine's disk holds. Then: CHORUS_SHARDS=ADDRESS chorus distill."""
+    from chorus.recipes import models
+
+    index = models.shard(_workspace(), address, each=scenes)
+    size = sum(shard.bytes for shard in index.shards)
+    print(f"{address}: {len(index.names)} scenes in {len(index.shards)} shards, {size / 1e9:.3g} GB")
+
+
 def adapt(*, nproc: Ranks = None) -> None:
     """Adapt the encoder to the second domain's training rooms by render-and-distill, without labels. A run that was
     stopped or killed goes on from its checkpoint."""
@@ -708,6 +722,7 @@ VERBS = {
     "fit": fit,
     "teach": teach,
     "distill": distill,
+    "shard": shard,
     "adapt": adapt,
     "evaluate": evaluate,
     "trial": trial,

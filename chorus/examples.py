@@ -21,6 +21,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("chorus distill", "as params.yaml says"),
         ("chorus distill --nproc 2", "in two processes that share each step"),
     ),
+    "shard": (
+        ("chorus shard s3://rooms/shards", "then: CHORUS_SHARDS=s3://rooms/shards chorus distill --nproc 8"),
+        ("chorus shard shards --scenes 20", "to a folder, of twenty rooms each"),
+    ),
     "adapt": (("chorus adapt", "after chorus distill"),),
     "evaluate": (
         ("chorus evaluate --split validation", "to choose by"),

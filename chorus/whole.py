@@ -87,14 +87,15 @@ def alone(lock: Path) -> Iterator[None]:
 
     Does nothing where the file system knows no locks.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with _held(lock, fcntl.LOCK_EX):
         yield
-    finally:
-        os.close(descriptor)
+
+
+@contextmanager
+def shared(lock: Path) -> Iterator[None]:
+    """Many processes at a time, but none that is :func:`alone` with the lock, or :func:`first`."""
+    with _held(lock, fcntl.LOCK_SH):
+        yield
 
 
 @contextmanager
@@ -137,6 +138,18 @@ def disk_errors(where: object) -> Iterator[None]:
             raise
         fix = "What was there before is whole. Make room (or mend it), then run the same command again."
         raise StoreError(where, expected="a disk to write to", got=got, fix=fix) from error
+
+
+@contextmanager
+def _held(lock: Path, kind: int) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def to_disk(path: Path) -> None:

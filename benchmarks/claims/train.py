@@ -96,8 +96,8 @@ def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
     train_encoder(
         rooms,
         **setup,
-        spaces=rooms.spaces,
-        teachers=rooms.teachers,
+        spaces=rooms.reader.spaces,
+        teachers=rooms.reader.teachers,
         text=words_source(workspace.params.teachers, store),
         late=LATE if encoder.late else None,
         augmentation=AUGMENTATIONS[encoder.augmentation],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from chorus.distill.batches import Balance, TrainingScene, balancing_role
 from chorus.errors import InputError
 from chorus.scene import GaussianScene
-from chorus.train.schedule import generator_of
+from chorus.train.schedule import generator_of, scene_of_step
 
 SAMPLE = 16_384  # rows of all scenes that the centres of the balance are fitted on
 
@@ -34,6 +34,13 @@ class TrainingScenes(ABC):
     @abstractmethod
     def balance(self, *, seed: int) -> Balance:
         """Centres of all scenes' targets, from a bounded sample."""
+
+    def which(self, sample: int, seed: int) -> int:
+        """The number of a sample's scene: every one once an epoch, in an order drawn for the epoch."""
+        return scene_of_step(sample, len(self), seed)
+
+    def expect(self, sample: int, seed: int) -> None:  # noqa: B027 - most scenes lie where they are read
+        """Asked before a sample is opened: what it and those after it will need may be begun."""
 
     @abstractmethod
     def open(self, which: int, *, crop: int = 0, generator: torch.Generator | None = None) -> TrainingScene:
@@ -77,7 +84,7 @@ class HeldScenes(TrainingScenes):
         return scene.select(rows)
 
 
-def check_roles(name: str, channels: dict[str, int], *, like: dict[str, int], of: str) -> None:
+def check_roles(name: str, channels: Mapping[str, int], *, like: Mapping[str, int], of: str) -> None:
     """Raise InputError where a scene's roles and widths are not those of another."""
     if channels != like:
         raise InputError(
@@ -97,7 +104,7 @@ def crop_rows(scene: GaussianScene, count: int, *, among: Tensor, generator: tor
     return apart.topk(min(count, len(apart)), largest=False).indices.sort().values
 
 
-def _listed(channels: dict[str, int]) -> str:
+def _listed(channels: Mapping[str, int]) -> str:
     return ", ".join(f"{role} {count}" for role, count in channels.items()) or "none"
 
 

@@ -32,7 +32,7 @@ from chorus.train.checkpoint import without_layout
 from chorus.train.curves import CURVES, write_curves
 from chorus.train.loop import Course, Task, Watch, train
 from chorus.train.ranks import device_of_rank
-from chorus.train.schedule import generator_of, scene_of_step
+from chorus.train.schedule import generator_of
 from chorus.train.step import adam
 
 LATE = "object"  # joins in the second half: from the start it hurts
@@ -170,6 +170,7 @@ class Distillation(Task):
     def sample(self, number: int) -> Sample:
         """The room of this sample, or a crop of it, augmented, on the host."""
         drawn = generator_of(self.seed, 7, number)
+        self.scenes.expect(number, self.seed)
         scene = self.scenes.open(self._which(number), crop=self.params.crop, generator=drawn)
         if self.augmentation.dropout:
             scene = scene.select(kept(len(scene.scene), self.augmentation.dropout, generator_of(self.seed, 9, number)))
@@ -220,7 +221,7 @@ class Distillation(Task):
         }
 
     def _which(self, sample: int) -> int:
-        return scene_of_step(sample, len(self.scenes), self.seed)
+        return self.scenes.which(sample, self.seed)
 
     def _targets(self, scene: TrainingScene, role: str, seen: Tensor, rows: Tensor) -> Tensor:
         return scene.target(role, seen[rows], self.device)

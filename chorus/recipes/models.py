@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,29 +15,34 @@ from chorus.params import EncoderParams
 from chorus.recipes import scenes
 from chorus.recipes.recipe import Recipe, hash_of
 from chorus.stages import ADAPTED, ENCODER, GAUSSIANS, TARGETS, TEACHER_VIEWS, part_of
-from chorus.store import plain
+from chorus.store import Store, plain
 from chorus.whole import scratch_folder
 from chorus.workspace import Workspace
 
 if TYPE_CHECKING:
+    from chorus.distill.load import StoredScenes
+    from chorus.distill.shard_files import Index
+    from chorus.distill.shards import ShardedScenes
     from chorus.encoder.inputs import InputConfig
     from chorus.train.launch import Job
 
 VARIANTS = ("splats", "points")
 READ = (GAUSSIANS, TEACHER_VIEWS, TARGETS)  # what a training reads of a room
+SHARDS = "CHORUS_SHARDS"  # of the environment: the address of shards that distillation reads in place of the rooms
 
 
 def encoder(workspace: Workspace) -> Recipe:
-    """Both input variants, distilled on the training rooms of the main domain."""
+    """Both input variants, distilled on the training rooms of the main domain, or on the shards that CHORUS_SHARDS
+    names."""
     params = workspace.params
-    names = ready(workspace, workspace.rooms(split="train", domain="main"))
+    names, inputs = _sharded() or _ready(workspace)
     return Recipe(
         store=workspace.store,
         stage=ENCODER,
         device=workspace.params.device,
         make=lambda out: train_variants(workspace, names, out),
         params={"encoder": params.encoder, "distill": params.distill, "text": _words(workspace), "seed": params.seed},
-        inputs=hashes(workspace, names),
+        inputs=inputs,
     )
 
 
@@ -51,6 +57,33 @@ def adapted_encoder(workspace: Workspace) -> Recipe:
         params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
         inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},
     )
+
+
+def shard(workspace: Workspace, address: str, *, each: int) -> Index:
+    """Write what a training reads of the training rooms to an address, ``each`` of them a shard. Raises StoreError when
+    no room is ready, InputError where it cannot be written."""
+    from chorus.distill.load import StoredScenes
+    from chorus.distill.shards import write_shards
+
+    names, _ = _ready(workspace)
+    return write_shards(StoredScenes.of(workspace.store, names), address, each=each, seed=workspace.params.seed)
+
+
+def _ready(workspace: Workspace) -> tuple[list[str], dict[str, str]]:
+    """The training rooms of the main domain whose targets are there, and the hashes of what is read of them."""
+    names = ready(workspace, workspace.rooms(split="train", domain="main"))
+    return names, hashes(workspace, names)
+
+
+def _sharded() -> tuple[list[str], dict[str, str]] | None:
+    """The same of the shards that are named, where some are."""
+    address = os.environ.get(SHARDS)
+    if not address:
+        return None
+    from chorus.distill.shards import read_index
+
+    index, found = read_index(address)
+    return index.names, {"shards": found}
 
 
 def ready(workspace: Workspace, names: Sequence[str]) -> list[str]:
@@ -111,13 +144,12 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
     """Distil the teachers' targets of these rooms into an encoder of one input variant. A killed run goes on from its
     checkpoint."""
     from chorus.device import device_of
-    from chorus.distill.load import StoredScenes
     from chorus.distill.train import train_encoder
     from chorus.encoder.model import preset
     from chorus.teachers.load import words_source
 
     store, params = workspace.store, workspace.params
-    rooms = StoredScenes.of(store, names)
+    rooms = _scenes(store, names)
     inputs = inputs_of(params.encoder, variant)
     train_encoder(
         rooms,
@@ -126,12 +158,20 @@ def distill_variant(workspace: Workspace, variant: str, names: Sequence[str], ou
         params=params.distill,
         out=out,
         seed=params.seed,
-        spaces=rooms.spaces,
-        teachers=rooms.teachers,
+        spaces=rooms.reader.spaces,
+        teachers=rooms.reader.teachers,
         text=words_source(params.teachers, store),
         device=device_of(params.device),
         state=store.training(variant),
     )
+
+
+def _scenes(store: Store, names: Sequence[str]) -> StoredScenes | ShardedScenes:
+    from chorus.distill.load import StoredScenes
+    from chorus.distill.shards import ShardedScenes
+
+    address = os.environ.get(SHARDS)
+    return ShardedScenes(address, store.state / "shards") if address else StoredScenes.of(store, names)
 
 
 def inputs_of(params: EncoderParams, variant: str) -> InputConfig:

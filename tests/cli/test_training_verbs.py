@@ -15,8 +15,10 @@ import pytest
 
 from chorus.errors import InputError
 from chorus.recipes import chain
+from chorus.recipes.models import VARIANTS
 from chorus.store import Store, hash_files, manifest_of
 from chorus.train.live import Follower
+from tests.pipeline.servers import bucket
 from tests.pipeline.tiny import lay_out
 
 FORBIDDEN = ("dagster", "mlflow", "dvc", "great_expectations")
@@ -171,14 +173,51 @@ def test_a_test_room_without_targets_is_named(python, root, told):
     assert done.stderr.count("\n") == 1
 
 
-def chorus(python: Path, root: Path, *argv: str) -> str:
-    done = run(python, root, "-m", "chorus.cli", *argv)
+@pytest.fixture
+def elsewhere(root, told, tmp_path) -> Path:
+    """Another project folder with the same parameters and teachers, and no rooms."""
+    for name in ("params.yaml", "tiny.yaml"):
+        shutil.copyfile(root / name, tmp_path / name)
+    shutil.copytree(Store(root).embedded_teacher, Store(tmp_path).embedded_teacher)
+    return tmp_path
+
+
+def weights(root: Path) -> dict[str, bytes]:
+    """Variant -> what it learnt."""
+    return {name: (Store(root).model("encoder") / name / "model.safetensors").read_bytes() for name in VARIANTS}
+
+
+def test_an_encoder_is_distilled_from_shards_where_there_are_no_rooms(python, root, elsewhere, tmp_path_factory):
+    shards = str(tmp_path_factory.mktemp("shards"))
+    assert "2 scenes in 1 shards" in chorus(python, root, "shard", shards)
+    assert "encoder: trained" in chorus(python, elsewhere, "distill", CHORUS_SHARDS=shards)
+    assert weights(elsewhere) == weights(root)
+    assert "encoder: already there" in chorus(python, elsewhere, "distill", CHORUS_SHARDS=shards)
+    done = run(python, elsewhere, "-m", "chorus.cli", "distill", CHORUS_SHARDS=f"{shards}/nothing")
+    assert done.returncode == 2 and "expected an address of shards" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_ranks_are_taught_from_a_bucket(python, root, elsewhere, tmp_path_factory):
+    local, trained = str(tmp_path_factory.mktemp("shards")), {}
+    with bucket("chorus"):
+        for address in (local, "s3://chorus/shards"):
+            assert "2 scenes in 2 shards" in chorus(python, root, "shard", address, "--scenes", "1")
+            shutil.rmtree(Store(elsewhere).model("encoder"), ignore_errors=True)
+            shutil.rmtree(Store(elsewhere).state / "shards", ignore_errors=True)
+            chorus(python, elsewhere, "distill", "--nproc", "2", CHORUS_SHARDS=address)
+            trained[address] = weights(elsewhere)
+    assert trained[local] == trained["s3://chorus/shards"] and trained[local] != weights(root)
+
+
+def chorus(python: Path, root: Path, *argv: str, **environment: str) -> str:
+    done = run(python, root, "-m", "chorus.cli", *argv, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def run(python: Path, root: Path, *argv: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "tiny.yaml")}
+def run(python: Path, root: Path, *argv: str, **more: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "CHORUS_ROOT": str(root), "CHORUS_PARAMS": str(root / "tiny.yaml"), **more}
     return subprocess.run([str(python), *argv], cwd=root, env=environment, capture_output=True, text=True)
 
 

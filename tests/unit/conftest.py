@@ -77,7 +77,7 @@ def sharp_room() -> Capture:
     return box_room(views=16, width=160, height=120, texture=9.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_room():
     """A box room of Gaussians, with the colours of its faces."""
 

@@ -58,7 +58,7 @@ def test_a_scene_is_opened_with_its_own_rows(stored):
     assert (scene.scene.means - scene.scene.means[curve_order(scene.scene.means)]).abs().max() == 0  # along the curve
     some = torch.tensor([3, 708, 2405])
     for role in WIDTHS:
-        expected = scenes.standards[role].apply(file.features(role)[some])
+        expected = scenes.reader.standards[role].apply(file.features(role)[some])
         assert scene.valid[role][some].all()
         torch.testing.assert_close(scene.target(role, some), expected, atol=5e-3, rtol=0)  # coefficients in half
 
@@ -178,7 +178,7 @@ def test_what_is_chosen_of_the_method_changes_what_is_learnt_and_the_identity(st
     rows = torch.arange(0, 2500, 97)
     own = file.features("lang")[rows]
     for scenes in found:
-        scene, (back, mean) = scenes.open(0), scenes.spaces["lang"]
+        scene, (back, mean) = scenes.open(0), scenes.reader.spaces["lang"]
         seen = scene.valid["lang"][rows]
         again = scene.target("lang", rows) @ back + mean
         torch.testing.assert_close(again[seen], own[seen], atol=2e-3, rtol=0)
