@@ -188,8 +188,8 @@ def trial(
     from chorus.recipes.trial import lay_out
 
     laid = lay_out(_workspace(), folder, designed=designed, generated=generated, seed=seed, held_out=held_out)
-    train, judges = (len(laid.rooms(split=split, domain="main")) for split in ("train", "validation"))
-    print(f"{folder}: {train} rooms to train on, {judges} to judge by")
+    train, judges, last = (len(laid.rooms(split=split, domain="main")) for split in ("train", "validation", "held_out"))
+    print(f"{folder}: {train} rooms to train on, {judges} to judge by{f', {last} held out' if last else ''}")
 
 
 def evaluate(

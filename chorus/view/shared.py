@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -47,10 +46,3 @@ class SharedFeatures:
     def each(self, values: np.ndarray) -> np.ndarray:
         """[N, ...] from values [M, ...] of the rows."""
         return values if self.index is None else values[self.index]
-
-    @cached_property
-    def count(self) -> np.ndarray:
-        """[M] how many Gaussians have a row."""
-        if self.index is None:
-            return np.ones(len(self.rows), np.int64)
-        return np.bincount(self.index, minlength=len(self.rows))

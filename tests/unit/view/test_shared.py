@@ -31,9 +31,9 @@ def test_rows_are_of_unit_length_and_those_given_stay(both):
     before = given.clone()
     features = SharedFeatures.made(given, torch.tensor([3, 3, 0]))
     np.testing.assert_allclose(np.linalg.norm(features.rows, axis=1), 1, rtol=1e-6)
-    assert torch.equal(given, before) and len(features) == 3 and features.count.tolist() == [1, 0, 0, 2, 0, 0, 0]
+    assert torch.equal(given, before) and len(features) == 3
     np.testing.assert_array_equal(features[:2], features.rows[[3, 3]])
-    assert len(SharedFeatures.made(given)) == 7 and SharedFeatures.made(given).count.tolist() == [1] * 7
+    assert len(SharedFeatures.made(given)) == 7
 
 
 def test_it_has_few_rows_and_answers_as_the_other(both):
