@@ -1,11 +1,16 @@
 """What Dagster remembers: the instance under the state folder, its partitions, and which assets passed their checks."""
 
+import contextlib
 import functools
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from chorus.store import Store, root_folder
 from orchestration.keys import key
@@ -13,6 +18,7 @@ from orchestration.partitions import scenes
 from orchestration.run.state import prepare_state
 
 PASSED, FAILED = "SUCCEEDED", "FAILED"
+PATIENT = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}  # where another process writes
 VERSION = "dagster/data_version"  # the tag of a materialization that holds its content hash
 # Capturing a run's output starts four processes a run, half of the time of a short one. Runs of the command line write
 # to the terminal instead; those of the UI are captured, as the instance's own configuration says.
@@ -23,10 +29,29 @@ TO_THE_TERMINAL = {
 
 @functools.cache
 def _instance(home: str) -> dg.DagsterInstance:
-    from sqlalchemy import Engine, event
-
     event.listen(Engine, "connect", functools.partial(_without_sync, Path(home)))
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
+    made = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
+    if type(made.event_log_storage) is SqliteEventLogStorage:
+        _keep_engines(made.event_log_storage)
+    return made
+
+
+def _keep_engines(storage: SqliteEventLogStorage) -> None:
+    """Dagster makes an engine for each of a run's hundred events and throws it away, a quarter of the time of a short
+    run: here one is kept for each of the files last written to. Connections are opened and closed as ever."""
+    engines = functools.lru_cache(4)(functools.partial(create_engine, poolclass=NullPool, connect_args=PATIENT))
+
+    @contextlib.contextmanager
+    def connect(shard: str) -> Iterator[Connection]:
+        with storage._db_lock:
+            engine = engines(storage.conn_string_for_shard(shard))
+            if shard not in storage._initialized_dbs:
+                storage._initdb(engine)
+                storage._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    storage._connect = connect
 
 
 def _without_sync(home: Path, connection, _) -> None:
