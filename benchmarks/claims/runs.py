@@ -16,12 +16,14 @@ from chorus.encoder.shipped import RUN
 from chorus.json_files import read_json, write_json
 from chorus.params import Params
 from chorus.recipes.recipe import NUMBERS
+from chorus.stages import EVALUATION, REGISTRY
 from chorus.store import atomic_file, plain
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "docs" / "runs" / "claims"
 FORMAT = 1
 ALL = ("lang", "dino", "object")
+TOLD = (EVALUATION, REGISTRY)  # stages that tell of models and make none: their numbers change no run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Encoder:
     augmentation: Literal["splats", "rigid", "points"] = "splats"
     labels: bool = False  # label contrast
     voxel: Literal["mean", "first"] = "mean"
+    exact: bool = False  # targets as they were lifted, not the compact rows of them
     rooms: float = 1.0
     adapted: int = 0
 
@@ -96,7 +99,8 @@ class Run:
         read = plain({name: getattr(params, name) for name in ("encoder", "distill", "adapt", "evaluate", "targets")})
         own = {"encoder": _changes(self.encoder), "probe": self.probe and [self.probe.kind, _changes(self.probe)]}
         run = own | {"seed": self.seed, "steps": self.steps, "probe_steps": self.probe_steps if self.probe else 0}
-        made = {"format": FORMAT, "run": run, "params": read, "numbers": NUMBERS}
+        numbers = {stage: number for stage, number in NUMBERS.items() if stage not in TOLD}
+        made = {"format": FORMAT, "run": run, "params": read, "numbers": numbers}
         if self.encoder.kind == "shipped":
             made["weights"] = read_json(RUN)["encoder"]
         return hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()[:12]

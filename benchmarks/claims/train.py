@@ -11,8 +11,10 @@ from benchmarks.claims.runs import Encoder, Run
 from chorus.adapt.load import adaptation_scenes
 from chorus.adapt.train import adapt_encoder
 from chorus.device import device_of
+from chorus.distill.batches import TrainingScene
 from chorus.distill.load import StoredScenes
 from chorus.distill.masked import train_masked
+from chorus.distill.scenes import HeldScenes
 from chorus.distill.train import LATE, train_encoder
 from chorus.encoder.augment import Augmentation
 from chorus.encoder.checkpoint import ModelConfig, SceneModel, load_model
@@ -23,7 +25,8 @@ from chorus.io import read_scene
 from chorus.json_files import read_json, write_json
 from chorus.probe import few_rooms, untrained
 from chorus.recipes.models import inputs_of, ready
-from chorus.store import MANIFEST, atomic_folder
+from chorus.store import MANIFEST, Store, atomic_folder
+from chorus.teachers.lift import SceneTargets, targets_of
 from chorus.teachers.load import words_source
 from chorus.workspace import Workspace
 
@@ -94,7 +97,7 @@ def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
         return
     rooms = StoredScenes.of(store, names, roles=encoder.roles, standard=encoder.standard, labels=encoder.labels)
     train_encoder(
-        rooms,
+        exact(rooms, store) if encoder.exact else rooms,
         **setup,
         spaces=rooms.reader.spaces,
         teachers=rooms.reader.teachers,
@@ -102,6 +105,20 @@ def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
         late=LATE if encoder.late else None,
         augmentation=AUGMENTATIONS[encoder.augmentation],
     )
+
+
+def exact(rooms: StoredScenes, store: Store) -> HeldScenes:
+    """The same scenes in memory, each target as it was lifted (in halves) where the stored ones are compact rows."""
+    return HeldScenes(
+        [_lifted(rooms.open(which), targets_of(store, name), rooms) for which, name in enumerate(rooms.names)]
+    )
+
+
+def _lifted(scene: TrainingScene, targets: SceneTargets, rooms: StoredScenes) -> TrainingScene:
+    order = targets.rows.order(targets.gaussians)
+    standards = rooms.reader.standards
+    found = {role: standards[role].apply(targets.lifted(role)[order]).half() for role in rooms.reader.roles}
+    return replace(scene, targets=found)
 
 
 def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
