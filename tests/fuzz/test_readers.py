@@ -26,7 +26,7 @@ BROKE = {
     "home": (58,),
     "interior-gs": (89, 240),
     "labels": (16, 141, 240),
-    "library": (22, 45, 69),
+    "library": (22, 45, 69, 2000017),
     "model": (9, 26, 65, 71, 295),
     "npy-folder": (40, 47, 56),
     "params": (48,),
