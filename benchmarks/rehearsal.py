@@ -214,7 +214,7 @@ def _wall(seed: int):
 
 def status(folder: Path, repeats: int = 3) -> dict[str, float]:
     """Seconds until Dagster's interface answers each question, the longest of some; the very first answer aside."""
-    from chorus.view.viewer import free_port
+    from chorus.listen import free_port
 
     port = free_port("127.0.0.1", None)
     home = {"DAGSTER_HOME": str((folder / ".state/dagster").resolve()), "PYTHONPATH": str(ROOT)}

@@ -14,6 +14,7 @@ import tyro
 
 from chorus.errors import ChorusError, InputError, Interrupted, MissingError, StoreError
 from chorus.examples import EXAMPLES, shown
+from chorus.listen import LOOPBACK, token_for
 from chorus.whole import disk_errors
 
 if TYPE_CHECKING:
@@ -49,9 +50,13 @@ Ranks = Annotated[
 Model = Annotated[
     Path | None, tyro.conf.arg(help="a model's folder; when absent the workspace's, else the one that ships")
 ]
-
 Adapter = Annotated[
     Path | None, tyro.conf.arg(help="folder of a domain's low-rank adapter of that model, in PEFT's layout")
+]
+Host = Annotated[str | None, tyro.conf.arg(help="loopback when absent; another needs a token")]
+Port = Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")]
+TokenFile = Annotated[
+    Path | None, tyro.conf.arg(metavar="FILE", help="holds the token to ask for; CHORUS_TOKEN when absent")
 ]
 
 
@@ -509,10 +514,9 @@ def view(
     beside: Annotated[
         str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
     ] = None,
-    host: Annotated[
-        str | None, tyro.conf.arg(help="loopback when absent; another lets everyone who reaches it look")
-    ] = None,
-    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
+    host: Host = None,
+    port: Port = None,
+    token_file: TokenFile = None,
     exports: Annotated[
         Path | None, tyro.conf.arg(help="folder of what is exported; the working directory when absent")
     ] = None,
@@ -540,10 +544,13 @@ def view(
 
     if words is not None and static is None:
         raise InputError("--words", expected="--static", got="a viewer, which answers any words")
-    served = {"--beside": beside, "--host": host, "--port": port, "--exports": exports, "--training": training}
+    listening = {"--host": host, "--port": port, "--token-file": token_file}
+    served = {"--beside": beside, **listening, "--exports": exports, "--training": training}
     given = [name for name, value in served.items() if value is not None]
     if static is not None and given:
         raise InputError("--static", expected="a page of one scene, which no server shows", got=", ".join(given))
+    host = host or LOOPBACK[0]
+    token = None if static is not None else token_for(host, token_file)
     own = [] if words is None else _lines(words)
     named, store = _scene(scene, up=up, scale=scale, unit=unit), _workspace().store
     following = None if training is None else RunningTraining(store.training(training), training)
@@ -563,10 +570,7 @@ def view(
             sessions.append(Session(named, _encoder(Path(beside)), first))
         else:
             sessions.append(Session(_scene(beside), sessions[0].encoder))
-    host = host or viewer.LOOPBACK[0]
-    if host not in viewer.LOOPBACK:
-        print(f"chorus: whoever reaches {host} can look at this scene and write exports", file=sys.stderr)
-    shown = viewer.Viewer(sessions, host=host, port=port, folder=exports or Path("."), training=following)
+    shown = viewer.Viewer(sessions, host=host, port=port, token=token, folder=exports or Path("."), training=following)
     print(f"{shown.address}   (Ctrl-C ends it)", flush=True)
     shown.run()
 
@@ -579,11 +583,9 @@ def serve(
     model: Model = None,
     adapter: Adapter = None,
     mcp: Annotated[bool, tyro.conf.arg(help="answer an assistant over stdin and stdout instead")] = False,
-    host: Annotated[str | None, tyro.conf.arg(help="loopback when absent; another needs a token")] = None,
-    port: Annotated[int | None, tyro.conf.arg(help="the first free one from 8080 on when absent")] = None,
-    token_file: Annotated[
-        Path | None, tyro.conf.arg(metavar="FILE", help="holds the token to ask for; CHORUS_TOKEN when absent")
-    ] = None,
+    host: Host = None,
+    port: Port = None,
+    token_file: TokenFile = None,
     queue: Annotated[int, tyro.conf.arg(help="requests that may wait; the next is told when to come back")] = 16,
     memory: Annotated[int, tyro.conf.arg(metavar="MB", help="of scenes kept with their features")] = 2000,
     upload: Annotated[int, tyro.conf.arg(metavar="MB", help="of one uploaded file, at most")] = 500,

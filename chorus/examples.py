@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("chorus view sample", "in the browser"),
         ("chorus view sample --static room.html", "one page to mail"),
         ("chorus view kitchen --beside model/", "what two models make of one scene"),
+        ("chorus view kitchen --host 0.0.0.0 --token-file token", "for others, who show the token"),
     ),
     "serve": (
         ("chorus serve --scenes rooms/", "over HTTP, on loopback"),

@@ -11,6 +11,7 @@ from chorus.errors import InputError
 from chorus.files import DAMAGED, read_file, reading, regular
 
 MOST = 1 << 28  # bytes of one file: 256 MiB
+CHUNK = 1 << 20
 
 
 @contextmanager
@@ -41,10 +42,12 @@ def read_entry(archive: zipfile.ZipFile, name: str | zipfile.ZipInfo, *, fix: st
     entry = archive.getinfo(name) if isinstance(name, str) else name
     where = f"{archive.filename}: {entry.filename}"
     with reading(where, expected="a readable file", fix=fix), archive.open(entry) as stream:
-        content = stream.read(MOST + 1)
+        content = bytearray()
+        while len(content) <= MOST and (some := stream.read(CHUNK)):  # at once it takes memory for all that is promised
+            content += some
     if len(content) > MOST:
         raise InputError(where, expected=f"at most {MOST} bytes", got="more", fix=fix)
-    return content
+    return bytes(content)
 
 
 def _plain(path: Path, name: object) -> str:

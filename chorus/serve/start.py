@@ -9,8 +9,8 @@ from pathlib import Path
 
 from chorus.errors import InputError
 from chorus.extras import extra
+from chorus.listen import LOOPBACK, address, free_port, token_for
 from chorus.serve.folder import Folder
-from chorus.view.viewer import LOOPBACK, free_port
 
 MOST_CONNECTIONS = 256
 LAST_ANSWERS = 5  # s that answers under way get when the server ends
@@ -46,12 +46,8 @@ def serve_http(options: Options, load: Callable[[], object]) -> None:
         import uvicorn
 
         from chorus.serve.app import make_app
-        from chorus.serve.auth import VARIABLE, read_token
     options.check()
-    token = read_token(options.token_file)
-    if options.host not in LOOPBACK and token is None:
-        fix = f"Set {VARIABLE} or give --token-file, or leave --host out."
-        raise InputError("--host", expected="a token for an address that others reach", got="none", fix=fix)
+    token = token_for(options.host, options.token_file)
     folder = Folder(options.scenes)
     port = free_port(options.host, options.port)
     service = _service(options, folder, load(), token)
@@ -67,13 +63,13 @@ def serve_http(options: Options, load: Callable[[], object]) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=LAST_ANSWERS,
     )
-    shown = f"[{options.host}]" if ":" in options.host else options.host
+    shown = address(options.host, port)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets=None) -> None:
             """The address is told when it answers, not before."""
             await super().startup(sockets)
-            print(f"http://{shown}:{port}/docs   (Ctrl-C ends it)", flush=True)
+            print(f"{shown}/docs   (Ctrl-C ends it)", flush=True)
 
     Server(config).run()
 

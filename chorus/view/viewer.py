@@ -1,11 +1,10 @@
-"""A scene in the browser, turned, clicked and asked (viser). Loopback unless another host is asked for."""
+"""A scene in the browser, turned, clicked and asked (viser), behind a door: loopback, or a token."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,17 +17,17 @@ from chorus.capture import Capture
 from chorus.errors import ChorusError, InputError
 from chorus.extras import extra
 from chorus.heap import give_back
+from chorus.listen import LOOPBACK, address, free_port
 from chorus.scene import GaussianScene
 from chorus.view import render
 from chorus.view.ask import Answer
 from chorus.view.box import Box
+from chorus.view.door import Door
 from chorus.view.live import LivePanel
 from chorus.view.session import Clicked, Session
 from chorus.view.training import RunningTraining
 from chorus_kernels.reference import rotation_matrices
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-PORTS = range(8080, 8100)  # tried in turn where none is asked for
 GAP = 0.15  # of a room's width between two that stand side by side
 FRUSTUM = 0.04  # of the room's diagonal
 STAND_OFF = 1.6  # m, at least, from an object that is flown to
@@ -39,24 +38,22 @@ _log = logging.getLogger(__name__)
 
 class Viewer:
     """sessions: one scene, or two that stand side by side under one camera; the words, colours and cut-offs are of
-    both. folder: where exports go; training: one that runs, whose newest checkpoint is the first scene's model."""
+    both. folder: where exports go; token: what who looks is asked for; training: one that runs, whose newest
+    checkpoint is the first scene's model."""
 
     def __init__(
         self,
         sessions: Sequence[Session],
         *,
-        host: str = "127.0.0.1",
+        host: str = LOOPBACK[0],
         port: int | None = None,
+        token: str | None = None,
         folder: Path,
         training: RunningTraining | None = None,
     ):
-        with extra("view"):
-            import viser
         self.sessions, self.folder = list(sessions), Path(folder)
         port = free_port(host, port)
-        with contextlib.redirect_stdout(io.StringIO()):  # its banner; the address is said by who asked for a viewer
-            self.server = viser.ViserServer(host=host, port=port, label="Chorus", verbose=False)
-        self.address = f"http://{host}:{port}"
+        self.server, self.address = _inside(), address(host, port)
         self._lock = threading.RLock()
         self._answers: list[list[Answer]] = [[] for _ in self.sessions]
         self._clicked: tuple[int, Clicked] | None = None
@@ -69,6 +66,7 @@ class Viewer:
         self._live = None if training is None else self._follow(training)
         self._start_view()
         self.draw()
+        self._door = Door(host, port, inside=self.server.get_port(), token=token)
         threading.Thread(target=self._told, args=(self._encode,), daemon=True).start()
 
     def run(self) -> None:
@@ -82,6 +80,7 @@ class Viewer:
         """End the server."""
         if self._live is not None:
             self._live.close()
+        self._door.close()
         self.server.stop()
 
     # What is in the scene
@@ -368,19 +367,20 @@ class Viewer:
                 give_back()  # arrays of a large scene that an answer was made of
 
 
-def free_port(host: str, port: int | None) -> int:
-    """The port itself, or the first free one. Raises InputError where it is taken, or the host is not of this
-    machine."""
-    for one in PORTS if port is None else (port,):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((host, one))
-                return one
-            except OSError as error:
-                why = error.strerror or str(error)
-    got = f"{port}: {why}" if port is not None else f"none of {PORTS.start} to {PORTS.stop - 1}"
-    raise InputError("--port", expected=f"a free port of {host}", got=got, fix="Give another --port.")
+def _inside():
+    """viser, on loopback at a port of its choice. Nobody can have it open a tunnel to its makers' server, which every
+    page of it could otherwise ask for, and which would lead past the door."""
+    with extra("view"):
+        import viser
+
+    class Server(viser.ViserServer):
+        def request_share_url(self, verbose: bool = True) -> None:
+            return None
+
+    with contextlib.redirect_stdout(io.StringIO()):  # its banner; the address is said by who asked for a viewer
+        server = Server(host=LOOPBACK[0], port=0, label="Chorus", verbose=False)
+    server.gui.configure_theme(show_share_button=False)
+    return server
 
 
 def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:

@@ -10,8 +10,8 @@ pytest.importorskip("uvicorn")
 
 import uvicorn
 
+from chorus.listen import free_port
 from chorus.serve.app import make_app
-from chorus.view.viewer import free_port
 from tests.unit.serve.conftest import folder, make_service, named  # noqa: F401  fixtures
 
 

@@ -3,7 +3,7 @@
     CHORUS_PICTURES=docs/operate python -m pytest -m slow tests/browser/test_day.py
 
 makes the pictures anew, of rooms of the homes that ``make demo`` fetched into data/homes, or of those in CHORUS_HOMES.
-CHORUS_DAY names the folder to do it in: a new one, or one in which the chain has run.
+CHORUS_DAY names the folder to do it in, whose path the pictures show: a new one, or one in which the chain has run.
 """
 
 import io
@@ -31,6 +31,18 @@ RUNS = """{ runsOrError(limit: 200) { ... on Runs { results {
     runId status jobName assetSelection { path } tags { key value }
 } } } }"""
 ANSWER = "partitionBackfillOrError"
+MARGIN = 16  # pixels
+END_OF = """text => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = document.createRange();
+    while (texts.nextNode()) {
+        const at = texts.currentNode.data.indexOf(text);
+        if (at < 0) continue;
+        found.setStart(texts.currentNode, at);
+        found.setEnd(texts.currentNode, at + text.length);
+        const {top, bottom} = found.getBoundingClientRect();
+        if (top > 0 && bottom < innerHeight) return bottom;
+    }
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +92,11 @@ class Screen:
         for text in texts:
             self.page.get_by_text(text).first.wait_for()
 
+    def end_of(self, text: str) -> int:
+        """Where a text ends that is seen, from the upper edge of the page."""
+        self.page.wait_for_timeout(1500)  # a list of events scrolls by itself to those that come in
+        return int(self.page.evaluate(END_OF, text)) + MARGIN
+
     def runs(self, partition: str | None = None) -> list[dict]:
         """The newest first; of one partition where it is named."""
         found = self.interfaces.ask(RUNS)["runsOrError"]["results"]
@@ -94,7 +111,7 @@ class Screen:
         self.page.goto("about:blank")  # which draws nothing meanwhile
         wait_until(lambda: self.runs(partition)[0]["status"] in ("SUCCESS", "FAILURE"), seconds=PATIENCE)
         run = self.runs(partition)[0]
-        assert run["status"] == status, run
+        assert run["status"] == status, (run, "the interface", self.interfaces.process.poll())
         return run
 
     def partitions(self, stage: str) -> dict[str, list[str]]:
@@ -156,7 +173,7 @@ def a_bad_folder_stops_nobody_and_is_mended(day, screen):
     screen.picture("2-failed")
     screen.page.goto(f"{screen.dagster}/runs/{run['runId']}")
     screen.says("views neither black nor white")
-    screen.picture("2-reason", height=565)  # without the stack below it
+    screen.picture("2-reason", height=screen.end_of("blank frames."))  # without the stack below it
     wait_until(lambda: run["runId"] in told(day), seconds=120)
     line = told(day)[run["runId"]]
     assert line["scene"] == "hall" and "Lock the exposure" in line["reason"]

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chorus.errors import InputError
 from chorus.io import read_ply
 from chorus.view.session import Session
-from chorus.view.viewer import Viewer, free_port
+from chorus.view.viewer import Viewer
 from tests.unit.view.test_session import Heights, named  # noqa: F401  a fixture
 
 pytest.importorskip("viser")
@@ -75,8 +74,26 @@ def test_an_empty_question_is_a_line_and_the_server_stays(viewer, page):
     page.get_by_text("1 object").wait_for()
 
 
-def test_a_port_that_is_taken_is_refused(viewer):
-    port = int(viewer.address.rpartition(":")[2])
-    with pytest.raises(InputError, match="a free port"):
-        free_port("127.0.0.1", port)
-    assert free_port("127.0.0.1", None) != port
+def test_who_has_the_token_looks(named, page, tmp_path):  # noqa: F811
+    token = "a-token-of-some-length-0123"
+    shown = Viewer([Session(named, Heights())], token=token, folder=tmp_path)
+    try:
+        page.goto(shown.address)
+        page.locator("input").fill("another")
+        page.keyboard.press("Enter")
+        page.get_by_text("asks for its token").wait_for()
+        page.locator("input").fill(token)
+        page.keyboard.press("Enter")
+        page.locator("textarea:visible").wait_for()
+        until(lambda: (picture(page)[:, :480].max(axis=2) < 80).sum() > 500)  # the room is drawn
+        assert token not in page.url
+    finally:
+        shown.close()
+
+
+def test_nobody_can_have_it_shared_with_the_world(viewer, page):
+    """viser's own pages have a button that opens a tunnel to a server of its makers."""
+    page.goto(viewer.address)
+    page.locator("textarea:visible").wait_for()
+    assert page.get_by_label("Share").count() == 0 and page.get_by_text("Share").count() == 0
+    assert viewer.server.request_share_url() is None

@@ -17,7 +17,7 @@ import pytest
 import chorus
 from chorus.encoder.shipped import SAMPLE, WEIGHTS
 from chorus.io import read_scene
-from chorus.view.viewer import free_port
+from chorus.listen import free_port
 from orchestration.run.state import QUIET
 from orchestration.tracking.registration import log_encoder
 

@@ -78,8 +78,9 @@ def test_both_interfaces(tmp_path, monkeypatch):
         interfaces.process.wait(90)
 
 
-def test_beyond_loopback_a_token_is_asked_for(tmp_path):
-    command = [sys.executable, "-m", "chorus.cli", "serve", "--host", "0.0.0.0"]
+@pytest.mark.parametrize("name", COMMANDS)
+def test_beyond_loopback_a_token_is_asked_for(tmp_path, name):
+    command = [sys.executable, "-m", "chorus.cli", *COMMANDS[name], "--host", "0.0.0.0"]
     root = lay_out(tmp_path)
     done = subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "expected a token for an address that others reach" in done.stderr

@@ -19,6 +19,7 @@ from chorus.sources.sweethome3d.mesh import Material, face_normals
 
 MAX_TEXTURE = 256  # pixels; a view is about as wide, so more is never seen
 MOST_CORNERS = 1000  # of a face that is not convex: cutting it takes their cube
+FARTHEST = 1e18  # from the middle of a model's own frame: a float32 holds its square
 CREASE = np.cos(np.deg2rad(50.0))
 _ALIKE = [  # corners that are all written as v, as v/vt, as v/vt/vn or v//vn
     re.compile(rf"(?:\s*-?\d+{rest}(?!\S))+\s*") for rest in ("", r"/-?\d+", r"/(?:-?\d+)?/-?\d+")
@@ -57,6 +58,8 @@ def read_obj(archive: zipfile.ZipFile, path: str, *, palette: dict[str, tuple]):
     v, vt, vn = _numbers(v, 3), _numbers(vt, 2), _numbers(vn, 3)
     iv, it, inn, material, is_pane = _triangles(faces, v)
     corners = v[iv]
+    if not (np.abs(corners) < FARTHEST).all():
+        raise ValueError(f"a corner that is no number below {FARTHEST:g}")
     uv = np.vstack([vt, [[0.5, 0.5]]])[np.where(it >= 0, it, len(vt))]
     normals = _normals(corners, iv, vn, inn, len(v))
     defined: dict[str, Material] = {}

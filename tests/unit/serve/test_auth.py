@@ -5,9 +5,7 @@ import logging
 
 import pytest
 
-from chorus.errors import InputError
 from chorus.serve import auth
-from chorus.serve.auth import read_token
 from tests.unit.serve.conftest import line_of
 
 TOKEN = "a-token-of-some-length-0123"
@@ -63,23 +61,3 @@ def test_the_token_is_nowhere_to_be_read(client, make_service, caplog):
         texts = [client.get(path).text for path in ("/openapi.json", "/docs", "/health", "/scenes")]
         texts.append(client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text)
     assert all(TOKEN not in text for text in [*texts, caplog.text, repr(make_service(token=TOKEN))])
-
-
-def test_a_token_from_a_file_stands_before_that_of_the_environment(tmp_path, monkeypatch):
-    monkeypatch.delenv("CHORUS_TOKEN", raising=False)
-    assert read_token(None) is None
-    monkeypatch.setenv("CHORUS_TOKEN", TOKEN)
-    assert read_token(None) == TOKEN
-    (tmp_path / "token").write_text("another-token-of-length\n")
-    assert read_token(tmp_path / "token") == "another-token-of-length"
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 20, b"two words of a token here", "é".encode() * 20])
-def test_a_token_that_is_none_is_refused_and_not_shown(tmp_path, content):
-    path = tmp_path / "token"
-    path.write_bytes(content)
-    with pytest.raises(InputError) as refused:
-        read_token(path)
-    assert "two words" not in str(refused.value) and "short" not in str(refused.value).replace(str(path), "")
-    with pytest.raises(InputError, match="holds a token"):
-        read_token(tmp_path / "nowhere")

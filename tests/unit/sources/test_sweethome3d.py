@@ -205,10 +205,14 @@ def test_packages_unpacked_elsewhere_can_be_linked(tmp_path):
         fetch.link_homes(tmp_path / "homes", tmp_path / "nothing")
 
 
-def test_broken_model_is_an_error_not_a_crash(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    ["v 0 0 0\nf 1 2 three\n", *(f"v 0 0 0\nv 1 0 0\nv 0 {far} 0\nf 1 2 3\n" for far in ("1e308", "nan", "-inf"))],
+)
+def test_broken_model_is_an_error_not_a_crash(tmp_path, text):
     folder = build_packages(tmp_path)
     with pytest.warns(UserWarning), zipfile.ZipFile(find_homes(folder).jar, "a") as jar:
-        jar.writestr("com/eteks/sweethome3d/io/resources/bed.obj", "v 0 0 0\nf 1 2 three\n")
+        jar.writestr("com/eteks/sweethome3d/io/resources/bed.obj", text)
     with pytest.raises(InputError, match="a readable OBJ model"):
         make_capture(LIVING, PARAMS, homes_dir=folder)
 
