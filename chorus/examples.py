@@ -21,7 +21,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("chorus distill", "as params.yaml says"),
         ("chorus distill --nproc 2", "in two processes that share each step"),
     ),
-    "adapt": (("chorus adapt", "after chorus distill"),),
+    "adapt": (
+        ("chorus adapt workshop hall -o workshop-model/", "the model at hand to two scenes of your own"),
+        ("chorus adapt workshop -o model/ --model base/ --tune all", "another one, all of it"),
+        ("chorus adapt", "after chorus distill: the second domain of the sample homes"),
+    ),
     "evaluate": (
         ("chorus evaluate --split validation", "to choose by"),
         ("chorus evaluate", "the held-out rooms, once a release"),
