@@ -15,6 +15,8 @@ UPS = {
     "z": (0.0, 0.0, 1.0),
     "-z": (0.0, 0.0, -1.0),
 }
+ROUGH, TOO_ROUGH = 1e-3, 0.02  # shares of a scene: steps of its coordinates to be told of, and to be refused
+DOUBLES = "Export positions as doubles, or less their offset."
 FAR = 200.0  # times its extent a scene lies from the origin: float32 then keeps five digits of its inside at most
 
 
@@ -72,3 +74,13 @@ def offset_of(points: np.ndarray) -> np.ndarray:
     low, middle, high = np.percentile(points, [1, 50, 99], axis=0)
     away = np.abs(middle).max()
     return np.round(middle) if away > max(1000.0, FAR * (high - low).max()) else np.zeros(3)
+
+
+def coarseness(points: np.ndarray) -> float:
+    """The step between neighbouring numbers that points [P, 3] were written with, as a share of what they span: large
+    where single floats hold a place far from their origin."""
+    points = np.asarray(points, np.float64)
+    single = points.astype(np.float32)
+    low, high = np.percentile(points, [1, 99], axis=0)
+    steps = np.where((points == single).all(axis=0), np.spacing(np.abs(single).max(axis=0)), 0.0)
+    return float(steps.max() / max((high - low).max(), 1e-30)) if (high > low).any() else 0.0

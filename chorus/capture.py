@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,12 @@ class Capture:
         if self.semantic is not None and int(self.semantic.max()) >= len(self.class_names):
             raise InputError(where, expected=f"class ids below {len(self.class_names)}", got=int(self.semantic.max()))
         return self
+
+    def select(self, views: np.ndarray) -> Capture:
+        """The capture of an index array or boolean mask of views alone."""
+        layers = {name: getattr(self, name) for name in ("images", "depth", "semantic", "instance", "mask")}
+        kept = {name: None if layer is None else layer[views] for name, layer in layers.items()}
+        return replace(self, cameras=self.cameras.select(views), **kept)
 
     def overlap(self, view: int) -> float:
         """The largest share of a view's pixels with depth that a view up to 3 apart shows too: 0 without depth, 1 for a

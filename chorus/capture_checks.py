@@ -6,7 +6,7 @@ An error stops; a warning is said and lets it pass; what a reader left out it ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,8 @@ from chorus.capture import Capture
 from chorus.errors import InputError
 
 Row = Mapping[str, object]
+_BRIGHTNESS, _CONTRAST = (8, 250), 4  # of 0..255: what a view that shows something has
+_MINORITY = 1 / 3  # of the views: more blank ones are no mishap
 _CLIPPED = (3, 252)  # values at or beyond which a pixel shows nothing any more
 
 
@@ -80,6 +82,19 @@ def passed(capture: Capture, where: object) -> list[str]:
     return [str(finding) for finding in found]
 
 
+def without_blanks(capture: Capture) -> Capture:
+    """The capture without views that are black, white or of one colour, counted, where those are a minority."""
+    blank = np.array([_blank(row) for row in view_rows(replace(capture, depth=None))])
+    if not blank.any() or blank.mean() > _MINORITY:
+        return capture
+    skipped = {**capture.info.get("skipped", {}), "black, white or blank": int(blank.sum())}
+    return replace(capture.select(~blank), info={**capture.info, "skipped": skipped})
+
+
+def _blank(row: dict) -> bool:
+    return not _BRIGHTNESS[0] <= row["brightness"] <= _BRIGHTNESS[1] or row["contrast"] < _CONTRAST
+
+
 def view_rows(capture: Capture) -> list[dict]:
     """A row a view: brightness and contrast (0..255), share of pixels too dark or too bright to show anything, of
     pixels with depth, with a label, and seen again in a neighbouring view."""
@@ -123,13 +138,20 @@ def _extent(capture: Capture) -> float:
     return float(np.linalg.norm(np.ptp(capture.cameras.positions, axis=0)))
 
 
-_TURN = "No parallax. The camera only turned: walk while you take photos, half a metre between them, or bring depth."
+_TURN = (
+    "No parallax. The camera only turned: walk while you take photos, half a metre between them, or bring depth. "
+    "Where it did move, the poses have lost their positions: export them again."
+)
 _SCALE = "Say the length of one unit with --unit mm, cm, m, in or ft, or --scale METRES; of depth with --depth-scale."
 _AXES = (
     "The poses do not fit the photos: check that they are camera-to-world in OpenGL axes (transforms.json) or OpenCV "
-    "axes (RGB-D), in the order of the photos, and that photos are not mirrored or cropped."
+    "axes (RGB-D), in the order of the photos, that the lens is the one declared, and that photos are not mirrored, "
+    "cropped or panoramas."
 )
-_LIGHT = "Lock the exposure and leave out lens caps, title cards and blank frames."
+_LIGHT = (
+    "Leave out lens caps, title cards and blank frames; where all are so, expose them anew, or export them with their "
+    "tone curve (sRGB): linear and raw values look black."
+)
 _DEPTH = "Check that the depth images belong to the colour images and are not empty."
 _APART = "Take or keep more frames between them: neighbours should share half of what they show."
 
@@ -145,6 +167,13 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         says="poses that most matches between the photos agree with",
         fix=_AXES,
+    ),
+    Rule(
+        table="capture",
+        column="depth_ray",
+        high=0.6,
+        says="depth along the optical axis (0), not along each pixel's ray (1)",
+        fix="Multiply each pixel by the z of its unit ray: z = d / sqrt(1 + ((u - cx) / fx)^2 + ((v - cy) / fy)^2).",
     ),
     Rule(
         table="capture",
@@ -176,13 +205,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         table="views",
         column="brightness",
-        low=8,
-        high=250,
+        low=_BRIGHTNESS[0],
+        high=_BRIGHTNESS[1],
         mostly=0.9,
         says="views neither black nor white",
         fix=_LIGHT,
     ),
-    Rule(table="views", column="contrast", low=4, mostly=0.8, says="views that are not blank", fix=_LIGHT),
+    Rule(table="views", column="contrast", low=_CONTRAST, mostly=0.8, says="views that are not blank", fix=_LIGHT),
     Rule(
         table="views",
         column="clipped",

@@ -162,12 +162,39 @@ def shard(
     print(f"{address}: {len(index.names)} scenes in {len(index.shards)} shards, {size / 1e9:.3g} GB")
 
 
-def adapt(*, nproc: Ranks = None) -> None:
-    """Adapt the encoder to the second domain's training rooms by render-and-distill, without labels. A run that was
-    stopped or killed goes on from its checkpoint."""
+def adapt(
+    scenes: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")] = (),
+    *,
+    output: Annotated[
+        Path | None, tyro.conf.arg(aliases=("-o",), metavar="DIR", help="of the adapted model, and its adapter")
+    ] = None,
+    model: Model = None,
+    tune: Annotated[
+        Literal["lora", "heads", "last", "all"] | None,
+        tyro.conf.arg(help="what learns; lora when absent: heads, and an adapter that --adapter takes"),
+    ] = None,
+    nproc: Ranks = None,
+) -> None:
+    """Adapt a model to scenes of your own by render-and-distill, without labels: teachers look at views of them, and
+    what they lack (captures, fits, targets) is made first. Without scenes, the workspace's encoder to the second
+    domain's training rooms. A run that was stopped or killed goes on from its checkpoint."""
     from chorus.recipes import chain
 
-    _made("adapted encoder", chain.adapt(_workspace(), ranks=nproc))
+    workspace = _workspace()
+    if not scenes:
+        given = {"--output": output, "--model": model, "--tune": tune}
+        if told := [name for name, value in given.items() if value is not None]:
+            raise InputError(", ".join(told), expected="names of scenes to adapt to", got="none")
+        return _made("adapted encoder", chain.adapt(workspace, ranks=nproc))
+    if output is None:
+        raise InputError("adapt", expected="-o, a folder for the adapted model", got="none")
+    from chorus.encoder.encode import model_folder
+
+    base, tune = model_folder(_model(model, workspace), variant="splats"), tune or "lora"
+    chain.adapt_to(workspace, scenes, output, base=base, tune=tune, ranks=nproc)
+    beside = f"--model {model} " if model is not None else ""
+    how = f"{beside}--adapter {output / 'adapter'}" if tune == "lora" else f"--model {output}"
+    print(f'{output}: adapted to {", ".join(scenes)}; ask with: chorus query {scenes[0]} "a chair" {how}')
 
 
 def _made(what: str, artifact: Artifact) -> None:
@@ -695,23 +722,31 @@ def _say(scene: GaussianScene) -> None:
 
 
 def _encoder(folder: Path | None, adapter: Path | None = None, *, variant: str = "splats"):
-    """The model to ask: the one named, else what the workspace trained, else what ships; in the last two cases a line
-    on stderr says which. An adapter is folded into it. Raises MissingError where the folder named holds none."""
+    """The model to ask: as :func:`_model` says. An adapter is folded into it."""
     import chorus
 
-    workspace, which = _workspace(), ""
-    if folder is not None and not _holds_model(folder):
-        got = "a folder without config.json" if folder.is_dir() else "nothing there"
-        fix = "Name another, or leave --model out."
-        raise MissingError(folder, expected="a trained encoder's folder", got=got, fix=fix)
-    if folder is None:
-        trained = workspace.store.model("encoder")
-        folder = trained if _holds_model(trained) else None
-        which = f"this workspace's, {trained}" if folder else f"the one that ships with chorus {chorus.__version__}"
-    encoder = chorus.load(folder, variant=variant, device=workspace.params.device, adapter=adapter)
-    if which:
-        print(f"model: {which}", file=sys.stderr)
-    return encoder
+    workspace = _workspace()
+    folder = _model(folder, workspace)
+    return chorus.load(folder, variant=variant, device=workspace.params.device, adapter=adapter)
+
+
+def _model(folder: Path | None, workspace: Workspace) -> Path:
+    """The folder of the model named, else of what the workspace trained, else of what ships; in the last two cases a
+    line on stderr says which. Raises MissingError where the folder named holds none."""
+    import chorus
+    from chorus.encoder.shipped import shipped_model
+
+    if folder is not None:
+        if not _holds_model(folder):
+            got = "a folder without config.json" if folder.is_dir() else "nothing there"
+            fix = "Name another, or leave --model out."
+            raise MissingError(folder, expected="a trained encoder's folder", got=got, fix=fix)
+        return folder
+    trained = workspace.store.model("encoder")
+    own = _holds_model(trained)
+    which = f"this workspace's, {trained}" if own else f"the one that ships with chorus {chorus.__version__}"
+    print(f"model: {which}", file=sys.stderr)
+    return trained if own else shipped_model()
 
 
 def _holds_model(folder: Path) -> bool:

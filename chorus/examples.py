@@ -25,7 +25,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("chorus shard s3://rooms/shards", "then: CHORUS_SHARDS=s3://rooms/shards chorus distill --nproc 8"),
         ("chorus shard shards --scenes 20", "to a folder, of twenty rooms each"),
     ),
-    "adapt": (("chorus adapt", "after chorus distill"),),
+    "adapt": (
+        ("chorus adapt workshop hall -o workshop-model/", "the model at hand to two scenes of your own"),
+        ("chorus adapt workshop -o model/ --model base/ --tune all", "another one, all of it"),
+        ("chorus adapt", "after chorus distill: the second domain of the sample homes"),
+    ),
     "evaluate": (
         ("chorus evaluate --split validation", "to choose by"),
         ("chorus evaluate", "the held-out rooms, once a release"),

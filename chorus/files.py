@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -66,10 +68,34 @@ def find_file(folder: Path, name: str, *, suffixes: tuple[str, ...]) -> Path | N
     """A file as another machine named it: with / or \\, with or without suffix, of a folder that has moved since.
 
     It is sought in this folder alone, whatever the name says: a stranger's file of poses reads nothing else of yours.
+    Where no name is the same, one counts that differs in capitals, or in how accents are written, as names from
+    Windows and macOS do.
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     tails = [parts[start:] for start in range(len(parts)) if ".." not in parts[start:]]
     if "\0" in name or max(map(len, parts), default=0) > _LONGEST:
         return None
-    places = (folder.joinpath(*tail[:-1], tail[-1] + suffix) for tail in tails for suffix in suffixes)
-    return next((place for place in places if place.is_file()), None)
+    named = [[*tail[:-1], tail[-1] + suffix] for tail in tails for suffix in suffixes]
+    exact = (folder.joinpath(*words) for words in named)
+    found = next((place for place in exact if place.is_file()), None)
+    return found or next((place for words in named if (place := _alike(folder, words)) is not None), None)
+
+
+def _alike(folder: Path, words: list[str]) -> Path | None:
+    """The file that lies under these names but for capitals and the way accents are written."""
+    for word in words:
+        place = _entries(folder, os.stat(folder).st_mtime_ns).get(_plain(word)) if folder.is_dir() else None
+        if place is None:
+            return None
+        folder = place
+    return folder if folder.is_file() else None
+
+
+@lru_cache(maxsize=64)
+def _entries(folder: Path, changed: int) -> dict[str, Path]:
+    """What lies in a folder by plain names; changed: when it last did."""
+    return {_plain(path.name): path for path in sorted(folder.iterdir(), reverse=True)}
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

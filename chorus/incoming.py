@@ -16,6 +16,7 @@ from chorus.store import Store, check_scene_id, is_scene_id
 
 AXES = ("auto", *UPS, "keep")
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
+PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 SETTINGS = ".yaml"  # beside the folder: NAME.yaml
 
 
@@ -103,7 +104,8 @@ def bring_in(store: Store, source: Path, name: str, options: IngestOptions, *, s
         raise InputError(source, expected=expected, got="nothing there")
     if source.is_file() and not splats and source.suffix.lower() not in VIDEOS:
         expected = f"a folder, a video ({', '.join(VIDEOS)}), or a file of splats"
-        raise InputError(source, expected=expected, got="another file")
+        packed = source.suffix.lower() in PACKED
+        raise InputError(source, expected=expected, got="another file", fix="Unpack it first." if packed else "")
     if splats and source.is_file():
         if link.exists() and not (link / source.name).exists():
             raise StoreError(link, expected="a free name", got="a folder", fix="Choose another --as or remove it.")

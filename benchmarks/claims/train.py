@@ -8,7 +8,7 @@ from pathlib import Path
 
 import chorus
 from benchmarks.claims.runs import Encoder, Run
-from chorus.adapt.load import adaptation_scenes
+from chorus.adapt.load import adaptation_scenes, spaces_of
 from chorus.adapt.train import adapt_encoder
 from chorus.device import device_of
 from chorus.distill.batches import TrainingScene
@@ -131,5 +131,6 @@ def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
     params = workspace.params.adapt
     params = replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))
     device = device_of(workspace.params.device)
-    scenes = adaptation_scenes(workspace.store, rooms, before, device=device)
-    adapt_encoder(before, scenes, params=params, out=out, seed=run.seed, device=device, state=state)
+    spaces = spaces_of(workspace.store, rooms, before)
+    scenes = adaptation_scenes(workspace.store, rooms, spaces, device=device)
+    adapt_encoder(before, scenes, params=params, spaces=spaces, out=out, seed=run.seed, device=device, state=state)

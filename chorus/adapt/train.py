@@ -9,7 +9,7 @@ product and its transpose.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from chorus.distill.train import TrainResult, write_result
 from chorus.encoder.adapter import content_of
 from chorus.encoder.augment import Augmentation, augment
 from chorus.encoder.checkpoint import SceneModel
+from chorus.encoder.compact import fold, unfold
 from chorus.encoder.heads import Head
 from chorus.encoder.inputs import Voxels, voxelize
 from chorus.errors import InputError
@@ -141,6 +142,7 @@ def adapt_encoder(
     *,
     params: AdaptParams,
     out: Path,
+    spaces: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
     state: Path | None = None,
@@ -150,14 +152,16 @@ def adapt_encoder(
     """Adapt a copy of the model to the scenes and write it into ``out`` as distillation does, with tune: lora also the
     adapter alone, over the model given, into ``out``/adapter (chorus.encoder.adapter). Reads no labels.
 
-    state: folder of the running checkpoint and live figures (``out`` when None), as :func:`chorus.train.loop.train`
-    keeps them. Under torchrun every rank calls this and rank 0 writes. Raises InputError for scenes without a role the
-    model has a head for, or with shapes that disagree, and what train raises.
+    spaces: as chorus.adapt.load.spaces_of gives them, for a model whose heads have theirs folded in; what is written
+    has them folded in as well. state: folder of the running checkpoint and live figures (``out`` when None), as
+    :func:`chorus.train.loop.train` keeps them. Under torchrun every rank calls this and rank 0 writes. Raises
+    InputError for scenes without a role the model has a head for, or with shapes that disagree, and what train raises.
     """
     device = device_of_rank(torch.device(device))
-    task = Adaptation(model, scenes, params=params, seed=seed, device=device)
+    task = Adaptation(model, scenes, params=params, spaces=spaces, seed=seed, device=device)
     course = Course.of(params, warmup=WARMUP, clip=CLIP)
     curves, ranks = train(task, course, state=Path(state or out), resume=resume, watch=watch)
+    task.fold()
     if ranks.writes and params.tune == "lora":
         save_low_rank(task.module, Path(out) / ADAPTER, base=task.base)
     result = task.finish(curves)
@@ -173,7 +177,14 @@ class Adaptation(Task):
     module: SceneModel
 
     def __init__(
-        self, model: SceneModel, scenes: list[AdaptScene], *, params: AdaptParams, seed: int, device: torch.device
+        self,
+        model: SceneModel,
+        scenes: list[AdaptScene],
+        *,
+        params: AdaptParams,
+        seed: int,
+        device: torch.device,
+        spaces: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     ):
         self.roles = [role for role in model.heads if scenes and all(role in scene.teacher_maps for scene in scenes)]
         if not self.roles:
@@ -186,6 +197,9 @@ class Adaptation(Task):
             scene.check()
         self.scenes, self.params, self.seed, self.device = scenes, params, seed, device
         self.module = copy.deepcopy(model).train()
+        self.folded = [role for role in model.heads if role not in model.spaces and role in (spaces or {})]
+        for role in self.folded:
+            unfold(self.module, role, *(spaces or {})[role])
         self.module.encoder.set_checkpointing(params.checkpointing)
         self.base = content_of(model)
         choose_parameters(self.module, params.tune, rank=params.rank, seed=seed)
@@ -230,6 +244,11 @@ class Adaptation(Task):
                 fix="Lower adapt.min_coverage or drop the scene.",
             )
         return found
+
+    def fold(self) -> None:
+        """Bring the heads back to the form they came in."""
+        for role in self.folded:
+            fold(self.module, role)
 
     def finish(self, curves: list[dict]) -> TrainResult:
         """The adapted model, low-rank parts folded in, ready for use; its config names the scenes."""

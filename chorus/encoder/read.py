@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from chorus.axes import DOUBLES, TOO_ROUGH, coarseness, offset_of
 from chorus.encoder.points import scene_of_points
 from chorus.encoder.shipped import SAMPLE, SAMPLE_NAME
 from chorus.errors import ChorusError, InputError
@@ -32,15 +33,22 @@ def read(
             raise InputError(path, expected="up, scale and unit for a file", got="the room that ships")
         return sample()
     found = read_scene_or_points(path)
-    scene = (
-        scene_of_points(found.points, found.colors, found.normals, where=path)
-        if isinstance(found, PointCloud)
-        else found
-    )
+    scene = _discs(found, path) if isinstance(found, PointCloud) else found
     fitted = _fitted(path if path.is_dir() else path.parent, path)
     if fitted is not None and up is None and scale is None and unit is None:
         return replace(scene, frame=fitted)
     return orient(scene, up=up, scale=scale, unit=unit, where=path)
+
+
+def _discs(cloud: PointCloud, path: Path) -> GaussianScene:
+    """The points of a file as flat Gaussians, centred in double where they lie far from the origin."""
+    if (step := coarseness(cloud.points)) > TOO_ROUGH:
+        got = f"single floats so far from the origin that their steps are {step:.0%} of the scene"
+        raise InputError(path, expected="positions", got=got, fix=DOUBLES)
+    offset = offset_of(cloud.points)
+    scene = scene_of_points(cloud.points - offset, cloud.colors, cloud.normals, where=path)
+    frame = Frame(up="assumed", unit="unknown", unit_known="assumed", offset=tuple(offset.tolist()))
+    return replace(scene, frame=frame, report=cloud.report)
 
 
 def sample() -> GaussianScene:

@@ -73,5 +73,8 @@ def _beside(folder: Path, name: str) -> bytes:
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     found = [entry for entry in archive.infolist() if entry.filename.rpartition("/")[2] == name]
     if len(found) != 1:
-        raise InputError(path, expected=f"{name} in the archive", got=f"{len(found)} of that name", fix=DAMAGED)
+        held = ", ".join(entry.filename for entry in archive.infolist()[:3]) or "nothing"
+        fix = "If it packs something else, unpack it first and name what was in it."
+        got = f"{len(found)} of that name among {len(archive.infolist())} files ({held}, ...)"
+        raise InputError(path, expected=f"{name} in the archive", got=got, fix=fix)
     return read_entry(archive, found[0])

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from chorus.axes import offset_of
+from chorus.axes import DOUBLES, ROUGH, TOO_ROUGH, coarseness, offset_of
 from chorus.errors import InputError
 from chorus.frames import Frame
 from chorus.scene import GaussianScene, ReadReport, SplatLabels
 
 SURE = 20.0  # logit of an opacity of 1 (in float32), and its negative of 0
 FLAT = float(np.log(1e-9))  # the least log-scale: a Gaussian without thickness
-STRAY_SHARE = 0.02  # of a file: more Gaussians than that are no strays, however far away
+STRAY_SHARE = 0.05  # of a file: more Gaussians than that are no strays, however far away
 STRAY_REACH = 50.0  # times the radius that holds nine tenths of the Gaussians
 HUGE = (10.0, 1000.0)  # times the scene's extent, and times the median size: both, and a Gaussian is left out
 
@@ -59,6 +59,12 @@ def assemble(where: object, columns: Columns, **declared) -> GaussianScene:
             got=f"{total}, of which {'; '.join(notes)}",
             fix="Export it anew.",
         )
+    step = coarseness(columns.means[kept])
+    if step > TOO_ROUGH:
+        got = f"single floats so far from the origin that their steps are {step:.0%} of the scene"
+        raise InputError(where, expected="positions", got=got, fix=DOUBLES)
+    if step > ROUGH:
+        notes.append(f"positions are rounded to {step:.1%} of the scene: single floats far from the origin")
     for note in notes:
         _log.info("%s: %s", where, note)
     offset = tuple(offset_of(columns.means[kept]).tolist())

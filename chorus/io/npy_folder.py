@@ -53,7 +53,7 @@ def read_npy_folder(folder: Path) -> GaussianScene:
         quats=arrays["quat"],
         log_scales=log_scales,
         opacity_logits=logits(opacity),
-        sh=((_unit_colors(arrays["color"]) - 0.5) / SH_C0)[:, None],
+        sh=((_unit_colors(folder, arrays["color"]) - 0.5) / SH_C0)[:, None],
         labels=_splat_labels(read_npy_labels(folder)),
     )
     return assemble(folder, columns, up=(0.0, 0.0, 1.0), unit=1.0)
@@ -106,9 +106,10 @@ def read_npy_points(folder: Path) -> PointCloud:
             got = f"{array.dtype} {list(array.shape)}"
             expected = f"finite numbers of shape [{len(found['coord'])}, 3]"
             raise InputError(folder / f"{name}.npy", expected=expected, got=got)
-    colors = np.rint(_unit_colors(found["color"]) * 255.0).astype(np.uint8) if "color" in found else None
+    colors = np.rint(_unit_colors(folder, found["color"]) * 255.0).astype(np.uint8) if "color" in found else None
     normals = found["normal"].astype(np.float32) if "normal" in found else None
-    return PointCloud(points=found["coord"].astype(np.float32), colors=colors, normals=normals)
+    kind = np.float32 if found["coord"].dtype.itemsize <= 4 and found["coord"].dtype.kind == "f" else np.float64
+    return PointCloud(points=found["coord"].astype(kind), colors=colors, normals=normals)
 
 
 def read_npy_features(folder: Path) -> Features:
@@ -165,9 +166,16 @@ def _splat_labels(found: dict[str, np.ndarray]) -> SplatLabels | None:
     return None if label is None else SplatLabels(label=label, instance=instance)
 
 
-def _unit_colors(colors: np.ndarray) -> np.ndarray:
-    in_unit = colors.dtype.kind == "f" and not (colors > 1.0).any()
-    return colors.astype(np.float64) / (1.0 if in_unit else 255.0)
+def _unit_colors(folder: Path, colors: np.ndarray) -> np.ndarray:
+    """Colours in 0..1 of floats to 1 or 255, or of whole numbers to 255 or 65535. Raises InputError for others, as the
+    -1..1 that networks are fed."""
+    least, most = (float(reduce(colors, initial=0.0, where=np.isfinite(colors))) for reduce in (np.min, np.max))
+    tops = (1.0, 255.0) if colors.dtype.kind == "f" else (255.0, 65535.0)
+    top = next((top for top in tops if most <= top), None)
+    if least < 0 or top is None:
+        expected, got = f"colors in 0..{tops[0]:.0f} or 0..{tops[1]:.0f}", f"{least:.3g} to {most:.3g}"
+        raise InputError(folder / "color.npy", expected=expected, got=got)
+    return colors.astype(np.float64) / top
 
 
 def _read(folder: Path, name: str, *, mapped: bool = False) -> np.ndarray:

@@ -22,12 +22,13 @@ from chorus.frames import UNITS
 from chorus.io.assemble import FLAT, Columns, assemble
 from chorus.io.compressed_ply import ELEMENTS, is_compressed, unpack
 from chorus.io.ply_table import Ply, columns_of, names_of, read_elements, write_table
+from chorus.io.points import RGB, colors_of, wide
 from chorus.moving import in_file_frame
-from chorus.scene import SH_C0, GaussianScene, SplatLabels
+from chorus.scene import SH_C0, GaussianScene, ReadReport, SplatLabels
 
 _MEANS, _QUATS, _DC = ["x", "y", "z"], [f"rot_{i}" for i in range(4)], [f"f_dc_{i}" for i in range(3)]
-_RGB = ["red", "green", "blue"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
+_TELLING = 50  # Gaussians, from which their values tell what they are
 _NAMES = "label_names "  # of a comment, a JSON list after it
 _AXIS = re.compile(r"(?i)\bvertical axis:\s*([+-]?[xyz])\b")  # as nerfstudio's exporter says it
 _UNIT = re.compile(r"(?i)\bunits?:\s*([a-z]+)")
@@ -44,7 +45,8 @@ def scene_of_ply(path: Path, ply: Ply) -> GaussianScene:
     """A scene from the elements of a 3DGS .ply; path: named in errors."""
     table = ply.elements["vertex"]
     columns = unpack(path, ply) if is_compressed(ply) else _columns(path, table, ply.comments)
-    return _declared(assemble(path, columns), ply.comments)
+    scene = assemble(path, columns)
+    return replace(scene, report=declared(scene.report, ply))
 
 
 def write_ply(path: Path, scene: GaussianScene) -> None:
@@ -93,8 +95,11 @@ def _columns(path: Path, table: np.ndarray, comments: tuple[str, ...]) -> Column
     rest = _rest_names(path, names)
     scales = [name for name in _SCALES if name in names]
     flat = scales == _SCALES[:2]  # 2DGS: the third axis has no thickness
-    color = _DC if set(_DC) <= set(names) or not set(_RGB) <= set(names) else _RGB
-    _check_columns(path, names, [*_MEANS, *color, "opacity", *(scales if flat else _SCALES), *_QUATS])
+    color = _DC if set(_DC) <= set(names) or not set(RGB) <= set(names) else RGB
+    wanted = [*_MEANS, *color, "opacity", *(scales if flat else _SCALES), *_QUATS]
+    _check_columns(path, names, wanted)
+    _check_floats(path, table, [name for name in (*wanted, *rest) if name not in (*_MEANS, *RGB)])
+    _check_activation(path, table, scales)
     log_scales = columns_of(table, scales)
     if flat:
         log_scales = np.concatenate([log_scales, np.full((len(table), 1), FLAT, np.float32)], axis=1)
@@ -104,7 +109,7 @@ def _columns(path: Path, table: np.ndarray, comments: tuple[str, ...]) -> Column
         coefficients = columns_of(table, rest).reshape(len(table), 3, -1)  # [N, 3, K - 1]
         sh = np.concatenate([sh, coefficients.transpose(0, 2, 1)], axis=1)
     return Columns(
-        means=columns_of(table, _MEANS, table.dtype["x"].str[1:]),
+        means=columns_of(table, _MEANS, wide(table, _MEANS)),
         quats=columns_of(table, _QUATS),
         log_scales=log_scales,
         opacity_logits=columns_of(table, ["opacity"])[:, 0],
@@ -113,23 +118,13 @@ def _columns(path: Path, table: np.ndarray, comments: tuple[str, ...]) -> Column
     )
 
 
-def colors_of(table: np.ndarray) -> np.ndarray:
-    """[N, 3] float32 in 0..1 of the columns red, green and blue: whole numbers to 255 or 65535, or floats."""
-    colors = columns_of(table, _RGB)
-    kind = table.dtype["red"]
-    if kind.kind in "iu":
-        return colors / (65535.0 if kind.itemsize == 2 and colors.max(initial=0.0) > 255 else 255.0)
-    return colors / 255.0 if colors.max(initial=0.0) > 1.0 else colors
-
-
 def _labels(table: np.ndarray, comments: tuple[str, ...]) -> SplatLabels | None:
     if "label" not in names_of(table):
         return None
-    arrays = {
-        name: torch.from_numpy(table[name].astype(kind))
-        for name, kind in (("label", "i4"), ("instance", "i4"), ("score", "f4"))
-        if name in names_of(table)
-    }
+    there = names_of(table)
+    arrays = {name: torch.from_numpy(_numbers(table[name])) for name in ("label", "instance") if name in there}
+    if "score" in there:
+        arrays["score"] = torch.from_numpy(table["score"].astype("f4"))
     said = [line.removeprefix(_NAMES) for line in comments if line.startswith(_NAMES)]
     try:
         names = tuple(str(name) for name in json.loads(said[0])) if said else ()
@@ -138,10 +133,19 @@ def _labels(table: np.ndarray, comments: tuple[str, ...]) -> SplatLabels | None:
     return SplatLabels(names=names, **arrays)
 
 
-def _declared(scene: GaussianScene, comments: tuple[str, ...]) -> GaussianScene:
-    """The scene, its report saying what the file's comments say of axes and unit, wherever in a line they do."""
-    report = scene.report
-    for line in (line for line in comments if not line.startswith(_NAMES)):
+def _numbers(column: np.ndarray) -> np.ndarray:
+    """[N] int32 of a column of any type; -1 for what is no such number."""
+    good = np.isfinite(column) & (np.abs(column.astype(np.float64)) < 2**31)
+    return np.where(good, column, -1).astype(np.int32)
+
+
+def declared(report: ReadReport, ply: Ply) -> ReadReport:
+    """The report, with what a file's comments say of axes and unit, wherever in a line they do, and what lies behind
+    its rows."""
+    if ply.beyond:
+        note = f"{ply.beyond} bytes behind the rows that the header promises are passed over"
+        report = replace(report, notes=(*report.notes, note))
+    for line in (line for line in ply.comments if not line.startswith(_NAMES)):
         if found := _AXIS.search(line):
             report = replace(report, up=tuple(up_vector(found[1]).tolist()))
         if found := _UNIT.search(line):
@@ -150,7 +154,7 @@ def _declared(scene: GaussianScene, comments: tuple[str, ...]) -> GaussianScene:
                 report = replace(report, notes=(*report.notes, f"unit '{found[1]}' of a comment is not understood"))
             else:
                 report = replace(report, unit=UNITS[unit])
-    return replace(scene, report=report)
+    return report
 
 
 def unit_named(word: str) -> str | None:
@@ -180,4 +184,31 @@ def _check_columns(path: Path, present: tuple[str, ...], wanted: list[str]) -> N
         got = f"none named {', '.join(missing)}{kind}"
         raise InputError(
             path, expected="the properties of a 3DGS .ply", got=got, fix="Export the scene from a 3DGS trainer."
+        )
+
+
+def _check_floats(path: Path, table: np.ndarray, names: list[str]) -> None:
+    """Raise InputError for whole numbers where logits, logarithms, harmonics or quaternions should stand: they were
+    packed, and nothing says how."""
+    packed = [name for name in names if table.dtype[name].kind != "f"]
+    if packed:
+        raise InputError(
+            path,
+            expected=f"float or double {packed[0]}",
+            got=f"whole numbers ({', '.join(packed)})",
+            fix="Export it as a plain 3DGS .ply: these were packed, and the file does not say how.",
+        )
+
+
+def _check_activation(path: Path, table: np.ndarray, scales: list[str]) -> None:
+    """Raise InputError where opacities and sizes are as they are drawn: as logits, opacities all between one half and
+    three quarters, and as logarithms, no Gaussian smaller than a unit."""
+    opacity, sizes = table["opacity"], [table[name] for name in scales]
+    spread = len(table) >= _TELLING and np.ptp(opacity) > 0.1
+    if spread and opacity.min() >= 0 and opacity.max() <= 1 and min(size.min() for size in sizes) > 0:
+        raise InputError(
+            path,
+            expected="opacities before the sigmoid and sizes as logarithms",
+            got="opacities all in 0..1 and sizes all above 0",
+            fix="Export a plain 3DGS .ply: opacity as log(o / (1 - o)), scale_* as log(s).",
         )

@@ -64,10 +64,12 @@ class _Header:
 
 @dataclass(frozen=True)
 class Ply:
-    """The elements of a file that were asked for, structured arrays [N] by name, and its comment lines."""
+    """The elements of a file that were asked for, structured arrays [N] by name, its comment lines, and how many bytes
+    lie behind the last row that its header promises."""
 
     elements: dict[str, np.ndarray]
     comments: tuple[str, ...]
+    beyond: int = 0
 
 
 def read_table(path: Path, element: str = "vertex") -> np.ndarray:
@@ -91,7 +93,7 @@ def read_elements(path: Path, names: tuple[str, ...] = ("vertex",), *, optional:
     header = _parse_header(path, content)
     body, offset = memoryview(content)[header.size :], 0
     lines = bytes(body).splitlines() if header.order == "=" else []
-    found, left = {}, set(names)
+    found, left, beyond = {}, set(names), 0
     for entry in header.elements:
         if entry.name in (*names, *optional):
             if entry.lists:
@@ -107,13 +109,15 @@ def read_elements(path: Path, names: tuple[str, ...] = ("vertex",), *, optional:
         elif not left and (entry.lists or not optional):
             break  # what follows is of no interest and may have no fixed size
         offset += entry.count if header.order == "=" else _fixed_size(path, entry, header.order)
+    else:
+        beyond = len((b"\n".join(lines[offset:]) if header.order == "=" else bytes(body[offset:])).strip())
     if left:
         raise InputError(
             path,
             expected=f"an element '{sorted(left)[0]}'",
             got=", ".join(e.name for e in header.elements) or "no element",
         )
-    return Ply(found, header.comments)
+    return Ply(found, header.comments, beyond)
 
 
 def write_table(path: Path, table: np.ndarray, *, element: str = "vertex", comments: Iterable[str] = ()) -> None:

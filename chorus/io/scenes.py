@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from chorus.errors import InputError
 from chorus.io.compressed_ply import write_compressed_ply
 from chorus.io.interior_gs import SPLATS, is_interior_gs, read_interior_gs
 from chorus.io.npy_folder import read_npy_folder, write_npy_folder
-from chorus.io.ply import read_ply, scene_of_ply, write_ply
+from chorus.io.ply import declared, read_ply, scene_of_ply, write_ply
 from chorus.io.ply_table import read_elements
 from chorus.io.points import PointCloud, cloud_of_table, is_bare
 from chorus.io.sog import META, read_sog
@@ -71,7 +72,10 @@ def read_scene_or_points(path: Path) -> GaussianScene | PointCloud:
     if path.suffix.lower() != ".ply" or not path.is_file():
         return read_scene(path)
     ply = read_elements(path, optional=("chunk", "sh"))
-    return cloud_of_table(path, ply.elements["vertex"]) if is_bare(ply.elements["vertex"]) else scene_of_ply(path, ply)
+    if not is_bare(ply.elements["vertex"]):
+        return scene_of_ply(path, ply)
+    cloud = cloud_of_table(path, ply.elements["vertex"])
+    return replace(cloud, report=declared(cloud.report, ply))
 
 
 def write_scene(path: Path, scene: GaussianScene) -> tuple[str, ...]:

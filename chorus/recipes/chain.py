@@ -16,7 +16,7 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from chorus.errors import ChorusError, InputError
+from chorus.errors import ChorusError, InputError, StoreError
 from chorus.recipes import models, reports, scenes, teachers
 from chorus.recipes.recipe import Recipe
 from chorus.stages import PARTS
@@ -65,6 +65,34 @@ def adapt(workspace: Workspace, *, ranks: int | None = None, console: Console | 
     params = replace(workspace.params, adapt=replace(workspace.params.adapt, ranks=ranks))
     workspace = replace(workspace, params=params)
     return _train(workspace, models.adapted_encoder(workspace), ("adapted",), console)
+
+
+def adapt_to(
+    workspace: Workspace,
+    names: Sequence[str],
+    out: Path,
+    *,
+    base: Path,
+    tune: str = "lora",
+    ranks: int | None = None,
+    console: Console | None = None,
+) -> None:
+    """A model adapted to scenes of one's own, into a folder that takes its place when all is done; what the scenes lack
+    is made first. base: folder of the model of splats to start from.
+
+    Raises StoreError when a scene could not be made ready, and what a training raises.
+    """
+    if started().size > 1:
+        raise InputError("adapt", expected="--nproc in place of torchrun, for scenes of one's own", got="torchrun")
+    failed = teach(workspace, names, console=console)
+    if failed:
+        got = "; ".join(f"{name}: {error}" for name, error in sorted(failed.items()))
+        raise StoreError("adapt", expected="targets of every scene named", got=got)
+    params = replace(workspace.params.adapt, tune=tune, ranks=_ranks(ranks, workspace.params.adapt.ranks))
+    workspace = replace(workspace, params=replace(workspace.params, adapt=params))
+    folders = {"adapted": workspace.store.training("adapted")}
+    with atomic_folder(out) as made, _bars(console) as bars, shown(bars, folders):
+        models.adapt(workspace, names, made, base=base)
 
 
 def evaluate(workspace: Workspace, split: Literal["held_out", "validation"]) -> Path:

@@ -53,7 +53,7 @@ def adapted_encoder(workspace: Workspace) -> Recipe:
         store=workspace.store,
         stage=ADAPTED,
         device=workspace.params.device,
-        make=lambda out: _adapt(workspace, names, out),
+        make=lambda out: adapt(workspace, names, out),
         params={"adapt": workspace.params.adapt, "seed": workspace.params.seed},
         inputs={"encoder": hash_of(workspace.store, ENCODER), **hashes(workspace, names)},
     )
@@ -182,30 +182,34 @@ def inputs_of(params: EncoderParams, variant: str) -> InputConfig:
     return InputConfig(variant=variant, grid_size=params.grid_size, voxel=params.voxel, upright=upright)
 
 
-def _adapt(workspace: Workspace, names: Sequence[str], out: Path) -> None:
+def adapt(workspace: Workspace, names: Sequence[str], out: Path, *, base: Path | None = None) -> None:
+    """As :func:`adapt_splats`, in as many processes as ``adapt.ranks`` says."""
     from chorus.train.launch import launch
 
-    ranks = workspace.params.adapt.ranks
+    base, ranks = base or workspace.store.artifact(ENCODER) / "splats", workspace.params.adapt.ranks
     if ranks == 1 or _in_ranks():
-        adapt_splats(workspace, names, out)
+        adapt_splats(workspace, names, out, base=base)
         return
     with _environment(workspace) as env:
-        launch([_job("adapted", ranks, "adapted", str(out), *names)], env)
+        launch([_job("adapted", ranks, "adapted", str(out), str(base), *names)], env)
 
 
-def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path) -> None:
-    """Adapt the splats variant to these rooms. A killed run goes on from its checkpoint."""
-    from chorus.adapt.load import adaptation_scenes
+def adapt_splats(workspace: Workspace, names: Sequence[str], out: Path, *, base: Path | None = None) -> None:
+    """Adapt a model of splats (the workspace's own where no folder of another is given) to these rooms, and write it
+    into ``out``. A killed run goes on from its checkpoint."""
+    from chorus.adapt.load import adaptation_scenes, spaces_of
     from chorus.adapt.train import adapt_encoder
     from chorus.device import device_of
     from chorus.encoder.checkpoint import load_model
 
     store, params = workspace.store, workspace.params
-    model = load_model(store.artifact(ENCODER) / "splats")
+    model = load_model(base or store.artifact(ENCODER) / "splats")
+    spaces = spaces_of(store, names, model)
     adapt_encoder(
         model,
-        adaptation_scenes(store, names, model, device=device_of(params.device)),
+        adaptation_scenes(store, names, spaces, device=device_of(params.device)),
         params=params.adapt,
+        spaces=spaces,
         out=out,
         seed=params.seed,
         device=device_of(params.device),

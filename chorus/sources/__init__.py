@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from chorus.capture import Capture
-from chorus.capture_checks import passed
+from chorus.capture_checks import passed, without_blanks
 from chorus.errors import InputError
 from chorus.incoming import NOTHING_SAID, VIDEOS, IngestOptions
 from chorus.params import CaptureParams
@@ -17,6 +18,7 @@ _KINDS = (
     "transforms.json, a COLMAP model, RGB-D frames (frame-*.color.*, .depth.png, .pose.txt; color/ depth/ pose/; TUM; "
     "Replica), photos or a video"
 )
+_POSES = ("poses_bounds.npy", "cameras.npz", "*.nvm", "bundle*.out", "cameras.xml", "*.camera.json", "opensfm.json")
 Report = Callable[[str, int, int], None]
 
 
@@ -61,12 +63,23 @@ def ingest(
         raise InputError(path, expected=_KINDS, got="an empty folder")
     kind = kind_of(path)
     if kind == "unknown":
-        fix = "Convert HEIC photos to JPEG first." if path.is_dir() and any(path.glob("*.[hH][eE][iI][cC]")) else ""
-        raise InputError(path, expected=_KINDS, got="none of them", fix=fix or "See docs/your-data.md.")
-    capture = _read(kind, path, params, options, seed=seed, report=report)
+        raise InputError(path, expected=_KINDS, got="none of them", fix=_what_to_do(path))
+    capture = without_blanks(_read(kind, path, params, options, seed=seed, report=report))
     warnings = passed(capture, path)
     notes = [capture.frame.says(), *capture.info.get("notes", []), *(f"warning: {line}" for line in warnings)]
     return dataclasses.replace(capture, info={**capture.info, "notes": notes})
+
+
+def _what_to_do(path: Path) -> str:
+    """The advice that fits what lies in a folder nothing of which is read."""
+    from chorus.sources.images import FOREIGN, SUFFIXES
+
+    files = [] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    foreign = sorted({file.suffix.lower() for file in files if file.suffix.lower() in FOREIGN})
+    if foreign:
+        return f"Convert the photos ({', '.join(foreign)}) to JPEG first."
+    deep = [file.parent for file in files if file.suffix.lower() in (*SUFFIXES, *VIDEOS)]
+    return f"Name the folder that holds them: {deep[0]}." if deep else "See docs/your-data.md."
 
 
 def _read(
@@ -89,16 +102,32 @@ def _read(
         else:
             photos = _photos(path)
         found = find_poses(path, photos, in_time=kind == "video", seed=seed, report=report)
+        if kind == "photos":
+            found = dataclasses.replace(
+                found, skipped=found.skipped + _foreign(photos), notes=[*found.notes, *_not_read(path)]
+            )
         return make_capture(found, params, options)
 
 
 def _photos(folder: Path) -> list[Path]:
-    """The photos of a folder, or of its images/ or input/, in the order of their names."""
+    """The photos of a folder, of its images/ or of its input/, whichever holds most, in the order of their names."""
     from chorus.sources.images import SUFFIXES
 
-    for place in (folder, folder / "images", folder / "input"):
-        if place.is_dir():
-            found = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
-            if found:
-                return found
-    return []
+    places = [place for place in (folder, folder / "images", folder / "input") if place.is_dir()]
+    found = [sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES) for place in places]
+    return max(found, key=len, default=[])
+
+
+def _foreign(photos: list[Path]) -> Counter[str]:
+    """What lies beside photos in formats that are not read, unless the same photo is there in one that is."""
+    from chorus.sources.images import FOREIGN
+
+    names = {photo.stem for photo in photos}
+    suffixes = (path.suffix.lower() for path in photos[0].parent.iterdir() if path.stem not in names)
+    return Counter(f"photos in a format that is not read ({s})" for s in suffixes if s in FOREIGN)
+
+
+def _not_read(folder: Path) -> list[str]:
+    """A line for each file of poses beside bare photos: they have been found anew."""
+    found = sorted({path.name for pattern in _POSES for path in folder.glob(pattern)})
+    return [f"{name} is not read: poses were found from the photos" for name in found]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from chorus.axes import ROUGH, coarseness
 from chorus.errors import InputError
 from chorus.io.ply_table import names_of, read_table
+from chorus.io.points import RGB, colors_of
 
 _NOWHERE = 1e12  # of any unit: squares of what is less fit into single precision
 
@@ -34,7 +36,12 @@ def read_cloud(path: Path) -> tuple[Cloud | None, str]:
         return None, f"{path.name} holds no points: they are triangulated from the photos"
     points = np.stack([table[axis] for axis in "xyz"], axis=1).astype(np.float64)
     keep = usable(points)
-    colors = _colors(table)[keep] if {"red", "green", "blue"} <= names else None
+    if keep.any() and (step := coarseness(points[keep])) > ROUGH:
+        return None, (
+            f"{path.name} holds single floats far from their origin, rounded to {step:.1%} of the scene: points are "
+            "triangulated from the photos instead"
+        )
+    colors = np.rint(255.0 * colors_of(table)[keep]).astype(np.uint8) if set(RGB) <= names else None
     note = "" if keep.all() else left_out(path.name, keep)
     return (Cloud(points=points[keep], colors=colors), note) if keep.any() else (None, note)
 
@@ -47,11 +54,3 @@ def usable(points: np.ndarray) -> np.ndarray:
 def left_out(name: str, keep: np.ndarray) -> str:
     """The line on the points [P] that are not kept."""
     return f"{name}: {int((~keep).sum())} of {len(keep)} points are not finite and left out"
-
-
-def _colors(table: np.ndarray) -> np.ndarray:
-    """[P, 3] uint8 of colours in 8 or 16 bits, or floats up to 1 or 255."""
-    values = np.nan_to_num(np.stack([table[name] for name in ("red", "green", "blue")], axis=1).astype(np.float64))
-    top = 1.0 if table.dtype["red"].kind == "f" and values.max(initial=0.0) <= 1.0 else 255.0
-    top = 65535.0 if table.dtype["red"].itemsize == 2 else top
-    return np.rint(values * (255.0 / top)).clip(0, 255).astype(np.uint8)

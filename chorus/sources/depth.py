@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,15 @@ MOST_PIXELS = 20_000_000  # more than any camera measures; a damaged header prom
 _ROOM = 100.0  # a median depth beyond it, of floats, is no room's in metres
 
 
-def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIMETERS) -> np.ndarray:
-    """[H, W] float32 m; 0, 65535 (of 16 bits) and anything not finite become 0 (unknown).
+class Depth(NamedTuple):
+    """meters: [H, W] float32, 0 where unknown; unit: metres of one of the file's numbers."""
+
+    meters: np.ndarray
+    unit: float
+
+
+def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIMETERS) -> Depth:
+    """A depth image; 0, 65535 (of 16 bits) and anything not finite are unknown.
 
     unit: metres of one count, where known for certain; when None, whole numbers count ``counts`` metres, and floats
     metres, or millimetres where their median passes 100. Raises OSError when unreadable, InputError when it is no
@@ -46,7 +54,7 @@ def read_depth(path: Path, *, unit: float | None = None, counts: float = MILLIME
             unit = 1.0 if not known.any() or np.median(depth[known]) < _ROOM else MILLIMETERS
     depth[np.logical_not(known, out=known)] = 0.0
     depth *= np.float32(unit)
-    return depth
+    return Depth(depth, unit)
 
 
 def _read(path: Path) -> np.ndarray:

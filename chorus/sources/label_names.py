@@ -17,6 +17,7 @@ UNLABELLED = "unlabelled"
 _TSV = "scannetv2-labels.combined.tsv"
 _INFO = ("info_semantic.json", "habitat/info_semantic.json")
 _MOST = 255  # classes of a capture, 0 aside
+_LARGEST = 65535  # number in a label image
 NYU40 = (
     "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
     "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
@@ -79,7 +80,7 @@ def _replica(path: Path) -> Labels:
 
 
 def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """[H, W] uint16 or int32 of a label image of whole numbers."""
+    """[H, W] uint16 of a label image of whole numbers."""
     try:
         with open_picture(path) as image:
             raw = np.array(image)
@@ -87,4 +88,6 @@ def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
         raise InputError(path, expected="a readable label image", got=error) from error
     if raw.ndim != 2 or raw.dtype.kind not in "ui":
         raise InputError(path, expected="a label image of one channel of whole numbers", got=f"{raw.dtype} {raw.shape}")
+    if raw.max(initial=0) > _LARGEST:
+        raise InputError(path, expected=f"label numbers up to {_LARGEST}", got=int(raw.max()))
     return cv2.resize(raw.astype(np.uint16), size, interpolation=cv2.INTER_NEAREST)

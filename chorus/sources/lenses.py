@@ -225,4 +225,11 @@ _MODELS: dict[
     "RAD_TAN_THIN_PRISM_FISHEYE": (_TWO, _radial_prism_fisheye, 12),
 }
 _FISHEYES = {name for name in _MODELS if "FISHEYE" in name} | {"EUCM"}
-_ELSEWHERE: dict[str, str] = dict.fromkeys(("EQUIRECTANGULAR", "LATLONG", "SPHERICAL"), PANORAMA)
+_PANORAMAS = (
+    "EQUIRECTANGULAR", "LATLONG", "SPHERICAL", "VR180_L", "VR180_R", "OMNIDIRECTIONALSTEREO_L",
+    "OMNIDIRECTIONALSTEREO_R",
+)  # fmt: skip
+_ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(_PANORAMAS, PANORAMA),
+    "ORTHOPHOTO": "Bring the photos it was made from: no camera saw it.",
+}

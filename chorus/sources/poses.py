@@ -10,14 +10,16 @@ from chorus.errors import InputError
 
 LEFT_HANDED = "a left-handed pose (determinant -1)"
 NOT_FINITE, NOT_RIGID, NOT_A_MATRIX = "a pose that is not finite", "a pose with scale or shear", "no matrix as pose"
+UNREADABLE = "photos unreadable"
 _RIGHT = (
     "The tool that wrote them uses left-handed axes: negate one axis of its world (for instance the "
     "third row of each matrix), or export right-handed poses."
 )
 _FIXES = {
+    UNREADABLE: "Convert them to JPEG or PNG (HEIC, raw photos and EXR are not read), or copy them again.",
     LEFT_HANDED: _RIGHT,
     NOT_FINITE: "Export the poses again: tracking was lost in most frames.",
-    NOT_RIGID: "Export rigid camera-to-world matrices (rotation and position, no scale).",
+    NOT_RIGID: "Export rigid camera-to-world matrices, row by row (rotation and position, no scale).",
     NOT_A_MATRIX: "Export camera-to-world matrices of 3x4 or 4x4 numbers.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from chorus.incoming import IngestOptions
 from chorus.params import CaptureParams
 from chorus.sources.calibrate import calibrate
 from chorus.sources.depth import read_depth
-from chorus.sources.images import load_rgb
+from chorus.sources.images import load_rgb, value_range
 from chorus.sources.label_names import Labels, read_labels
 from chorus.sources.layouts import Layout, RgbdFrame, find_layout, read_intrinsics
 from chorus.sources.measure import measured
@@ -49,15 +50,18 @@ def read_rgbd(folder: Path, params: CaptureParams, options: IngestOptions) -> Ca
     usable = [frame for frame in layout.frames if frame.pose is not None]
     skipped = Counter(frame.why for frame in layout.frames if frame.pose is None)
     counts = 1 / options.depth_scale if options.depth_scale else None
-    images, depths, kept = [], [], []
-    for frame in (usable[i] for i in evenly(len(usable), params.max_views)):
+    images, depths, units, kept = [], [], [], []
+    chosen = [usable[i] for i in evenly(len(usable), params.max_views)]
+    deep = value_range(frame.color for frame in chosen)
+    for frame in chosen:
         try:
-            depth = read_depth(frame.depth, unit=counts, counts=layout.depth_unit)
-            images.append(load_rgb(frame.color, size=(depth.shape[1], depth.shape[0]), as_stored=True))
+            depth, unit = read_depth(frame.depth, unit=counts, counts=layout.depth_unit)
+            images.append(load_rgb(frame.color, size=(depth.shape[1], depth.shape[0]), deep=deep, as_stored=True))
         except OSError:
             skipped["files unreadable"] += 1
             continue
         depths.append(depth)
+        units.append(unit)
         kept.append(frame)
     check_enough(
         folder, len(kept), skipped, least=MIN_VIEWS, fix="Copy the colour, depth and pose files of every frame."
@@ -80,7 +84,7 @@ def read_rgbd(folder: Path, params: CaptureParams, options: IngestOptions) -> Ca
     info = {"source": "rgbd", "layout": layout.name, "skipped": dict(sorted(skipped.items())), "notes": []}
     info["epipolar_error"] = {"as_given": round(found.before, 3), "calibrated": round(found.after, 3)}  # pixels
     info["measured"] = measured(matches, found.cameras, depth=depth)
-    info["depth_scale"] = round(1 / (counts or layout.depth_unit), 4)  # counts a metre, of whole numbers
+    info["depth_scale"] = round(1 / float(np.median(units)), 4)  # the files' numbers a metre
     given = "given" if options.scale else "file"
     frame = Frame(up="estimated", unit="m", unit_known=given, scale=scale, offset=tuple(center.tolist()))
     labels = _labels(folder, kept, (cameras.width, cameras.height))
@@ -142,13 +146,18 @@ def _color_views(
 
 def _labels(folder: Path, frames: list[RgbdFrame], size: tuple[int, int]) -> dict:
     """The label fields of a capture [V, H, W]; none where the data set brings no labels."""
-    if any(frame.semantic is None for frame in frames):
+    if all(frame.semantic is None for frame in frames):
         return {}
     labels: Labels = read_labels(folder)
-    semantic = np.stack([labels.of_image(frame.semantic, size) for frame in frames if frame.semantic])
-    found = {"semantic": semantic, "class_names": labels.names}
-    if all(frame.instance is not None for frame in frames):
-        found["instance"] = np.stack([labels.instances(frame.instance, size) for frame in frames if frame.instance])
+
+    def layer(paths: list[Path | None], read: Callable, kind: type) -> np.ndarray:
+        """A frame without a file is unlabelled."""
+        return np.stack([np.zeros(size[::-1], kind) if path is None else read(path, size) for path in paths])
+
+    found = {"semantic": layer([frame.semantic for frame in frames], labels.of_image, np.uint8)}
+    found |= {"class_names": labels.names}
+    if any(frame.instance is not None for frame in frames):
+        found["instance"] = layer([frame.instance for frame in frames], labels.instances, np.uint16)
     return found
 
 

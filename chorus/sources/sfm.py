@@ -19,8 +19,8 @@ from chorus.extras import extra
 from chorus.files import open_picture
 from chorus.sources.images import load_rgb, refuse_panorama, shown_size, value_range
 from chorus.sources.lenses import lens
-from chorus.sources.poses import read_pose
-from chorus.sources.shots import UNREADABLE, Shot, Shots
+from chorus.sources.poses import UNREADABLE, read_pose
+from chorus.sources.shots import Shot, Shots
 from chorus.whole import scratch_folder
 
 LONG_SIDE = 640  # pixels of the copies that features are found on
@@ -33,6 +33,7 @@ _OFF_CENTER = 0.05  # of the image's size: a principal point further off is no l
 _SHARP = 1.0  # pixels: the scale of the robust loss, and what a point may miss its features by in the end
 _LEAST_ANGLE = 1.5  # degrees between two rays of a point
 _UNPLACED = "no place among the others"
+_WIDE = "Photos twice as wide as high may be panoramas: cut those into perspective photos."
 _ADVICE = "Take photos that share two thirds with the next, of something with texture, walking and not only turning."
 Report = Callable[[str, int, int], None]  # (what is done, how many, of how many)
 
@@ -74,7 +75,8 @@ def find_poses(where: Path, photos: Sequence[Path], *, in_time: bool, seed: int,
         skipped[_UNPLACED] += lost
     if model is None or len(shots) < 3 or len(shots) < 0.25 * len(names):
         got = f"{len(shots)} of {len(names)}"
-        raise InputError(where, expected="photos that fit together", got=f"{got} in the largest part", fix=_ADVICE)
+        fix = f"{_WIDE} {_ADVICE}" if any(group.size[0] == 2 * group.size[1] for group in groups) else _ADVICE
+        raise InputError(where, expected="photos that fit together", got=f"{got} in the largest part", fix=fix)
     note = f"poses found for {len(shots)} of {len(photos)} photos"
     return Shots(where=where, source="photos", shots=shots, skipped=skipped, notes=[note])
 

@@ -21,13 +21,13 @@ from chorus.sources.depth import MILLIMETERS, read_depth
 from chorus.sources.images import Range, load_mask, load_rgb, refuse_panorama, value_range
 from chorus.sources.lenses import Lens, undistort
 from chorus.sources.measure import measured
-from chorus.sources.poses import check_enough
+from chorus.sources.poses import UNREADABLE, check_enough
 from chorus.sources.triangulate import match_views, triangulate
 from chorus.sources.upright import Convention, upright
 
 MIN_VIEWS = 3
+_MEASURED = 0.8  # of the views have depth, or none counts
 _STRETCH = 1.35  # images whose shapes differ by no more are brought to one shape by stretching (K follows), else padded
-UNREADABLE = "photos unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def make_capture(found: Shots, params: CaptureParams, options: IngestOptions) ->
         K=np.stack([view.K for view in views]), cam_from_world=np.linalg.inv(poses), width=width, height=height
     )
     mask = None if any(v.mask is None for v in views) else np.stack([v.mask for v in views])  # type: ignore[arg-type]
-    depth = None if any(v.depth is None for v in views) else np.stack([v.depth for v in views])  # type: ignore[arg-type]
+    depth = _depth(views)
     if options.depth_scale is not None and depth is None:
         raise InputError(found.where, expected="depth images for --depth-scale", got="none", fix="Leave it out.")
     matches = match_views(pixels, cameras, mask)
@@ -104,9 +104,13 @@ def make_capture(found: Shots, params: CaptureParams, options: IngestOptions) ->
         points, colors = found.cloud.points - center, found.cloud.colors
     else:
         points, colors = (None, None) if depth is not None else triangulate(matches, pixels, cameras)
-    info = {"source": found.source, "skipped": dict(sorted(skipped.items())), "notes": list(found.notes)}
+    notes = [*found.notes, *([] if deep is None else [deep.says()])]
+    if depth is None and (measuring := sum(view.depth is not None for view in views)):
+        notes.append(f"depth is left out: {measuring} of {len(views)} views have it")
+    info = {"source": found.source, "skipped": dict(sorted(skipped.items())), "notes": notes}
     if depth is not None:
-        info["depth_scale"] = options.depth_scale or round(1 / found.depth_unit, 4)
+        first = next(shot.depth for shot in kept if shot.depth is not None)
+        info["depth_scale"] = options.depth_scale or round(1 / read_depth(first, counts=found.depth_unit).unit, 4)
     frame = replace(found.frame, offset=tuple(center.tolist()))
     scale = options.scale
     if scale is not None and depth is not None:  # depth has a unit of its own: only poses and points are scaled
@@ -140,7 +144,7 @@ def _view(shot: Shot, long_side: int, deep: Range | None, found: Shots, options:
     image = load_rgb(shot.path, size=shot.lens.size, deep=deep, as_stored=found.as_stored)
     mask = None if shot.mask is None else load_mask(shot.mask, size=shot.lens.size)
     unit = None if options.depth_scale is None else 1.0 / options.depth_scale
-    depth = None if shot.depth is None else read_depth(shot.depth, unit=unit, counts=found.depth_unit)
+    depth = None if shot.depth is None else read_depth(shot.depth, unit=unit, counts=found.depth_unit).meters
     size, lens = fitting(image.shape[:2], shot.lens, shot.path), shot.lens
     scale = min(1.0, long_side / max(size))
     target = (round(size[0] * scale), round(size[1] * scale))
@@ -179,6 +183,14 @@ def fitting(shape: tuple[int, ...], lens: Lens, path: Path) -> tuple[int, int]:
             fix="Use the photos the poses were made from, not turned, cropped or replaced.",
         )
     return width, height
+
+
+def _depth(views: list[_View]) -> np.ndarray | None:
+    """[V, H, W] with zeros for the few views without any; None where those are more."""
+    maps = [view.depth for view in views if view.depth is not None]
+    if len(maps) < _MEASURED * len(views):
+        return None
+    return np.stack([np.zeros_like(maps[0]) if view.depth is None else view.depth for view in views])
 
 
 def _one_size(views: list[_View]) -> list[_View]:

@@ -20,15 +20,24 @@ from chorus.sources.clouds import read_cloud
 from chorus.sources.depth import MILLIMETERS
 from chorus.sources.images import shown_size
 from chorus.sources.lenses import Lens, lens
-from chorus.sources.poses import check_enough, read_pose
-from chorus.sources.shots import MIN_VIEWS, UNREADABLE, Shot, Shots, make_capture
+from chorus.sources.poses import UNREADABLE, check_enough, read_pose
+from chorus.sources.shots import MIN_VIEWS, Shot, Shots, make_capture
 from chorus.sources.upright import Convention
 
 NAMES = ("transforms.json", "transforms_train.json")
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".JPG", ".PNG", ".JPEG")
-_ABSENT = "photos absent"
+_ABSENT, _TWICE = "photos absent", "photos named twice"
 _PERSPECTIVE = ("", "PERSPECTIVE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "BROWN")
-_FISHEYE = ("OPENCV_FISHEYE", "FISHEYE")
+_FISHEYE = ("OPENCV_FISHEYE", "FISHEYE", "SIMPLE_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+_OTHERS = {  # lenses with two focal lengths by the names files give them, and the keys of their parameters
+    "FISHEYE624": ("RAD_TAN_THIN_PRISM_FISHEYE", ()),
+    "RAD_TAN_THIN_PRISM_FISHEYE": ("RAD_TAN_THIN_PRISM_FISHEYE", ()),
+    "THIN_PRISM_FISHEYE": ("THIN_PRISM_FISHEYE", ("k1", "k2", "p1", "p2", "k3", "k4", "sx1", "sy1")),
+    "FOV": ("FOV", ("omega",)),
+    "EUCM": ("EUCM", ("alpha", "beta")),
+    "SIMPLE_DIVISION": ("DIVISION", ("k",)),
+    "DIVISION": ("DIVISION", ("k",)),
+}
 _FLAGS = {
     "equirectangular": "EQUIRECTANGULAR",
     "latlong": "LATLONG",
@@ -85,7 +94,7 @@ def _read_spec(path: Path) -> dict:
 
 def _shots(path: Path, spec: dict) -> tuple[list[Shot], Counter]:
     """The frames that can be used, and why the others cannot."""
-    shots, lost = [], Counter()
+    shots, lost, named = [], Counter(), set()
     for entry in spec["frames"]:
         name = str(entry.get("file_path", "")) if isinstance(entry, dict) else ""
         if not name:
@@ -94,6 +103,10 @@ def _shots(path: Path, spec: dict) -> tuple[list[Shot], Counter]:
         if photo is None:
             lost[_ABSENT] += 1
             continue
+        if photo in named:
+            lost[_TWICE] += 1
+            continue
+        named.add(photo)
         pose, why = read_pose(entry.get("transform_matrix"))
         if pose is None:
             lost[why] += 1
@@ -142,10 +155,10 @@ def _lens(spec: dict, shown: Any, where: str) -> Lens:
         return lens("FULL_OPENCV", head + numbers(*names), size, where=where)
     if model in _PERSPECTIVE:
         return lens("BROWN", head + numbers("k1", "k2", "p1", "p2", "k3", "k4"), size, where=where)
-    if model == "FISHEYE624":
-        params = [float(value) for value in spec.get("distortion_params", ())]
-        return lens("RAD_TAN_THIN_PRISM_FISHEYE", head + params, size, where=where)
-    return lens(model, head + [float(value) for value in spec.get("distortion_params", ())], size, where=where)
+    known, keys = _OTHERS.get(model, (model, ()))
+    listed = spec.get("distortion_params")
+    rest = numbers(*keys) if listed is None and any(key in spec for key in keys) else map(float, listed or ())
+    return lens(known, [*head, *rest], size, where=where)
 
 
 def _focal(spec: dict, key: str, side: int, where: str) -> float:

@@ -17,6 +17,7 @@ _MAX_EPIPOLAR = 1.5  # pixels
 _MAX_REPROJECTION = 1.5  # pixels, in both views
 _RATIO = 0.85  # nearest over second-nearest descriptor distance; loose, for the epipolar test follows
 _AGREE = 3.0  # pixels from the epipolar line within which a match agrees with the poses
+_APART = 0.05  # of the logarithms of two rays' lengths, from which they tell how depth is measured
 _FEW, _MANY = 12, 60  # matches of a pair, and of all pairs together, below which they say nothing
 
 
@@ -69,20 +70,33 @@ def largest_parallax(matches: list[PairMatches], cameras: Cameras) -> float | No
     return max(found, default=None)
 
 
-def depth_ratio(matches: list[PairMatches], cameras: Cameras, depth: np.ndarray) -> float | None:
-    """How many times as deep as triangulated matches the depth maps [V, H, W] are, the median; None where nothing can
-    be compared."""
-    ratios = []
+def compare_depth(matches: list[PairMatches], cameras: Cameras, depth: np.ndarray) -> tuple[float, float] | None:
+    """How many times as deep as triangulated matches the depth maps [V, H, W] are, the median; and with which power of
+    the ray's length a unit ahead they are deeper towards the edges: 0 along the optical axis, 1 along the rays. None
+    where nothing can be compared."""
+    ratios, rays = [], []
     for pair in matches:
         points, good, pixels = _triangulated(cameras, pair)
         if not good.any():
             continue
         columns, rows = pixels[good].astype(int).T
-        z = cameras.to_camera(pair.a, points[good])[:, 2]
+        seen = cameras.to_camera(pair.a, points[good])
         known = depth[pair.a, rows, columns]
-        ratios.append((known / z)[known > 0])
-    ratios = np.concatenate(ratios) if ratios else np.zeros(0)
-    return float(np.median(ratios)) if len(ratios) >= _FEW else None
+        ratios.append((known / seen[:, 2])[known > 0])
+        rays.append((np.linalg.norm(seen, axis=1) / seen[:, 2])[known > 0])
+    ratios, rays = (np.concatenate(parts) if parts else np.zeros(0) for parts in (ratios, rays))
+    return (float(np.median(ratios)), _power(rays, ratios)) if len(ratios) >= _FEW else None
+
+
+def _power(rays: np.ndarray, ratios: np.ndarray) -> float:
+    """The slope of log(ratios) [M] over log(rays) [M], the median of pairs far apart (Theil and Sen); 0 where too few
+    are."""
+    order = np.argsort(rays, kind="stable")
+    third = len(rays) // 3
+    near, far = order[:third], order[len(rays) - third :]
+    x, y = (np.log(values[far] / values[near]) for values in (rays, ratios))
+    apart = x > _APART
+    return float(np.median(y[apart] / x[apart])) if apart.sum() >= _MANY else 0.0
 
 
 def triangulate(

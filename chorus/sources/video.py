@@ -9,9 +9,13 @@ import cv2
 import numpy as np
 
 from chorus.errors import InputError
+from chorus.files import regular
 
 _SMALL = 320  # pixels: sharpness is judged on small copies
 _FEWEST = 12  # frames, to make anything of a video
+_FLAT = "Export a flat video first, for instance with ffmpeg -i IN -vf v360=e:flat:h_fov=90:v_fov=60 OUT.mp4."
+_SAYS_SPHERICAL = (b"GSpherical:Spherical>true", b"sv3d", b"equirectangular")  # Google's two ways to say it
+_MOST = 64 << 20  # bytes of a film's description
 
 
 def sharpest_frames(
@@ -20,8 +24,13 @@ def sharpest_frames(
     """Write the sharpest frame of each of ``most`` equal windows to ``out`` as PNG, upright as the phone was held;
     their paths in order.
 
-    Sharpness is the variance of the Laplacian. Raises InputError for a file OpenCV cannot decode.
+    Sharpness is the variance of the Laplacian. Raises InputError for a file OpenCV cannot decode, and for a panorama
+    as its file declares it.
     """
+    if _spherical(video):
+        raise InputError(
+            video, expected="a video of a plain camera", got="a spherical one, as its file says", fix=_FLAT
+        )
     reader = cv2.VideoCapture(str(video))
     try:
         if not reader.isOpened():
@@ -50,6 +59,22 @@ def sharpest_frames(
     finally:
         reader.release()
     return paths
+
+
+def _spherical(video: Path) -> bool:
+    """Whether the description (moov) of an .mp4 or .mov says that its pictures are panoramas."""
+    with open(regular(video), "rb") as stream:
+        while len(head := stream.read(8)) == 8:
+            size, start = int.from_bytes(head[:4], "big"), stream.tell() - 8
+            if size == 1:
+                size = int.from_bytes(stream.read(8), "big")
+            if head[4:] == b"moov":
+                said = stream.read(min(size, _MOST))
+                return any(sign in said for sign in _SAYS_SPHERICAL)
+            if size < 8:
+                break
+            stream.seek(start + size)
+    return False
 
 
 def _count(reader: cv2.VideoCapture, video: Path) -> int:

@@ -37,13 +37,25 @@ def until(happened, *, seconds: float = 60.0):
     raise AssertionError("did not happen in time")
 
 
+@pytest.fixture
+def wrong(page) -> list[str]:
+    """What the console calls an error, but for one line of viser 1.1: the quad that each of its splats is drawn as has
+    two coordinates a corner, and three.js, which measures a sphere around every mesh once, finds no third one. It is
+    drawn all the same."""
+    found = []
+    quad = "computeBoundingSphere(): Computed radius is NaN"
+    page.on("console", lambda said: found.append(said.text) if said.type == "error" and quad not in said.text else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
 def colored(page) -> int:
     """Saturated pixels left of the panel: a heat map has them, a black room on white has not."""
     shown = picture(page)[:, :480]
     return int(((shown.max(axis=2) - shown.min(axis=2)) > 90).sum())
 
 
-def test_words_heat_click_export(viewer, page, tmp_path):
+def test_words_heat_click_export(viewer, page, wrong, tmp_path):
     page.goto(viewer.address)
     words = page.locator("textarea:visible")
     words.wait_for()
@@ -62,6 +74,7 @@ def test_words_heat_click_export(viewer, page, tmp_path):
     page.get_by_role("button", name="export the object").click()
     path = until(lambda: next(iter(tmp_path.glob("room-*.ply")), None))
     until(lambda: "chair" in path.name and len(read_ply(path)) == 50)
+    assert not wrong
 
 
 def test_an_empty_question_is_a_line_and_the_server_stays(viewer, page):

@@ -12,8 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from chorus.encoder.shipped import WEIGHTS
 from chorus.errors import InputError
+from chorus.io import read_features
 from chorus.recipes import chain
 from chorus.recipes.models import VARIANTS
 from chorus.store import Store, hash_files, manifest_of
@@ -100,6 +103,33 @@ def test_two_ranks_adapt_whoever_starts_them(python, root, told):
     assert done.returncode == 0 and done.stdout.count("adapted encoder: trained") == 1, done.stderr
     assert hash_files(store.model("adapted")) == launched
     assert not list(store.training("adapted").iterdir())
+
+
+@pytest.mark.parametrize("model", [None, WEIGHTS])  # the workspace's own, and the one that ships
+def test_a_model_is_adapted_to_scenes_of_ones_own(python, root, told, tmp_path, model):
+    named, out = () if model is None else ("--model", str(model)), tmp_path / "own"
+    said = chorus(python, root, "adapt", "test-a", "-o", str(out), *named)
+    assert f"{' '.join(('', *named))} --adapter {out}/adapter" in said and "adapted to test-a" in said
+    scene, answers = str(Store(root).scene("test-a", "gaussians")), {}
+    for name, more in (("before", ()), ("adapter", ("--adapter", str(out / "adapter"))), ("whole", None)):
+        more = (*named, *more) if more is not None else ("--model", str(out))
+        chorus(python, root, "encode", scene, "-o", str(tmp_path / f"{name}.safetensors"), *more)
+        answers[name] = read_features(tmp_path / f"{name}.safetensors").features.float()
+    assert torch.equal(answers["adapter"], answers["whole"]) and not torch.equal(answers["adapter"], answers["before"])
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (("test-a",), "expected -o, a folder for the adapted model"),
+        (("-o", "own", "--tune", "all"), "--output, --tune: expected names of scenes to adapt to"),
+        (("tset-a", "-o", "own"), "test-a"),
+        (("test-a", "-o", "own", "--model", "nowhere"), "expected a trained encoder's folder"),
+    ],
+)
+def test_adapting_says_in_a_line_what_is_missing(python, root, told, words, says):
+    done = run(python, root, "-m", "chorus.cli", "adapt", *words)
+    assert done.returncode == 2 and says in done.stderr.splitlines()[-1] and not (root / "own").exists()
 
 
 @pytest.mark.parametrize(

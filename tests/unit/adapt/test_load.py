@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -24,13 +22,13 @@ def test_memory_for_the_maps_of_all_rooms_is_asked_for_before_they_are_read(tmp_
     pose, K = look_at([0, 0, 1], [1, 0, 1]), np.array([[40.0, 0, 24], [0, 40, 16], [0, 0, 1]])
     cameras = Cameras(K=np.stack([K] * 3), cam_from_world=np.stack([pose] * 3), width=48, height=32)
     _write_cameras(folder / "cameras.json", cameras)
-    model, begun = SimpleNamespace(heads=dict.fromkeys(SHAPES)), []
+    spaces, begun = {role: (torch.eye(shape[-1]), torch.zeros(shape[-1])) for role, shape in SHAPES.items()}, []
     monkeypatch.setattr("chorus.adapt.load.targets_of", lambda *_, **__: begun.append(1))
     monkeypatch.setattr("chorus.adapt.load._scene", lambda *_: None)
     monkeypatch.setattr("chorus.room.available_memory", lambda: 2 * maps - 1)
     with pytest.raises(InputError, match="memory: .*for the teachers' maps of 2 rooms, got .* List fewer"):
-        adaptation_scenes(store, ["room", "room"], model)
+        adaptation_scenes(store, ["room", "room"], spaces)
     assert not begun
     monkeypatch.setattr("chorus.room.available_memory", lambda: 2 * maps)
-    adaptation_scenes(store, ["room", "room"], model)
+    adaptation_scenes(store, ["room", "room"], spaces)
     assert len(begun) == 2

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from chorus.cameras import look_at
 from chorus.distill.losses import match_loss
 from chorus.encoder.adapter import apply_adapter
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.compact import fold
 from chorus.encoder.inputs import InputConfig, voxelize
 from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
@@ -135,6 +137,21 @@ def test_masks_are_many_or_few_and_compared_by_their_own_size(scene):
         scene.groups(2)[1].tolist() != []
         and len(covered_patches(weights, torch.tensor([0]), starts=starts, min_coverage=0.1).rows) == 0
     )
+
+
+def test_a_model_whose_spaces_were_folded_in_learns_and_keeps_its_form(model, scene, tmp_path):
+    spaces = {role: (model.space(role).matrix, model.space(role).mean) for role in model.heads}
+    folded = copy.deepcopy(model)
+    for role in spaces:
+        fold(folded, role)
+    results = [
+        adapt_encoder(start, [scene], params=replace(PARAMS, tune="lora"), spaces=spaces, out=tmp_path / name)
+        for start, name in ((model, "own"), (folded, "folded"))
+    ]
+    assert results[1].metrics["final"]["loss"] == pytest.approx(results[0].metrics["final"]["loss"], rel=1e-3)
+    assert not results[1].model.spaces and all(head.folded for head in results[1].model.config.heads.values())
+    apply_adapter(folded, tmp_path / "folded/adapter")  # over the model given, folded as it was
+    assert all(torch.equal(x, folded.state_dict()[name]) for name, x in results[1].model.state_dict().items())
 
 
 @pytest.mark.parametrize("tune", ["heads", "last", "all", "lora"])

@@ -7,6 +7,7 @@ from chorus.encoder.inputs import InputConfig, splat_normals, voxelize
 from chorus.encoder.points import scene_of_points
 from chorus.errors import InputError
 from chorus.io import PointCloud, write_points, write_scene
+from tests.unit.io.splat_files import write
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def test_a_file_of_bare_points_is_read_and_encoded(cloud, tmp_path):
     torch.testing.assert_close(
         voxels.feat[voxels.index][:, 3:6], torch.from_numpy(colors / 127.5 - 1).float(), atol=1e-4, rtol=0
     )
+
+
+def test_surveyed_points_keep_their_digits_and_say_what_their_file_says(cloud, tmp_path):
+    points, _, colors = cloud
+    table = dict(zip("xyz", (points + [691234.25, 5334567.75, 515.5]).T, strict=True))
+    table |= dict(zip(("red", "green", "blue"), colors.T, strict=True))
+    table["x"][3] = np.nan
+    types = dict.fromkeys("xyz", "f8") | dict.fromkeys(("red", "green", "blue"), "u1")
+    path = write(tmp_path / "a.ply", table, types=types, head=("comment Vertical axis: z", "comment Unit: m"))
+    scene = chorus.read(path)
+    assert scene.frame.up == scene.frame.unit_known == "file" and "1 of 1500 points" in scene.report.notes[0]
+    back = scene.frame.to_file(scene.means.numpy()) - [691234.25, 5334567.75, 515.5]
+    np.testing.assert_allclose(back, np.delete(points, 3, axis=0), atol=1e-6)
+    with pytest.raises(InputError, match="single floats so far from the origin"):
+        chorus.read(write(path, table, types=dict.fromkeys("xyz", "f4") | types | dict.fromkeys("xyz", "f4")))
 
 
 def test_gaussians_stay_gaussians(make_room, tmp_path):

@@ -9,7 +9,7 @@ import torch
 import chorus
 from chorus.encoder import shipped
 from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel, load_model, save_model
-from chorus.encoder.compact import compact
+from chorus.encoder.compact import compact, fold, unfold
 from chorus.encoder.encode import SceneEncoder
 from chorus.encoder.inputs import InputConfig
 from chorus.encoder.model import EncoderConfig
@@ -47,6 +47,17 @@ def test_folding_twice_changes_nothing(model):
     once = compact(model)
     twice = compact(once.float())
     assert all(torch.equal(a, b) for a, b in zip(once.state_dict().values(), twice.state_dict().values(), strict=True))
+
+
+def test_what_was_folded_in_is_taken_out_again(model, make_room):
+    scene, small = make_room(300), compact(model).float()
+    said = SceneEncoder(small).encode(scene).lang
+    matrix, mean = torch.randn(24, 24), torch.randn(24)
+    unfold(small, "lang", matrix, mean)
+    assert not small.config.heads["lang"].folded and torch.equal(small.space("lang").matrix, matrix)
+    torch.testing.assert_close(SceneEncoder(small).encode(scene).lang, said, rtol=1e-3, atol=1e-3)
+    fold(small, "lang")
+    torch.testing.assert_close(SceneEncoder(small).encode(scene).lang, said, rtol=1e-3, atol=1e-3)
 
 
 def test_a_config_says_folded_only_where_it_is(model):

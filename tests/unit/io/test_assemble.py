@@ -164,3 +164,55 @@ def test_a_promise_of_many_rows_reserves_nothing(tmp_path):
         path.write_bytes(path.read_bytes().replace(b"vertex 4", b"vertex %d" % 2**60))
         with pytest.raises(InputError, match="cut off"):
             read_scene(path)
+
+
+@pytest.mark.parametrize("name", ["opacity", "rot_1", "scale_0", "f_dc_2", "f_rest_3"])
+def test_whole_numbers_that_were_packed_are_refused(tmp_path, name):
+    table = columns() | {f"f_rest_{i}": np.zeros(400) for i in range(9)}
+    table[name] = np.arange(400) % 256
+    with pytest.raises(InputError, match=rf"float or double {name}, got whole numbers"):
+        read(tmp_path, table, types={name: "u1"})
+
+
+def test_opacities_and_sizes_as_they_are_drawn_are_refused(tmp_path):
+    table = columns()
+    table["opacity"] = 1 / (1 + np.exp(-table["opacity"]))
+    assert len(read(tmp_path, table)) == 400  # logits may well lie in 0..1
+    table |= {f"scale_{i}": np.exp(table[f"scale_{i}"]) for i in range(3)}
+    with pytest.raises(InputError, match=r"before the sigmoid and sizes as logarithms.*log\(o / \(1 - o\)\)"):
+        read(tmp_path, table)
+
+
+@pytest.mark.parametrize("types", [{"y": "f8"}, {"x": "i4"}, {"x": "i4", "y": "f8", "z": "u2"}])
+def test_every_position_keeps_the_digits_of_its_own_type(tmp_path, types):
+    table = columns()
+    for axis, kind in types.items():
+        table[axis] = table[axis] + 5334567.75 if kind == "f8" else np.rint(table[axis] * 1000)
+    scene = read(tmp_path, table, types=types)
+    found = scene.frame.to_file(scene.means.numpy())
+    np.testing.assert_allclose(found, np.stack([table[axis] for axis in "xyz"], axis=1), rtol=1e-6, atol=1e-4)
+
+
+def test_single_floats_that_cannot_hold_a_survey(tmp_path):
+    table = columns()
+    far = {"x": table["x"] + 691234.0, "y": table["y"] + 5334567.0}
+    with pytest.raises(InputError, match="steps are 1[23]% of the scene. Export positions as doubles"):
+        read(tmp_path, table | far)
+    scene = read(tmp_path, table | {"x": far["x"]})
+    assert "positions are rounded to 1.6% of the scene" in scene.report.notes[0]
+    assert not read(tmp_path, table | far, types=dict.fromkeys("xyz", "f8")).report.notes
+
+
+@pytest.mark.parametrize("format", ["binary_little_endian", "ascii"])
+def test_rows_that_the_header_does_not_promise_are_told(tmp_path, format):
+    path = write(tmp_path / "scene.ply", columns(), format=format)
+    path.write_bytes(path.read_bytes().replace(b"element vertex 400", b"element vertex 300"))
+    scene = read_scene(path)
+    assert len(scene) == 300 and "behind the rows that the header promises" in scene.report.notes[0]
+
+
+def test_one_in_thirty_far_away_does_not_hide_the_scene(tmp_path):
+    table = columns(3000)
+    for axis in "xyz":
+        table[axis][:100] = 5000.0 + np.arange(100)
+    assert read(tmp_path, table).report.notes == ("100 of 3000 Gaussians left out: far outside the scene",)

@@ -70,6 +70,8 @@ def test_npy_folder_round_trip(tmp_path):
         ("scale", np.full((7, 3), -1.0), "linear scales"),
         ("coord", np.full((7, 3), np.nan), "7 of 7 Gaussians left out"),
         ("color", np.array([{}], dtype=object), "color.npy"),
+        ("color", np.linspace(-1, 1, 21).reshape(7, 3), r"colors in 0..1 or 0..255, got -1 to 1"),
+        ("color", np.full((7, 3), 300.0), r"colors in 0..1 or 0..255, got 0 to 300"),
     ],
 )
 def test_npy_folder_with_a_bad_array(tmp_path, name, array, message):

@@ -19,6 +19,7 @@ from chorus.io import (
 )
 from chorus.io.ply_table import read_elements, read_table
 from chorus.scene import GaussianScene
+from tests.unit.io.splat_files import columns, write
 
 
 def scene_of(n: int, degree: int = 0, seed: int = 0) -> GaussianScene:
@@ -166,10 +167,32 @@ def test_point_cloud_is_not_a_scene_but_is_read_as_points(tmp_path):
     assert (back.points == cloud.points).all() and (back.colors == 7).all() and (back.normals == cloud.normals).all()
 
 
-def test_points_with_nan(tmp_path):
-    write_points(tmp_path / "points.ply", PointCloud(points=np.array([[0, 0, np.nan]], np.float32)))
-    with pytest.raises(InputError, match="1 of 1 points"):
+def test_points_with_nan_are_left_out_and_counted(tmp_path):
+    rows = np.eye(3, dtype=np.float32)
+    rows[1, 2] = np.nan
+    write_points(tmp_path / "points.ply", PointCloud(points=rows, normals=np.zeros((3, 3), np.float32)))
+    found = read_points(tmp_path / "points.ply")
+    assert found.points.tolist() == [[1, 0, 0], [0, 0, 1]] and found.normals is None
+    assert found.report.rows.tolist() == [0, 2] and "1 of 3 points left out" in found.report.notes[0]
+    write_points(tmp_path / "points.ply", PointCloud(points=np.full((1, 3), np.nan, np.float32)))
+    with pytest.raises(InputError, match="in all 1 points"):
         read_points(tmp_path / "points.ply")
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("u1", 255), ("u2", 65535), ("f4", 1), ("f8", 255), ("i4", 255)])
+def test_colors_of_points_in_any_type(tmp_path, kind, factor):
+    colors = np.linspace(0, 1, 12).reshape(4, 3)
+    table = {"x": np.arange(4.0), "y": np.zeros(4), "z": np.ones(4)}
+    scaled = colors * factor if kind.startswith("f") else np.rint(colors * factor)
+    table |= dict(zip(("red", "green", "blue"), scaled.T, strict=True))
+    path = write(tmp_path / "a.ply", table, types=dict.fromkeys(("red", "green", "blue"), kind))
+    np.testing.assert_allclose(read_points(path).colors, colors * 255, atol=0.51)
+
+
+def test_labels_of_any_type(tmp_path):
+    table = columns(4) | {"label": np.array([0.0, np.nan, 2.0, 1e12]), "instance": np.array([1, 2**32 - 1, 3, 4])}
+    labels = read_ply(write(tmp_path / "a.ply", table, types={"instance": "f8"})).labels
+    assert labels.label.tolist() == [0, -1, 2, -1] and labels.instance.tolist() == [1, -1, 3, 4]
 
 
 def test_a_ply_is_parsed_once_whatever_it_holds(tmp_path, monkeypatch):

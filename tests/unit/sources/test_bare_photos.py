@@ -1,5 +1,7 @@
 """Photos without poses and videos: the poses found beside the true ones."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -71,3 +73,29 @@ def test_a_video_that_is_none(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"no video")
     with pytest.raises(InputError, match="a video of at least"):
         ingest(tmp_path / "a.mp4", PARAMS)
+
+
+@pytest.mark.parametrize("says", [b"<GSpherical:Spherical>true</GSpherical:Spherical>", b"\0\0\0\x20sv3d"])
+def test_a_video_that_says_it_is_a_panorama(tmp_path, says):
+    film = b"\0\0\0\x10ftypisom\0\0\0\0" + (16).to_bytes(4, "big") + b"mdat" + bytes(8)
+    (tmp_path / "a.mp4").write_bytes(film + (8 + len(says)).to_bytes(4, "big") + b"moov" + says)
+    with pytest.raises(InputError, match="a spherical one, as its file says. Export a flat video first"):
+        ingest(tmp_path / "a.mp4", PARAMS)
+
+
+def test_what_lies_beside_bare_photos_is_told(photos, tmp_path):
+    pytest.importorskip("pycolmap")
+    folder = shutil.copytree(photos, tmp_path / "room" / "images").parent
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(folder / "cover.png")  # one picture is no capture
+    np.save(folder / "poses_bounds.npy", np.zeros((9, 17)))
+    for name in ("900.heic", "000.dng"):  # the second is the raw of a photo that is there
+        (folder / "images" / name).write_bytes(b"x")
+    capture = ingest(folder, PARAMS)
+    assert len(capture) == 9 and capture.info["skipped"] == {"photos in a format that is not read (.heic)": 1}
+    assert "poses_bounds.npy is not read: poses were found from the photos" in capture.info["notes"]
+
+
+def test_photos_of_a_deeper_folder_are_pointed_at(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "DCIM" / "100APPLE")
+    with pytest.raises(InputError, match="Name the folder that holds them: .*100APPLE"):
+        ingest(tmp_path, PARAMS)

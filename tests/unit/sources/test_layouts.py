@@ -197,6 +197,43 @@ def test_float_depth_counts_metres(tmp_path, save):
     assert np.median(np.abs(capture.depth[0] / shoot(walk()[0], pinhole())[1] - 1)[known]) < 0.02
 
 
+@pytest.mark.parametrize("a_metre", [3.28084, 100.0])
+def test_float_depth_in_another_unit_is_told_by_its_own_numbers(tmp_path, a_metre):
+    def save(depth, stem):
+        np.save(f"{stem}.depth.npy", (depth * a_metre).astype(np.float32))
+
+    folder = seven_scenes(tmp_path / "room", save=save)
+    with pytest.raises(InputError, match="as deep as the poses say") as caught:
+        ingest(folder, PARAMS)
+    assert abs(float(str(caught.value).split("--depth-scale ")[1].split()[0]) / a_metre - 1) < 0.06
+    assert ingest(folder, PARAMS, IngestOptions(depth_scale=a_metre)).frame.label == "m"
+
+
+def test_distances_along_the_rays_are_refused(tmp_path):
+    rays = np.linalg.norm(pinhole(), axis=-1) / pinhole()[..., 2]
+    folder = seven_scenes(
+        tmp_path / "room", save=lambda depth, stem: counts(depth * rays, 1000).save(f"{stem}.depth.png")
+    )
+    with pytest.raises(InputError, match="depth along the optical axis"):
+        ingest(folder, PARAMS)
+
+
+def test_a_frame_without_labels_is_unlabelled(tmp_path):
+    folder = scannet(tmp_path / "room")
+    (folder / "label" / sorted(path.name for path in (folder / "label").iterdir())[2]).unlink()
+    capture = ingest(folder, PARAMS)
+    labelled = (capture.semantic > 0).any(axis=(1, 2))
+    assert not labelled[2] and labelled.sum() == len(capture) - 1
+
+
+def test_label_numbers_that_16_bits_cannot_hold(tmp_path):
+    folder = scannet(tmp_path / "room")
+    path = min((folder / "label").iterdir())
+    Image.fromarray(np.full((HEIGHT, WIDTH), 70000, np.int32)).save(path, format="TIFF")  # PNG holds none
+    with pytest.raises(InputError, match="label numbers up to 65535, got 70000"):
+        ingest(folder, PARAMS)
+
+
 def test_openexr_depth_is_refused_by_name(tmp_path):
     folder = seven_scenes(tmp_path / "room")
     for path in folder.rglob("*.depth.png"):

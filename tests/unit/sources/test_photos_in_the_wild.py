@@ -287,6 +287,63 @@ def test_sixteen_bit_grey_is_scaled(tmp_path):
     assert np.corrcoef(truth.ravel(), capture.images[0, ..., 0].ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize(("top", "suffix"), [(1023, ".tif"), (4095, ".png"), (16383, ".png"), (65535, ".tif")])
+def test_colors_of_more_than_eight_bits_keep_the_range_of_their_sensor(tmp_path, top, suffix):
+    def save(image, path):
+        cv2.imwrite(str(path), np.rint(image[..., ::-1].astype(float) / 255 * top).astype(np.uint16))
+
+    capture = ingest(write_photos(tmp_path / "room", save=save, suffix=suffix), PARAMS)
+    close(capture, pixels=1.0)
+    assert f"photos of more than 8 bits: 0 is black, {top} white" in capture.info["notes"]
+
+
+def test_a_dark_capture_is_refused_with_what_makes_photos_dark(tmp_path):
+    def save(image, path):
+        Image.fromarray(image // 32).save(path)
+
+    with pytest.raises(InputError, match=r"neither black nor white.*in 12 of 12 views.*tone curve \(sRGB\)"):
+        ingest(write_photos(tmp_path / "room", save=save), PARAMS)
+
+
+def test_black_and_blank_views_are_left_out_and_counted(copied):
+    for i, value in ((1, 0), (5, 255), (9, 120)):
+        Image.fromarray(np.full((HEIGHT, WIDTH, 3), value, np.uint8)).save(copied / "images" / f"{i:03d}.png")
+    capture = ingest(copied, PARAMS)
+    assert len(capture) == 9 and capture.info["skipped"] == {"black, white or blank": 3}
+    close(capture, poses=[pose for i, pose in enumerate(walk()) if i not in (1, 5, 9)], pixels=0.01)
+
+
+def test_a_photo_named_twice_counts_once(copied):
+    capture = ingest(edit(copied, lambda spec: spec["frames"].extend(spec["frames"][:3])), PARAMS)
+    assert len(capture) == 12 and capture.info["skipped"] == {"photos named twice": 3}
+
+
+def test_names_that_differ_in_capitals_or_in_how_accents_are_written(copied):
+    import unicodedata
+
+    def rename(spec):
+        for i, frame in enumerate(spec["frames"]):
+            name = unicodedata.normalize("NFD", f"Küche {i:02d}.png")
+            (copied / frame["file_path"]).rename(copied / "images" / name)
+            frame["file_path"] = f"Images/{unicodedata.normalize('NFC', name).upper()}"
+
+    close(ingest(edit(copied, rename), PARAMS))
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".DNG", ".exr"])
+def test_photos_in_formats_that_are_not_read(copied, suffix):
+    def rename(spec):
+        for frame in spec["frames"]:
+            (copied / frame["file_path"]).rename((copied / frame["file_path"]).with_suffix(suffix))
+            frame["file_path"] = frame["file_path"].replace(".png", suffix)
+
+    with pytest.raises(InputError, match="12 with photos unreadable.*Convert them to JPEG or PNG"):
+        ingest(edit(copied, rename), PARAMS)
+    (copied / "transforms.json").unlink()
+    with pytest.raises(InputError, match=rf"Convert the photos \({suffix.lower()}\)"):
+        ingest(copied, PARAMS)
+
+
 def masked(folder):
     (folder / "masks").mkdir()
 
@@ -339,6 +396,36 @@ def test_depth_that_is_named_is_read_with_its_unit(copied):
     assert np.abs(capture.depth[0] - shoot(walk()[0], pinhole())[1]).max() < 1e-3
 
 
+def with_depth(folder, *, every=lambda i: True, along=None):
+    """Depth images in mm of the frames that ``every`` picks; along: [H, W] what the optical depth is times."""
+
+    def add(spec):
+        for i, (frame, pose) in enumerate(zip(spec["frames"], walk(), strict=True)):
+            if every(i):
+                depth = shoot(pose, pinhole())[1] * (1.0 if along is None else along)
+                Image.fromarray(np.rint(depth * 1000).astype(np.uint16)).save(folder / f"depth_{i:03d}.png")
+                frame["depth_file_path"] = f"depth_{i:03d}.png"
+
+    return edit(folder, add)
+
+
+def test_a_view_without_depth_knows_none(copied):
+    capture = ingest(with_depth(copied, every=lambda i: i != 4), PARAMS)
+    assert not capture.depth[4].any() and (capture.depth[3] > 0).all()
+
+
+def test_depth_of_a_few_views_is_left_out_and_told(copied):
+    capture = ingest(with_depth(copied, every=lambda i: i % 2), PARAMS)
+    assert capture.depth is None and capture.points is not None
+    assert "depth is left out: 6 of 12 views have it" in capture.info["notes"]
+
+
+def test_depth_along_the_rays_is_refused_with_the_formula(copied):
+    rays = np.linalg.norm(pinhole(), axis=-1) / pinhole()[..., 2]
+    with pytest.raises(InputError, match=r"along the optical axis.*z = d / sqrt\(1 \+ "):
+        ingest(with_depth(copied, along=rays), PARAMS)
+
+
 @pytest.mark.parametrize(
     "declared",
     [
@@ -379,6 +466,24 @@ def fisheye(x, y):
     return flat.reshape(*x.shape, 2)[..., 0], flat.reshape(*x.shape, 2)[..., 1]
 
 
+def one_fisheye(x, y):
+    points = np.stack([x, y], axis=-1).reshape(-1, 1, 2)
+    flat = cv2.fisheye.distortPoints(points, np.eye(3), np.array([0.02, 0.0, 0.0, 0.0]))
+    return flat.reshape(*x.shape, 2)[..., 0], flat.reshape(*x.shape, 2)[..., 1]
+
+
+def field_of_view(x, y):
+    radius = np.maximum(np.hypot(x, y), 1e-9)
+    factor = np.arctan(2 * radius * np.tan(0.45)) / (0.9 * radius)
+    return x * factor, y * factor
+
+
+@pytest.mark.parametrize("model", ["FOV", "EUCM", "THIN_PRISM_FISHEYE", "FISHEYE624"])
+def test_a_lens_without_its_parameters_is_refused(copied, model):
+    with pytest.raises(InputError, match="finite parameters of"):
+        ingest(edit(copied, lambda spec: spec.update(camera_model=model)), PARAMS)
+
+
 @pytest.mark.parametrize(
     ("bend", "declared"),
     [
@@ -386,6 +491,10 @@ def fisheye(x, y):
         (opencv, {"k1": -0.12, "k2": 0.03, "p1": 0.002, "p2": -0.001}),
         (fisheye, {"camera_model": "OPENCV_FISHEYE", "k1": 0.02, "k2": -0.01, "k3": 0.001, "k4": 0.0}),
         (fisheye, {"is_fisheye": True, "k1": 0.02, "k2": -0.01, "k3": 0.001, "k4": 0.0}),
+        (one_fisheye, {"camera_model": "SIMPLE_RADIAL_FISHEYE", "k1": 0.02}),
+        (one_fisheye, {"camera_model": "RADIAL_FISHEYE", "k1": 0.02, "k2": 0.0}),
+        (one_fisheye, {"camera_model": "THIN_PRISM_FISHEYE", "k1": 0.02, "sx1": 0.0}),
+        (field_of_view, {"camera_model": "FOV", "omega": 0.9}),
     ],
 )
 def test_a_lens_is_undone(tmp_path, bend, declared):

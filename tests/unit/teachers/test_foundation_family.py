@@ -108,7 +108,7 @@ def train(scene, targets, out):
     write_ply(targets.folder / "scene.ply", scene)
     rooms = StoredScenes([StoredScene("room", targets.folder / "scene.ply", targets.folder)])
     short = dataclasses.replace(params.distill, steps=2, points=64, head_width=32)
-    spaces = rooms.spaces
+    spaces = rooms.reader.spaces
     inputs = InputConfig(grid_size=0.1)
     return train_encoder(
         rooms, encoder_config=preset("tiny"), inputs=inputs, params=short, out=out, spaces=spaces
