@@ -49,7 +49,7 @@ def write(params: Params, *, seeds: Sequence[int], runs: Path = RUNS, page: Path
     verdicts = {letter: verdict_of(results.claims[letter]) for letter, results in counted.items()}
     if set(verdicts.values()) == {"not run"}:
         raise InputError(runs, expected="figures of runs", got="none", fix="Train: make claims.")
-    parts = [_head(lengths, counted), *(_protocols(results) for results in lengths)]
+    parts = [_head(lengths, counted), *(_protocols(results) for results in lengths if results in counted.values())]
     for claim in claims:
         first = counted[claim.letter]
         order = [first, *(each for each in lengths if each is not first and each.done(claim))]
@@ -60,8 +60,9 @@ def write(params: Params, *, seeds: Sequence[int], runs: Path = RUNS, page: Path
 
 
 def _longest(claim: Claim, lengths: Sequence[Results]) -> Results:
-    """The longest trainings that all comparisons of a claim were run with, else those most were run with."""
-    whole = [each for each in lengths if each.done(claim) == len(claim.comparisons)]
+    """The longest trainings that all comparisons of a claim were run with, in seeds enough; else those that most were
+    run with."""
+    whole = [each for each in lengths if each.is_whole(claim)]
     return whole[0] if whole else max(lengths, key=lambda each: each.done(claim))
 
 

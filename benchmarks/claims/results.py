@@ -33,9 +33,13 @@ class Found:
         spread."""
         if self.difference is None:
             return "not run"
+        return self.difference.verdict(self.of.margin) if self.is_whole else "not settled"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was run with seeds enough on every side that has seeds."""
         sides = zip((self.of.ours, self.of.other), self.seeds, strict=True)
-        few = any(side.seeded and seeds < LEAST_SEEDS for side, seeds in sides)
-        return "not settled" if few else self.difference.verdict(self.of.margin)
+        return self.difference is not None and all(seeds >= LEAST_SEEDS or not side.seeded for side, seeds in sides)
 
 
 def verdict_of(rows: Sequence[Found]) -> Verdict:
@@ -85,6 +89,10 @@ class Results:
     def done(self, claim: Claim) -> int:
         """How many comparisons of a claim were run."""
         return sum(each.difference is not None for each in self.claims[claim.letter])
+
+    def is_whole(self, claim: Claim) -> bool:
+        """Whether all comparisons of a claim were run, with seeds enough."""
+        return all(each.is_whole for each in self.claims[claim.letter])
 
     def cost(self, claim: Claim) -> tuple[int, int, int, int, float]:
         """Runs there are, runs there should be, trainings among them, their steps, CPU hours with scoring."""
