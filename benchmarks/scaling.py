@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import tyro
 
+from benchmarks.table import put_into
 from chorus.errors import InputError
 from chorus.json_files import read_json, write_json
 from chorus.scene_list import GeneratedRoom
@@ -130,24 +131,38 @@ def _score(workspace: Workspace, encoder: Path) -> dict[str, Any]:
     return measure(inputs, workspace.params.evaluate)
 
 
-def draw(out: Path = FIGURE, runs: Path = RUNS) -> None:
-    """The curve of what lies in docs/runs: a picture, and its table on the screen."""
+def draw(out: Path = FIGURE, runs: Path = RUNS, markdown: Path | None = None) -> None:
+    """The curve of what lies in docs/runs: a picture, and its table.
+
+    Args:
+        out: The picture.
+        runs: Where figures are kept.
+        markdown: Also write the table there, between the marks of a benchmark called scaling.
+    """
     from chorus.evaluate import plots
 
     table = points(read_json(path) for path in sorted(runs.glob("scaling-*.json")))
     if not table:
         fix = "Train: python -m benchmarks.scaling run."
         raise InputError(runs, expected="figures of trainings", got="none", fix=fix)
-    print("| rooms | kind | seeds | splats | points | lifted teacher |\n|---|---|---|---|---|---|")
-    for (count, kind), found in sorted(table.items()):
-        cells = " | ".join(_mean(found[method]) for method in (*VARIANTS, "lifted"))
-        print(f"| {count} | {kind} | {len(found['student'])} | {cells} |")
+    text = "\n".join(
+        ["| rooms | kind | seeds | splats | points | lifted teacher |", "|---|---|---|---|---|---|", *_rows(table)]
+    )
+    print(text)
+    if markdown is not None:
+        put_into(markdown, text, "scaling")
     lifted = [value for found in table.values() for value in found["lifted"]]
     figure = plots.spread(lines(table), x="rooms trained on", y="f-mIoU, %, all names", level=sum(lifted) / len(lifted))
     with atomic_file(out) as path:
         plots.save_png(figure, path)
     plots.close(figure)
     print(f"{out}: {len(table)} points")
+
+
+def _rows(table: dict[tuple[int, str], dict[str, list[float]]]) -> Iterable[str]:
+    for (count, kind), found in sorted(table.items()):
+        cells = " | ".join(_mean(found[method]) for method in (*VARIANTS, "lifted"))
+        yield f"| {count} | {kind} | {len(found['student'])} | {cells} |"
 
 
 def lines(table: dict[tuple[int, str], dict[str, list[float]]]) -> dict[str, dict[float, list[float]]]:

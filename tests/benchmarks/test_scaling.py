@@ -41,7 +41,10 @@ def test_the_figure_and_its_table(tmp_path, capsys):
     with pytest.raises(InputError, match="expected figures of trainings, got none"):
         draw(tmp_path / "curve.png", tmp_path)
     runs(tmp_path)
-    draw(tmp_path / "curve.png", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- benchmark scaling -->\n<!-- end of benchmark scaling -->\nafter\n")
+    draw(tmp_path / "curve.png", tmp_path, markdown=page)
+    assert "| 100 | both | 2 | 10.5 (10.0 to 11.0) |" in page.read_text() and page.read_text().endswith("after\n")
     told = capsys.readouterr().out
     assert "| 100 | both | 2 | 10.5 (10.0 to 11.0) |" in told and "6 points" in told
     assert (tmp_path / "curve.png").stat().st_size > 10_000
