@@ -59,16 +59,7 @@ class Search:
         understood against."""
         self.scene, self._text = scene, text
         self.shared = features if isinstance(features, SharedFeatures) else SharedFeatures.made(features)
-        width = self.shared.rows.shape[1]
-        middles = vocabulary.middles
-        if middles is None or middles.shape[1] != width:
-            middles = self._middles(vocabulary)
-        self.contrast = query.Contrast(
-            held=self.embedded([sentences[0] for sentences in vocabulary.held]),
-            called=middles,
-            elsewhere=self.embedded(vocabulary.elsewhere),
-            anything=self.embedded(vocabulary.anything),
-        )
+        self.contrast = self._contrast(vocabulary)
         self.faint = query.CERTAIN if vocabulary.anything else query.FAINT
 
     @classmethod
@@ -111,15 +102,23 @@ class Search:
         share = query.shares(self.shared.rows, self._named)
         return self.shared.each(share.argmax(axis=1)), self.shared.each(share.max(axis=1))
 
-    def _middles(self, vocabulary: Vocabulary) -> np.ndarray:
-        """[H, C] the middle of all that each held thing is called, of unit length."""
+    def _contrast(self, vocabulary: Vocabulary) -> query.Contrast:
+        before = vocabulary.embedded
+        if before is not None and before.shape[1] == self.shared.rows.shape[1]:
+            held, called, elsewhere = np.split(before, np.cumsum([len(vocabulary.held)] * 2))
+            return query.Contrast(held, called, elsewhere, anything=before[:0])
         middles = [self.embedded(called).mean(axis=0) for called in vocabulary.held]
-        return query.unit(np.array(middles, np.float32).reshape(len(middles), self.shared.rows.shape[1]))
+        return query.Contrast(
+            held=self.embedded([sentences[0] for sentences in vocabulary.held]),
+            called=query.unit(np.array(middles, np.float32).reshape(len(middles), self.shared.rows.shape[1])),
+            elsewhere=self.embedded(vocabulary.elsewhere),
+            anything=self.embedded(vocabulary.anything),
+        )
 
     @cached_property
     def _named(self) -> np.ndarray:
         """[H, C] of the names in HELD."""
-        return self.embedded(HELD)
+        return self.contrast.held if len(self.contrast.held) == len(HELD) else self.embedded(HELD)
 
     def _relevance(self, words: str) -> np.ndarray:
         score = query.relevance(self.shared.rows, self.embedded([words])[0], contrast=self.contrast)

@@ -34,7 +34,7 @@ ELSEWHERE = (
     "beach", "sky", "weather", "snow and ice", "fire", "food", "fruit", "drink", "clothing", "shoe", "bag", "jewelry",
     "money", "medicine", "needlework", "ball", "camping", "statue", "circus", "party", "garbage", "rope",
 )  # fmt: skip
-MIDDLES = Path(__file__).with_name("middles.npy")  # embedding 500 sentences would be most of a query's time
+EMBEDDED = Path(__file__).with_name("words.npy")  # by release/words.py: embedding them is most of a query's time
 ANYTHING = ("object", "things", "stuff", "texture")
 
 
@@ -45,7 +45,7 @@ class Vocabulary(NamedTuple):
     held: tuple[tuple[str, ...], ...] = ()
     elsewhere: tuple[str, ...] = ()
     anything: tuple[str, ...] = ()
-    middles: np.ndarray | None = None  # [H, C] of all that each held thing is called, embedded before
+    embedded: np.ndarray | None = None  # [2 H + E, C] unit: held names, middles of all they are called, elsewhere
 
 
 def vocabulary_of(text: str) -> Vocabulary:
@@ -53,7 +53,7 @@ def vocabulary_of(text: str) -> Vocabulary:
     if text != "embedded":
         return Vocabulary(anything=ANYTHING)
     held = tuple((name, *sentences().of(name, "train")) for name in HELD)
-    return Vocabulary(held, ELSEWHERE, middles=np.load(MIDDLES, allow_pickle=False))
+    return Vocabulary(held, ELSEWHERE, embedded=np.load(EMBEDDED, allow_pickle=False))
 
 
 def known_words() -> list[str]:

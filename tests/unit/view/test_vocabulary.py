@@ -3,19 +3,19 @@
 import numpy as np
 import torch
 
-import chorus
-from chorus.scene import scene_from_colors
 from chorus.view.ask import Search
-from chorus.view.vocabulary import MIDDLES, vocabulary_of
+from chorus.view.vocabulary import ELSEWHERE, HELD, vocabulary_of
+from release.words import words
 
 
-def test_middles_are_those_of_the_sentences():
-    """Where sentences.yaml changed: np.save(MIDDLES, ...) of what Search finds without them."""
-    means = torch.zeros(4, 3)
-    scene = scene_from_colors(
-        means, torch.tensor([[1.0, 0, 0, 0]]).expand(4, 4), means + 0.1, torch.full((4,), 0.9), means
-    )
-    known = vocabulary_of("embedded")
-    search = Search(scene, torch.eye(4, 384), text=chorus.load().text, vocabulary=known._replace(middles=None))
-    np.testing.assert_allclose(np.load(MIDDLES), search.contrast.called, atol=1e-4)
-    assert Search(scene, torch.eye(4, 384), text=search._text, vocabulary=known).contrast.called is known.middles
+def test_what_was_embedded_before_is_what_the_words_are(make_room):
+    known, anew = vocabulary_of("embedded"), words()
+    assert known.embedded is not None and anew.shape == (2 * len(HELD) + len(ELSEWHERE), 384)
+    np.testing.assert_allclose(known.embedded, anew, atol=1e-4, err_msg="run: python release/words.py")
+
+    def text(prompts):
+        raise AssertionError("a search embeds its question alone")
+
+    contrast = Search(make_room(4), torch.eye(4, 384), text=text, vocabulary=known).contrast
+    assert [len(part) for part in contrast] == [len(HELD), len(HELD), len(ELSEWHERE), 0]
+    assert (np.concatenate(contrast[:3]) == known.embedded).all()
