@@ -19,7 +19,7 @@ from tests.pipeline.tiny import OVERLAY, lay_out
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 1800  # seconds of a chain that nobody disturbs, on a busy machine
-START, PAUSE = 0.25, 0.1  # of those seconds: the longest wait for a kill after a start, and after a kill it outlived
+START, PAUSE = 0.2, 0.06  # of those seconds: the longest wait for a kill after a start, and after a kill it outlived
 RUNS = """
 import json
 from orchestration.run import history
