@@ -19,7 +19,7 @@ def chosen() -> dg.ExecutorDefinition:
 
 
 def _ray() -> dg.ExecutorDefinition:
-    """A step is a task of the Ray cluster that RAY_ADDRESS names."""
+    """A step is a job of the Ray cluster whose dashboard RAY_ADDRESS names (it needs ray[default])."""
     try:
         from dagster_ray import ray_executor
     except ImportError as error:
