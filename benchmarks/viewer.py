@@ -6,11 +6,13 @@ The scene is a house of copies of the room that ships, each made of eight times 
 from __future__ import annotations
 
 import asyncio
-import resource
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +41,14 @@ COLORS = ("rgb", "PCA", "names", "instances")
 def open(sizes: tuple[int, ...] = (12_000, 100_000, 300_000, 1_000_000), threads: int = 2) -> None:
     """Processor seconds from the program's start until a browser has all it is sent, and until the first question is
     answered; of the slowest answer, click and change of colors; peak memory of the server. The clock's seconds in
-    brackets. Each size in a process of its own."""
+    brackets. Each size has a server in a process of its own; this one is the browser, which only listens."""
     names = ("Gaussians", "shown", "open", "first answer", "answer", "click", "colors", "peak, MB")
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for count in sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "house.ply"
             write_scene(path, furnished(count))
-            found = in_own_process(measure, path, time.time(), threads)
+            found = _looked_at(path, threads)
         print(
             f"| {count:,} | {found.shown:,} | {_both(found.opened)} | {_both(found.asked)} | {_both(found.answer)} | "
             f"{_both(found.click)} | {_both(found.colors)} | {found.peak:.0f} |",
@@ -101,8 +103,23 @@ def _both(seconds: Seconds) -> str:
     return f"{seconds.cpu:.2f} ({seconds.wall:.1f})"
 
 
-def measure(path: Path, begun: float, threads: int) -> Measured:
-    """What ``chorus view`` does with a file, with a browser that only listens. begun: time.time() of the start."""
+def _looked_at(path: Path, threads: int) -> Measured:
+    """What a server of the scene measures, while this process takes in all it sends. Raises EOFError when it dies."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    server = spawn.Process(target=measure, args=(there, path, time.time(), threads))
+    server.start()
+    there.close()
+    address, least = here.recv()
+    asyncio.run(_listened(address, least, here))
+    found = here.recv()
+    server.join()
+    return found
+
+
+def measure(browser: Connection, path: Path, begun: float, threads: int) -> None:
+    """What ``chorus view`` does with a file. browser: is told the address and how many bytes it will be sent at least,
+    tells when it has them, and is sent what was measured; begun: time.time() of the start."""
     torch.set_num_threads(threads)
     import chorus
     from chorus.store import Store
@@ -113,7 +130,8 @@ def measure(path: Path, begun: float, threads: int) -> Measured:
     named = open_scene(str(path), Store(path.parent))
     session = Session(named, chorus.load())
     viewer = Viewer([session], folder=path.parent)
-    asyncio.run(_listened(viewer.address, 32 * len(session.kept)))
+    browser.send((viewer.address, 32 * len(session.kept)))
+    browser.recv()
     opened = Seconds(time.process_time(), time.time() - begun)
     viewer.ask(QUESTIONS[0])
     asked = Seconds(time.process_time(), time.time() - begun)
@@ -127,10 +145,16 @@ def measure(path: Path, begun: float, threads: int) -> Measured:
         answer=_slowest(lambda words: viewer.ask(words), QUESTIONS),
         click=_slowest(lambda way: session.click(middle, way), list(np.eye(3))),
         colors=_slowest(lambda mode: session.colors(mode), COLORS),
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024,
+        peak=_peak(),
     )
     viewer.close()
-    return found
+    browser.send(found)
+
+
+def _peak() -> float:
+    """MB this process has held at most, since its program began: getrusage would count what its parent held too."""
+    said = Path("/proc/self/status").read_text()
+    return int(said.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def written(path: Path, threads: int) -> tuple[float, float]:
@@ -148,16 +172,21 @@ def written(path: Path, threads: int) -> tuple[float, float]:
     return time.perf_counter() - begun, out.stat().st_size / 1e6
 
 
-async def _listened(address: str, bytes_sent: int) -> None:
-    """Until a client has received so many bytes."""
+async def _listened(address: str, least: int, server: Connection) -> None:
+    """Take in and drop what a viewer sends until it ends; tell it once so many bytes have come."""
     import viser
     from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
+    from websockets.typing import Subprotocol
 
-    kind = f"viser-v{viser.__version__}"
+    kind, received, told = Subprotocol(f"viser-v{viser.__version__}"), 0, False
     async with connect(address.replace("http", "ws"), subprotocols=[kind], max_size=None) as socket:
-        received = 0
-        while received < bytes_sent:
-            received += len(await asyncio.wait_for(socket.recv(), 120))
+        with suppress(ConnectionClosed):
+            async for message in socket:
+                received += len(message)
+                if received >= least and not told:
+                    told = True
+                    server.send("received")
 
 
 def _slowest(run: Callable, of) -> Seconds:

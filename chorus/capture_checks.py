@@ -159,7 +159,7 @@ RULES: tuple[Rule, ...] = (
     Rule(table="capture", column="views", low=6, says="at least 6 views", fix="Take more photos, or raise max_views."),
     Rule(table="capture", column="baseline", low=0.02, says="cameras that move (parallax)", fix=_TURN),
     Rule(table="capture", column="parallax", low=1.0, says="cameras that move (parallax)", fix=_TURN),
-    Rule(table="capture", column="agreement", low=0.08, says="poses that the photos agree with", fix=_AXES),
+    Rule(table="capture", column="agreement", low=0.15, says="poses that the photos agree with", fix=_AXES),
     Rule(
         table="capture",
         column="agreement",

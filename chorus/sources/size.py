@@ -1,5 +1,8 @@
 """How long a unit is where nothing says so: from the height people hold cameras at, and the height of rooms.
 
+Doors would tell it better, but what tells a door from a wardrobe or a window is a model that reads metres: of the room
+that ships, halved to doubled, what answers "a door" comes out between 0.8 and 1.9 of the room's own metres high.
+
 Both need a floor that is seen. A camera held by someone who walks is 1.45 m above it, give or take a fifth (chest to
 eyes, of adults); a room is 2.5 m high, likewise. Cameras that circle an object tell nothing: it may stand on a table.
 """

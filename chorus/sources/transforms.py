@@ -26,7 +26,7 @@ from chorus.sources.upright import Convention
 
 NAMES = ("transforms.json", "transforms_train.json")
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".JPG", ".PNG", ".JPEG")
-_ABSENT, _TWICE = "photos absent", "photos named twice"
+_ABSENT, _TWICE = "photos absent", "a photo named before"
 _PERSPECTIVE = ("", "PERSPECTIVE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "BROWN")
 _FISHEYE = ("OPENCV_FISHEYE", "FISHEYE", "SIMPLE_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
 _OTHERS = {  # lenses with two focal lengths by the names files give them, and the keys of their parameters
@@ -61,8 +61,11 @@ def read_transforms(folder: Path, params: CaptureParams, options: IngestOptions)
     path = find_transforms(Path(folder)) or Path(folder) / NAMES[0]
     spec = _read_spec(path)
     shots, lost = _shots(path, spec)
+    twice = lost.pop(_TWICE, 0)
     check_enough(path, len(shots), lost, least=MIN_VIEWS, fix="Copy the photos beside the file of poses.")
     cloud, notes = _cloud(path, spec)
+    if twice:
+        notes.append(f"{twice} frames name a photo once more: the first of each counts")
     metric = any(shot.depth is not None for shot in shots)
     unit = spec.get("depth_unit_scale_factor", spec.get("integer_depth_scale"))
     frame = Frame(up="assumed", unit="m" if metric else "unknown", unit_known="file" if metric else "assumed")

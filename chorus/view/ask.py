@@ -27,6 +27,7 @@ from chorus.view.shared import SharedFeatures
 from chorus.view.vocabulary import HELD, Vocabulary, vocabulary_of
 
 NEAR = 0.15  # of the room's diagonal: how far "by" reaches
+_BLOCK = 16_384  # features whose shares are worked out at once
 NEAR_OBJECTS = 3  # that "by the window" may mean
 
 
@@ -99,8 +100,11 @@ class Search:
 
     def named(self) -> tuple[np.ndarray, np.ndarray]:
         """What every Gaussian may be among the names of what rooms hold: [N] the best, a row of HELD, and its share."""
-        share = query.shares(self.shared.rows, self._named)
-        return self.shared.each(share.argmax(axis=1)), self.shared.each(share.max(axis=1))
+        rows = self.shared.rows
+        shares = (query.shares(rows[at : at + _BLOCK], self._named) for at in range(0, len(rows), _BLOCK))
+        likeliest = [(share.argmax(axis=1), share.max(axis=1)) for share in shares]
+        best, score = (self.shared.each(np.concatenate(parts)) for parts in zip(*likeliest, strict=True))
+        return best, score
 
     def _contrast(self, vocabulary: Vocabulary) -> query.Contrast:
         before = vocabulary.embedded

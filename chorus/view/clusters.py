@@ -66,7 +66,7 @@ def _distinct(positions: np.ndarray, labels: np.ndarray, *, cell: float) -> tupl
 
 def _connected(table: np.ndarray) -> np.ndarray:
     """[M] the lowest row of each voxel's connected group. table: [27, M] neighbours, -1 for none."""
-    own = np.arange(table.shape[1])
+    own = np.arange(table.shape[1], dtype=table.dtype)
     table = np.where(table < 0, own, table)
     name = own
     while True:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from chorus.errors import InputError
 from chorus.moving import file_means
@@ -49,29 +48,22 @@ def label(scene: GaussianScene, encoder, names: Sequence[str] = HELD) -> Gaussia
     names = tuple(dict.fromkeys(names))
     if len(names) < 2:
         raise InputError("--names", expected="at least two names to choose from", got=", ".join(names) or "none")
-    return replace(scene, labels=labels_of(scene, encoder.encode(scene, outputs=("lang",)).query(names), names))
+    cosine = encoder.encode(scene, outputs=("lang",)).query(names)
+    score, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
+    return replace(scene, labels=labels_of(scene, best.cpu().numpy(), score.float().cpu().numpy(), names))
 
 
 def labels_of(
-    scene: GaussianScene,
-    cosine: Tensor,
-    names: Sequence[str],
-    *,
-    index: np.ndarray | None = None,
-    gap: float | None = None,
+    scene: GaussianScene, best: np.ndarray, score: np.ndarray, names: Sequence[str], *, gap: float | None = None
 ) -> SplatLabels:
-    """A label for every Gaussian from its cosines [N, T] to the names: the one that suits it best, its score (the
-    softmax weight of that name among all of them), and the connected group of its label as instance (-1 for crumbs).
-    index: [N] the row of each Gaussian among the cosines, where Gaussians share them; gap: over which groups join, m,
-    twice the spacing of the Gaussians when None."""
-    score, best = (cosine / query.TEMPERATURE).softmax(dim=1).max(dim=1)
-    if index is not None:
-        score, best = score[torch.from_numpy(index)], best[torch.from_numpy(index)]
+    """Labels of a scene whose every Gaussian is likeliest one of the names, best [N], with a score [N] (the softmax
+    weight of that name among all of them): they and the connected group of its label as instance (-1 for crumbs). gap:
+    over which groups join, m, twice the spacing of the Gaussians when None."""
     positions = scene.means.detach().cpu().numpy().astype(np.float64)
-    groups = components(positions, best.cpu().numpy(), cell=gap or 2.0 * spacing(positions), least=query.LEAST)
+    groups = components(positions, best, cell=gap or 2.0 * spacing(positions), least=query.LEAST)
     return SplatLabels(
-        label=best.int().cpu(),
+        label=torch.from_numpy(best.astype(np.int32)),
         instance=torch.from_numpy(groups.astype(np.int32)),
-        score=score.float().cpu(),
+        score=torch.from_numpy(score.astype(np.float32)),
         names=tuple(names),
     )

@@ -72,9 +72,12 @@ def relevance(features: np.ndarray, question: np.ndarray, *, contrast: Contrast)
 
 def shares(features: np.ndarray, names: np.ndarray) -> np.ndarray:
     """[N, T] how likely each feature [N, C] is each of the names [T, C]: the softmax of their cosines."""
-    near = features @ names.T / TEMPERATURE
-    share = np.exp(near - near.max(axis=1, keepdims=True))
-    return share / share.sum(axis=1, keepdims=True)
+    share = features @ names.T  # in place from here: a large scene's is a hundred megabytes
+    share /= TEMPERATURE
+    share -= share.max(axis=1, keepdims=True)
+    np.exp(share, out=share)
+    share /= share.sum(axis=1, keepdims=True)
+    return share
 
 
 def unit(x: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from chorus.view.vocabulary import HELD
 
 MODES = ("rgb", "heat", "names", "instances", "PCA")
 MOST = 300_000  # Gaussians that a browser turns smoothly
-TELLING = 20_000  # Gaussians whose features tell a scene's main directions
+TELLING = 10_000  # Gaussians whose features tell a scene's main directions
 BETWEEN = ";"  # several questions at once
 NAMES_SHOWN = 5
 
@@ -85,9 +85,7 @@ class Session:
     @cached_property
     def labels(self) -> SplatLabels:
         """What every Gaussian most likely is, and the object it belongs to."""
-        shared = self.search.shared
-        cosine = torch.from_numpy(shared.rows @ self.search.embedded(HELD).T)
-        return edit.labels_of(self.scene, cosine, HELD, index=shared.index, gap=self.search.gap)
+        return edit.labels_of(self.scene, *self.search.named(), HELD, gap=self.search.gap)
 
     @cached_property
     def kept(self) -> np.ndarray:
@@ -128,7 +126,7 @@ class Session:
         if mode not in make:
             return self.scene.rgb.detach().cpu().numpy()
         if mode not in self._made:  # a slider asks for them at every step
-            self._made[mode] = make[mode]()
+            self._made[mode] = make[mode]().astype(np.float32)
         return self._made[mode]
 
     def _pca(self) -> np.ndarray:

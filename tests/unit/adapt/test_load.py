@@ -1,9 +1,15 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from chorus.adapt.load import adaptation_scenes
+from chorus.adapt.load import adaptation_scenes, spaces_of
 from chorus.cameras import Cameras, look_at
+from chorus.encoder.checkpoint import HeadConfig, ModelConfig, SceneModel
+from chorus.encoder.compact import fold
+from chorus.encoder.inputs import InputConfig
+from chorus.encoder.model import EncoderConfig
 from chorus.errors import InputError
 from chorus.store import Store
 from chorus.teachers.compress import save_features
@@ -32,3 +38,21 @@ def test_memory_for_the_maps_of_all_rooms_is_asked_for_before_they_are_read(tmp_
     monkeypatch.setattr("chorus.room.available_memory", lambda: 2 * maps)
     adaptation_scenes(store, ["room", "room"], spaces)
     assert len(begun) == 2
+
+
+def test_spaces_are_the_models_own_and_for_folded_heads_of_the_rooms_and_teachers_must_agree(monkeypatch):
+    torch.manual_seed(0)
+    size = EncoderConfig(channels=(16, 16), depths=(0, 1), heads=(1, 1), window=64, drop_path=0.0)
+    heads = {role: HeadConfig(channels=8, width=16, teacher=f"embedded-{role}") for role in ("lang", "object")}
+    model = SceneModel(ModelConfig(encoder=size, inputs=InputConfig(), heads=heads))
+    own, fitted = (torch.randn(8, 8), torch.randn(8)), (torch.randn(8, 8), torch.randn(8))
+    for role in heads:
+        model.space(role).set(*own)
+    fold(model, "lang")
+    rooms = SimpleNamespace(teachers={role: f"embedded-{role}" for role in heads}, spaces=dict.fromkeys(heads, fitted))
+    monkeypatch.setattr("chorus.adapt.load.StoredScenes.of", lambda *_: SimpleNamespace(reader=rooms))
+    found = spaces_of(Store("."), ["room"], model)
+    assert found["lang"] is fitted and all(torch.equal(a, b) for a, b in zip(found["object"], own, strict=True))
+    rooms.teachers["object"] = "pe-spatial"
+    with pytest.raises(InputError, match="its teacher, embedded-object, has looked at, got pe-spatial"):
+        spaces_of(Store("."), ["room"], model)

@@ -315,7 +315,8 @@ def test_black_and_blank_views_are_left_out_and_counted(copied):
 
 def test_a_photo_named_twice_counts_once(copied):
     capture = ingest(edit(copied, lambda spec: spec["frames"].extend(spec["frames"][:3])), PARAMS)
-    assert len(capture) == 12 and capture.info["skipped"] == {"photos named twice": 3}
+    assert len(capture) == 12 and not capture.info["skipped"]
+    assert "3 frames name a photo once more: the first of each counts" in capture.info["notes"]
 
 
 def test_names_that_differ_in_capitals_or_in_how_accents_are_written(copied):
@@ -524,6 +525,16 @@ def test_photos_in_the_wrong_order_are_noticed(tmp_path):
         Image.fromarray(shoot(walk()[ORDER[i]], pinhole())[0]).save(folder / "images" / f"{i:03d}.png")
     capture = ingest(folder, PARAMS)
     assert any("warning" in note and "poses do not fit the photos" in note for note in capture.info["notes"])
+
+
+@pytest.mark.parametrize("wrong", [np.linalg.inv, lambda pose: pose @ np.diag([1.0, -1, -1, 1])])
+def test_poses_the_other_way_round_or_in_other_axes_are_refused(copied, wrong):
+    def change(spec):
+        for frame in spec["frames"]:
+            frame["transform_matrix"] = wrong(np.array(frame["transform_matrix"])).tolist()
+
+    with pytest.raises(InputError, match="The poses do not fit the photos: check that they are camera-to-world"):
+        ingest(edit(copied, change), PARAMS)
 
 
 def test_a_file_of_poses_in_utf16(tmp_path):
