@@ -32,6 +32,7 @@ from chorus.sources import kind_of
 from chorus.store import build
 from chorus.teachers.embedded.sentences import sentences
 from chorus.text import prompt
+from chorus.verbs import opened
 from tests.unit.sources.furnished_room import furnished_room
 
 PROJECT = Path(__file__).parents[2]
@@ -173,7 +174,7 @@ def test_broken_files_are_refused(workspace, scene, capsys):
 
 
 def test_queries_print_a_table_and_leave_a_map(workspace, scene, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_encoder", lambda *_: Words())
+    monkeypatch.setattr(opened, "encoder", lambda *_: Words())
     write_scene(workspace / "room.ply", scene)
     cli.main(["query", "room.ply", "a chair", "a piano", "-o", "maps"])
     out = capsys.readouterr().out
@@ -193,7 +194,7 @@ def test_encode_writes_one_file_an_output(workspace, scene, capsys, monkeypatch)
     model = SceneModel(
         ModelConfig(encoder=size, inputs=InputConfig(grid_size=0.1), heads={"lang": HeadConfig(channels=3, width=8)})
     )
-    monkeypatch.setattr(cli, "_encoder", lambda *_: SceneEncoder(model))
+    monkeypatch.setattr(opened, "encoder", lambda *_: SceneEncoder(model))
     write_scene(workspace / "room.ply", scene)
     cli.main(["encode", "room.ply", "-o", "f.safetensors"])
     assert read_features(workspace / "f.safetensors").features.shape == (360, 3)
@@ -237,8 +238,8 @@ def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, 
         cli.main(["fit", "kitchen"])
     out = capsys.readouterr().out
     assert "kitchen: ingested" in out and "kitchen: fitted" in out and out.count("already there") == 2
-    opened = cli._workspace()
-    assert scenes.capture(opened, "kitchen").is_current and scenes.gaussians(opened, "kitchen").is_current
+    here = opened.workspace()
+    assert scenes.capture(here, "kitchen").is_current and scenes.gaussians(here, "kitchen").is_current
     assert (workspace / "data/incoming/kitchen").resolve() == workspace / "frames"
 
 
@@ -267,7 +268,7 @@ def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nSee the documentation.")
 
-    monkeypatch.setattr(cli, "_encoder", full)
+    monkeypatch.setattr(opened, "encoder", full)
     write_scene(workspace / "room.ply", scene)
     with pytest.raises(SystemExit) as stop:
         cli.main(["encode", "room.ply", "-o", "f.safetensors"])
@@ -278,7 +279,7 @@ def test_a_card_that_is_full_is_one_line(workspace, scene, capsys, monkeypatch):
 
 
 def test_splats_are_converted_labelled_and_cut(workspace, scene, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_encoder", lambda *_: Words())
+    monkeypatch.setattr(opened, "encoder", lambda *_: Words())
     write_scene(workspace / "room.ply", scene)
     for source, target in (("room.ply", "a.compressed.ply"), ("a.compressed.ply", "b.spz"), ("b.spz", "c.splat")):
         cli.main(["convert", source, target])
