@@ -13,6 +13,7 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from chorus.store import Store, root_folder
+from chorus.whole import alone
 from orchestration.keys import key
 from orchestration.partitions import scenes
 from orchestration.run.state import prepare_state
@@ -30,9 +31,12 @@ TO_THE_TERMINAL = {
 @functools.cache
 def _instance(home: str) -> dg.DagsterInstance:
     event.listen(Engine, "connect", functools.partial(_without_sync, Path(home)))
-    made = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
-    if type(made.event_log_storage) is SqliteEventLogStorage:
-        _keep_engines(made.event_log_storage)
+    with alone(Path(home) / ".opening"):  # two that make the same tables at once fall over each other
+        made = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
+        storages = made.run_storage, made.event_log_storage, made.schedule_storage
+    for storage in storages:
+        if type(storage) is SqliteEventLogStorage:
+            _keep_engines(storage)
     return made
 
 

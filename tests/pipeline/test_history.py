@@ -1,5 +1,7 @@
 """Dagster's records: quick where they may be lost, safe where they may not."""
 
+import multiprocessing
+
 import dagster as dg
 import sqlalchemy
 
@@ -34,6 +36,33 @@ def test_an_instance_configuration_that_is_there_stays(workspace):
     instance = history.instance()
     assert (home / "dagster.yaml").read_text() == text
     assert instance.get_settings("concurrency")["runs"]["max_concurrent_runs"] == 7
+
+
+def opened_at_once(home) -> int:
+    """How many of four processes fail to open an instance that nobody has opened before."""
+    home.mkdir(parents=True)
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    context = multiprocessing.get_context("fork")  # importing Dagster four times would take the test's time
+    start, failed = context.Barrier(4), context.Value("i", 0)
+
+    def open_it() -> None:
+        start.wait(60)
+        try:
+            history._instance.__wrapped__(str(home))
+        except BaseException:
+            with failed.get_lock():
+                failed.value += 1
+
+    processes = [context.Process(target=open_it) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return failed.value
+
+
+def test_terminals_that_open_a_fresh_workspace_at_once_do_not_fall_over_each_other(tmp_path):
+    assert [opened_at_once(tmp_path / str(turn)) for turn in range(5)] == [0] * 5
 
 
 def test_a_run_that_has_yet_to_check_takes_nothing_back(workspace, monkeypatch):
