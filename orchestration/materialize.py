@@ -98,7 +98,7 @@ def _run(workspace: Workspace, phases, scenes: list[str], options: argparse.Name
                 options.force,
             )
             for outcome in progress.follow(
-                phase, jobs, workers.work(jobs, force=options.force, retrain=options.retrain)
+                phase, jobs, workers.runs(jobs, force=options.force, retrain=options.retrain)
             ):
                 runs += 1
                 if outcome.error:

@@ -5,11 +5,9 @@ No check stands between two stages here; the workflow has them.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +19,7 @@ from chorus.recipes import models, reports, scenes, teachers
 from chorus.recipes.recipe import Recipe
 from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
+from chorus.train.pool import Pool
 from chorus.train.processes import KILLED, begin_quiet_worker
 from chorus.train.progress import shown
 from chorus.train.world import started
@@ -140,28 +139,17 @@ def _scenes(
     """Make these parts of every scene, ``jobs`` scenes at a time; scene -> error of those that fail."""
     failed: dict[str, str] = {}
     task = bars.add_task(", ".join(parts), total=len(names))
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_quiet_worker) as pool:
-        futures = {pool.submit(_make, workspace, name, parts): name for name in names}
-        try:
-            for future in as_completed(futures):
-                name = futures[future]
-                try:
-                    error = future.result()
-                except BrokenProcessPool:
-                    error = KILLED
-                if error:
-                    failed[name] = error
-                    bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)
-                bars.advance(task)
-        except KeyboardInterrupt:  # a worker may go at once: artifacts are written whole or not at all
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
+    with Pool(jobs, begin_quiet_worker) as pool:
+        for name, error in pool.work(partial(_make, workspace=workspace, parts=parts), names):
+            error = KILLED if error is None else error
+            if error:
+                failed[name] = error
+                bars.console.print(f"  {name}: {error}", markup=False, soft_wrap=True)
+            bars.advance(task)
     return failed
 
 
-def _make(workspace: Workspace, scene: str, parts: Sequence[str]) -> str:
+def _make(scene: str, workspace: Workspace, parts: Sequence[str]) -> str:
     """Empty when all went well, else the error in one line."""
     try:
         for part in parts:
