@@ -152,7 +152,9 @@ def draw(out: Path = FIGURE, runs: Path = RUNS, markdown: Path | None = None) ->
     if markdown is not None:
         put_into(markdown, text, "scaling")
     lifted = [value for found in table.values() for value in found["lifted"]]
-    figure = plots.spread(lines(table), x="rooms trained on", y="f-mIoU, %, all names", level=sum(lifted) / len(lifted))
+    twins = {f"points, {kind}": f"splats, {kind}" for kind in KINDS}
+    y = "f-mIoU, %, all names"
+    figure = plots.spread(lines(table), x="rooms trained on", y=y, level=sum(lifted) / len(lifted), twins=twins)
     with atomic_file(out) as path:
         plots.save_png(figure, path)
     plots.close(figure)

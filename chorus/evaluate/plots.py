@@ -165,17 +165,28 @@ def curves(tables: Mapping[str, dict[str, tuple[list[float], list[float]]]]):
     return figure
 
 
-def spread(series: Mapping[str, Mapping[float, Sequence[float]]], *, x: str, y: str, level: float | None = None):
+def spread(
+    series: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    level: float | None = None,
+    twins: Mapping[str, str] | None = None,
+):
     """A line a series through the means of its values at each place of a logarithmic axis, the range of them shaded.
 
-    series: name -> place -> values; x, y: what the axes measure; level: a dashed line across, of the lifted teacher.
+    series: name -> place -> values; x, y: what the axes measure; level: a dashed line across, of the lifted teacher;
+    twins: name -> an earlier series, whose color it takes, dotted and hollow.
     """
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    lines, twins = {}, twins or {}
     for name, table in series.items():
         places = sorted(table)
         means = [sum(table[place]) / len(table[place]) for place in places]
-        (line,) = axes.plot(places, means, marker="o", markersize=4, label=name)
+        like = {"color": lines[twins[name]].get_color(), "ls": ":", "mfc": "none"} if name in twins else {}
+        (line,) = axes.plot(places, means, marker="o", markersize=5, label=name, **like)
+        lines[name] = line
         lows, highs = ([least(table[place]) for place in places] for least in (min, max))
         axes.fill_between(places, lows, highs, color=line.get_color(), alpha=0.15, linewidth=0)
     if level is not None:
