@@ -68,6 +68,8 @@ class Door:
                 await self._answer(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError):
             pass  # who called went away, said too much or nothing
+        except asyncio.CancelledError:
+            pass  # the door closes; Python 3.11 would write a trace for each connection that is open then
         finally:
             self._open -= 1
             writer.close()

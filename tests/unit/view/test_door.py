@@ -203,7 +203,7 @@ def test_so_many_at_once_and_no_more(opened, monkeypatch):
     assert ask(port)[0] == 200
 
 
-def test_closed_it_listens_no_more_and_ends_who_is_in(inside):
+def test_closed_it_listens_no_more_and_ends_who_is_in(inside, caplog):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -216,3 +216,4 @@ def test_closed_it_listens_no_more_and_ends_who_is_in(inside):
     caller.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
+    assert not caplog.records, "no trace of a connection that was open"
