@@ -179,7 +179,7 @@ def spread(
     twins: name -> an earlier series, whose color it takes, dotted and hollow.
     """
     plt = _pyplot()
-    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    figure, axes = plt.subplots(figsize=(7.6, 3.8))
     lines, twins = {}, twins or {}
     for name, table in series.items():
         places = sorted(table)
@@ -198,7 +198,7 @@ def spread(
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(color=INK, alpha=0.2, linewidth=0.6)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))  # no line runs there
     figure.tight_layout()
     return figure
 
