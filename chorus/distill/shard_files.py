@@ -2,35 +2,35 @@
 
 In a shard, a tar file, each scene has two files side by side under its name (NAME.ply, NAME.rows.safetensors), as
 WebDataset has it, whose tools read them too. index.json tells which scenes lie in which shard, each shard's sha256 and
-the scenes' own hashes; the file of known tensors, named in it by its hash, holds what a training must know of all
-scenes before it opens one: PHI-S of every role, and a sample of targets for the balance.
+the scenes' own hashes; files of their own, named in it by their hashes, hold what a training must know of all scenes
+before it opens one: PHI-S of every role, and a sample of targets for the balance.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import IO
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from chorus.distill.load import StoredScene
 from chorus.errors import ChorusError, InputError, StoreError
 from chorus.extras import extra
+from chorus.sources.remote import one_line, plain
 from chorus.store import hash_file, is_scene_id
 from chorus.teachers.phi_s import PhiS
 from chorus.teachers.rows import ROWS
+from chorus.whole import scratch_folder
 
 INDEX = "index.json"
 SCENE = "scene.ply"  # of a scene's folder
+SAMPLE = "sample"  # beside the roles
 FORMAT = 1
 _MEMBERS = {f".{ROWS}": ROWS, ".ply": SCENE}  # what stands behind a scene's name in a shard -> the file's own name
 _PART = 1 << 22  # bytes
@@ -48,14 +48,14 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """hashes: of the scenes, in the order of the shards; widths: role -> C; teachers: role -> name; known: the name of
-    the file of what is known of all."""
+    """hashes: of the scenes, in the order of the shards; widths: role -> C; teachers: role -> name; known: as
+    :func:`put_known` gives it."""
 
     shards: tuple[Shard, ...]
     hashes: tuple[str, ...]
     widths: Mapping[str, int]
     teachers: Mapping[str, str]
-    known: str
+    known: Mapping[str, str]
     format: int = FORMAT
 
     @property
@@ -77,7 +77,8 @@ class Index:
             names = index.names
             if not names or len(set(names)) != len(names) or len(names) != len(index.hashes):
                 raise ValueError(f"{len(set(names))} names, {len(index.hashes)} hashes of {len(names)} scenes")
-            if not all(map(is_scene_id, names)) or not all("/" not in shard.file for shard in shards):
+            words = (*(shard.file for shard in shards), *index.known)
+            if not all(map(is_scene_id, names)) or any("/" in word for word in words) or SAMPLE not in index.known:
                 raise ValueError("names that are none")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             got = f"{type(error).__name__}: {error}"
@@ -91,8 +92,7 @@ class Address:
     def __init__(self, address: str):
         with extra("remote"):
             import fsspec
-        parts = urlsplit(address)
-        self.said = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else address
+        self._address, self.said = address, plain(address) if "://" in address else address
         with self.told():
             self.files, root = fsspec.core.url_to_fs(address)
         self.root = root.rstrip("/")
@@ -105,7 +105,7 @@ class Address:
         except ChorusError:
             raise
         except Exception as error:
-            got = " ".join((str(error) or type(error).__name__).split())[:200]
+            got = one_line(error, self._address)  # every protocol has errors of its own
             fix = "Check the address, that shards were written there (chorus shard), and your access to it."
             raise InputError(self.said, expected="an address of shards", got=got, fix=fix) from error
 
@@ -172,39 +172,30 @@ def unpack(archive: Path, names: Sequence[str], out: Path) -> None:
         raise StoreError(archive.name, expected=f"a shard of {len(names)} scenes", got=error) from error
 
 
-def known_bytes(standards: Mapping[str, PhiS], sample: Tensor) -> bytes:
-    """PHI-S of every role, and the sample for the balance, as one safetensors file."""
-    tensors = {f"{role}.{name}": getattr(fitted, name) for role, fitted in standards.items() for name in _PHI_S}
-    notes = {role: {"scale": fitted.scale.hex(), "mixing": fitted.mixing} for role, fitted in standards.items()}
-    tensors = {name: tensor.contiguous() for name, tensor in {**tensors, "sample": sample}.items()}
-    return save(tensors, {"phi_s": json.dumps(notes, sort_keys=True)})
+def put_known(place: Address, standards: Mapping[str, PhiS], sample: Tensor) -> dict[str, str]:
+    """Write PHI-S of every role, and the sample for the balance; what each is of -> sha256 of its file."""
+    found = {}
+    with scratch_folder("shard") as folder:
+        for role, fitted in standards.items():
+            fitted.save(folder / role)
+        save_file({SAMPLE: sample.contiguous()}, folder / SAMPLE)
+        for file in sorted(folder.iterdir()):
+            found[file.name] = hash_file(file)
+            place.put(file, _known(file.name, found[file.name]))
+    return found
 
 
-def read_known(content: bytes, where: str) -> tuple[dict[str, PhiS], Tensor]:
-    """What :func:`known_bytes` wrote. Raises InputError for what it did not."""
-    try:
-        tensors, notes = load(content), _notes(content)
-        standards = {
-            role: PhiS(
-                mean=tensors[f"{role}.mean"],
-                rotation=tensors[f"{role}.rotation"],
-                scale=float.fromhex(said["scale"]),
-                mixing=said["mixing"],
-            )
-            for role, said in notes.items()
-        }
-        return standards, tensors["sample"]
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise InputError(where, expected="PHI-S and a sample of targets", got=error) from error
+def fetch_known(place: Address, known: Mapping[str, str]) -> tuple[dict[str, PhiS], Tensor]:
+    """What :func:`put_known` wrote. Raises InputError or StoreError for what it did not."""
+    with scratch_folder("shard") as folder:
+        for name, sha256 in known.items():
+            place.fetch(_known(name, sha256), folder / name, sha256=sha256)
+        standards = {name: PhiS.load(folder / name) for name in known if name != SAMPLE}
+        return standards, load_file(folder / SAMPLE)[SAMPLE]
 
 
-_PHI_S = ("mean", "rotation")
-
-
-def _notes(content: bytes) -> Any:
-    """The metadata of a safetensors file in memory, which its library reads from files alone."""
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return json.loads(header["__metadata__"]["phi_s"])
+def _known(name: str, sha256: str) -> str:
+    return f"known-{name}-{sha256[:12]}.safetensors"
 
 
 def _files(scene: StoredScene) -> dict[str, Path]:
@@ -222,7 +213,3 @@ def _copy(content: IO[bytes], out: Path) -> None:
 def size_of(scene: StoredScene) -> int:
     """Bytes of what a shard holds of a scene."""
     return sum(file.stat().st_size for file in _files(scene).values())
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -6,6 +6,7 @@ Labels are not in them (:mod:`chorus.distill.shard_files`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -25,10 +26,9 @@ from chorus.distill.shard_files import (
     Address,
     Index,
     Shard,
-    digest,
-    known_bytes,
+    fetch_known,
     pack,
-    read_known,
+    put_known,
     size_of,
     unpack,
 )
@@ -65,15 +65,13 @@ def write_shards(scenes: StoredScenes, address: str, *, each: int, seed: int) ->
                 place.put(packed, name)
         shards.append(Shard(name, sha256, size, tuple(scene.name for scene in some)))
     standards = {role: fitted for role, fitted in scenes.reader.standards.items() if isinstance(fitted, PhiS)}
-    known = known_bytes(standards, scenes.sample(seed=seed))
     index = Index(
         shards=tuple(shards),
         hashes=tuple(scenes.hashes),
         widths=scenes.reader.stored,
         teachers=scenes.reader.teachers,
-        known=f"known-{digest(known)[:12]}.safetensors",
+        known=put_known(place, standards, scenes.sample(seed=seed)),
     )
-    place.write(index.known, known)
     place.write(INDEX, index.written())
     return index
 
@@ -83,7 +81,7 @@ def read_index(address: str) -> tuple[Index, str]:
     none."""
     place = Address(address)
     said = place.read(INDEX)
-    return Index.parsed(said, place.said), digest(said)
+    return Index.parsed(said, place.said), hashlib.sha256(said).hexdigest()
 
 
 class ShardedScenes(TrainingScenes):
@@ -99,7 +97,7 @@ class ShardedScenes(TrainingScenes):
         self.place, self.cache = Address(address), Path(cache) / found[:16]
         self.names, self.shards = self.index.names, self.index.shards
         self._shard = [number for number, shard in enumerate(self.shards) for _ in shard.scenes]
-        standards, self._sample = read_known(self.place.read(self.index.known), f"{self.place.said}/{self.index.known}")
+        standards, self._sample = fetch_known(self.place, self.index.known)
         self.reader = Reader(
             like=self.names[0],
             stored=self.index.widths,

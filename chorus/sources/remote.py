@@ -39,9 +39,9 @@ def fetched(source: str, store: Store, name: str) -> Path:
         except InputError:
             raise
         except Exception as error:  # every protocol has errors of its own
-            got = _one_line(error, source)
+            got = one_line(error, source)
             fix = "Check that it is there, and your access to it."
-            raise InputError(_plain(source), expected="a URL that can be read", got=got, fix=fix) from error
+            raise InputError(plain(source), expected="a URL that can be read", got=got, fix=fix) from error
     return _inside(place)
 
 
@@ -49,12 +49,12 @@ def _download(fsspec, source: str, folder: Path) -> None:
     files, remote = fsspec.core.url_to_fs(source)
     entry = files.info(remote)
     if entry["type"] == "directory":
-        _copy_folder(files, remote.rstrip("/"), folder, where=_plain(source))
+        _copy_folder(files, remote.rstrip("/"), folder, where=plain(source))
         return
-    target = folder / _safe(Path(urlsplit(source).path).name or "download", where=_plain(source))
-    _copy(files, remote, target, size=entry.get("size"), where=_plain(source))
+    target = folder / _safe(Path(urlsplit(source).path).name or "download", where=plain(source))
+    _copy(files, remote, target, size=entry.get("size"), where=plain(source))
     if target.suffix.lower() == ".zip":
-        _unpack(target, folder, where=_plain(source))
+        _unpack(target, folder, where=plain(source))
         target.unlink()
 
 
@@ -132,14 +132,15 @@ def _safe(name: str, *, where: str) -> str:
     return name
 
 
-def _plain(source: str) -> str:
+def plain(source: str) -> str:
     """A URL without its user, password, query and fragment: those hold secrets."""
     parts = urlsplit(source)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _one_line(error: Exception, source: str) -> str:
-    text = str(error).replace(source, _plain(source)) or type(error).__name__
+def one_line(error: Exception, source: str) -> str:
+    """What an error says of a URL, which stands in it as :func:`plain` has it."""
+    text = str(error).replace(source, plain(source)) or type(error).__name__
     return " ".join(text.split())[:200]
 
 

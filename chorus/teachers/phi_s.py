@@ -11,6 +11,7 @@ Every channel of x~ has variance 1, and the angles of centred features are kept 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,15 +73,17 @@ class PhiS:
         return features @ self.back.to(features) + self.mean.to(features)
 
     def save(self, path: Path) -> None:
+        """Write it as safetensors, equal maps as equal bytes: one metadata entry, for the order of several is drawn."""
         tensors = {"mean": self.mean.contiguous(), "rotation": self.rotation.contiguous()}
-        save_file(tensors, path, metadata={"scale": self.scale.hex(), "mixing": self.mixing})
+        notes = json.dumps({"scale": self.scale.hex(), "mixing": self.mixing}, sort_keys=True)
+        save_file(tensors, path, metadata={"phi_s": notes})
 
     @classmethod
     def load(cls, path: Path) -> PhiS:
         """What :meth:`save` wrote. Raises InputError when the file is absent or damaged."""
         try:
             with safe_open(path, "pt") as file:
-                notes = file.metadata()
+                notes = json.loads(file.metadata()["phi_s"])
                 mean, rotation = file.get_tensor("mean"), file.get_tensor("rotation")
             return cls(mean=mean, rotation=rotation, scale=float.fromhex(notes["scale"]), mixing=notes["mixing"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
