@@ -15,6 +15,7 @@ from chorus.room import require_memory
 from chorus.store import Store
 from chorus.teachers.base import ROLES, Role
 from chorus.teachers.lift import SceneTargets, targets_of
+from chorus.teachers.rows import RowFile
 from chorus.teachers.views import load_teacher_views
 
 Standard = tuple[Tensor, Tensor]  # matrix [C, C] and mean [C] of x = x~ @ matrix + mean
@@ -26,17 +27,23 @@ def spaces_of(store: Store, names: Sequence[str], model: SceneModel) -> dict[str
 
     Raises InputError where a head's teacher is not the one that looked at the rooms.
     """
-    rooms = StoredScenes.of(store, names)
+    for name in names:
+        _check_teachers(RowFile.open(store.scene(name, "targets")).teachers, model)
+    own = {role: (model.space(role).matrix, model.space(role).mean) for role in model.spaces}
+    folded = [role for role in model.heads if role not in own]
+    fitted = StoredScenes.of(store, names, roles=folded).reader.spaces if folded else {}
+    return {role: own.get(role) or fitted[role] for role in model.heads}
+
+
+def _check_teachers(teachers: Mapping[str, str], model: SceneModel) -> None:
     for role, head in model.config.heads.items():
-        if (teacher := rooms.reader.teachers.get(role, "none")) != head.teacher:
+        if (teacher := teachers.get(role, "none")) != head.teacher:
             raise InputError(
                 f"adaptation: the {role} head",
                 expected=f"scenes that its teacher, {head.teacher}, has looked at",
                 got=teacher,
                 fix="Name the teachers of this model in params.yaml and teach the scenes again, or start from another.",
             )
-    own = {role: (model.space(role).matrix, model.space(role).mean) for role in model.spaces}
-    return {role: own.get(role) or rooms.reader.spaces[role] for role in model.heads}
 
 
 def adaptation_scenes(

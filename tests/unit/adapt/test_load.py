@@ -50,9 +50,14 @@ def test_spaces_are_the_models_own_and_for_folded_heads_of_the_rooms_and_teacher
         model.space(role).set(*own)
     fold(model, "lang")
     rooms = SimpleNamespace(teachers={role: f"embedded-{role}" for role in heads}, spaces=dict.fromkeys(heads, fitted))
-    monkeypatch.setattr("chorus.adapt.load.StoredScenes.of", lambda *_: SimpleNamespace(reader=rooms))
+    asked = []
+    monkeypatch.setattr("chorus.adapt.load.RowFile.open", lambda _: rooms)
+    monkeypatch.setattr(
+        "chorus.adapt.load.StoredScenes.of", lambda *_, roles: asked.append(roles) or SimpleNamespace(reader=rooms)
+    )
     found = spaces_of(Store("."), ["room"], model)
     assert found["lang"] is fitted and all(torch.equal(a, b) for a, b in zip(found["object"], own, strict=True))
+    assert asked == [["lang"]], "nothing is fitted for a head that has its own"
     rooms.teachers["object"] = "pe-spatial"
     with pytest.raises(InputError, match="its teacher, embedded-object, has looked at, got pe-spatial"):
         spaces_of(Store("."), ["room"], model)
