@@ -181,8 +181,7 @@ class StoredScenes(TrainingScenes):
         if not crop and which in self._held:
             return self._held[which]
         found = self.reader.open(self.scenes[which], crop=crop, generator=generator)
-        size = 0 if crop else _bytes(found)
-        if not crop and size <= self._room and which not in self._held:
+        if not crop and (size := _bytes(found)) <= self._room and which not in self._held:
             self._held[which], self._room = found, self._room - size
         return found
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def workspace() -> Workspace:
+    """That of CHORUS_ROOT, else of the working directory. Raises ParamsError."""
     from chorus.workspace import Workspace
 
     return Workspace.open()

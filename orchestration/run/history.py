@@ -33,10 +33,8 @@ def _instance(home: str) -> dg.DagsterInstance:
     event.listen(Engine, "connect", functools.partial(_without_sync, Path(home)))
     with alone(Path(home) / ".opening"):  # two that make the same tables at once fall over each other
         made = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
-        storages = made.run_storage, made.event_log_storage, made.schedule_storage
-    for storage in storages:
-        if type(storage) is SqliteEventLogStorage:
-            _keep_engines(storage)
+    if type(made.event_log_storage) is SqliteEventLogStorage:
+        _keep_engines(made.event_log_storage)
     return made
 
 
