@@ -73,6 +73,8 @@ def _read(path: Path, *_: int) -> tuple[ListedRoom, ...]:
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):
         raise InputError(path, expected="a list under 'scenes'", got=type(content).__name__)
     groups = content.get("furniture", {})
+    if not isinstance(groups, dict) or not all(map(_libraries, groups.values())):
+        raise InputError(f"{path}: furniture", expected="groups: a name and a list of libraries each", got=groups)
     scenes = [*(_scene(entry, groups, path) for entry in content["scenes"]), *_generated(content, path)]
     twice = sorted({s.id for s in scenes if sum(t.id == s.id for t in scenes) > 1})
     if twice:
@@ -107,17 +109,39 @@ def _scene(entry, groups: dict, path: Path) -> SweetHomeRoom:
     if not isinstance(entry, dict) or not {"id", "home", "room"} <= set(entry):
         raise InputError(path, expected="scenes with id, home and room", got=entry)
     where = f"{path}: scene {entry['id']}"
-    unknown = sorted(set(entry) - known)
+    unknown = sorted(str(key) for key in set(entry) - known)
     if unknown:
         raise InputError(where, expected=f"only {', '.join(sorted(known))}", got=", ".join(unknown))
-    furniture = entry.get("furniture", ())
-    furniture = groups.get(furniture, furniture) if isinstance(furniture, str) else furniture
+    for key, value in entry.items():
+        expected = _misread(key, value)
+        if expected:
+            raise InputError(where, expected=f"{key}: {expected}", got=repr(value))
+    furniture = entry.get("furniture", [])
     if isinstance(furniture, str):
-        raise InputError(where, expected=f"one of the furniture groups {', '.join(groups)}", got=furniture)
+        if furniture not in groups:
+            expected = f"one of the furniture groups {', '.join(map(str, groups))}"
+            raise InputError(where, expected=expected, got=furniture)
+        furniture = groups[furniture]
     scene = SweetHomeRoom(**{**entry, "furniture": tuple(furniture)})
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", scene.id):
         raise InputError(where, expected="an id of a-z, 0-9, _ and -", got=scene.id)
-    for key, choices in (("light", LIGHTS), ("domain", DOMAINS), ("split", SPLITS)):
-        if getattr(scene, key) not in choices:
-            raise InputError(where, expected=f"{key} one of {', '.join(choices)}", got=repr(getattr(scene, key)))
     return scene
+
+
+_CHOICES = {"light": LIGHTS, "domain": DOMAINS, "split": SPLITS}
+
+
+def _misread(key: str, value: object) -> str:
+    """What a key's value should have been; empty where it is."""
+    if key in ("room", "seed"):
+        right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+        return "" if right else "a whole number from 0"
+    if key == "furniture":
+        return "" if isinstance(value, str) or _libraries(value) else "a group's name or a list of libraries"
+    if key in _CHOICES and value not in _CHOICES[key]:
+        return f"one of {', '.join(_CHOICES[key])}"
+    return "" if isinstance(value, str) else "a text"
+
+
+def _libraries(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

@@ -129,8 +129,9 @@ def read_npy_features(folder: Path) -> Features:
         index = torch.arange(count)
     else:
         index = torch.where(valid, valid.cumsum(0) - 1, -1)
-    if rows.ndim != 2 or len(index) != count or len(valid) != count or int(index.max()) >= len(rows):
-        got = f"features {list(rows.shape)}, index {len(index)} up to {int(index.max())}, mask {len(valid)}"
+    last = int(index.max()) if len(index) else -1
+    if rows.ndim != 2 or len(index) != count or len(valid) != count or last >= len(rows):
+        got = f"features {list(rows.shape)}, index {len(index)} up to {last}, mask {len(valid)}"
         raise InputError(folder / "lang_feat.npy", expected=f"features of {count} Gaussians", got=got)
     valid = valid & (index >= 0)
     features = rows[index.clamp_min(0)]
