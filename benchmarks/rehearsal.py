@@ -202,13 +202,14 @@ def _wall(seed: int):
     poses[:, 0, 3] = np.arange(8) * 0.05
     K = np.tile([[30.0, 0, 16], [0, 30.0, 12], [0, 0, 1]], (8, 1, 1))
     semantic = np.ones((8, 24, 32), np.uint8)
-    semantic[:, :6] = 2
+    for row, kind in enumerate((2, 3, 4)):
+        semantic[:, 6 * row : 6 * row + 6] = kind
     return Capture(
         images=np.random.default_rng(seed).integers(40, 200, (8, 24, 32, 3), dtype=np.uint8),
         cameras=Cameras(K=K, cam_from_world=poses, width=32, height=24),
         depth=np.full((8, 24, 32), 2.0, np.float32),
         semantic=semantic,
-        class_names=("unlabelled", "wall", "floor"),
+        class_names=("unlabelled", "wall", "floor", "door", "table"),
     )
 
 

@@ -228,7 +228,7 @@ def defaults_file() -> Path:
 
 def _read_yaml(path: Path) -> dict:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise ParamsError(
             path, expected="a readable parameter file", got=error, fix="Check CHORUS_PARAMS and CHORUS_ROOT."

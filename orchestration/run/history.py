@@ -1,25 +1,20 @@
 """What Dagster remembers: the instance under the state folder, its partitions, and which assets passed their checks."""
 
-import contextlib
 import functools
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Engine, event
 
 from chorus.store import Store, root_folder
 from chorus.whole import alone
 from orchestration.keys import key
 from orchestration.partitions import scenes
+from orchestration.run import sqlite
 from orchestration.run.state import prepare_state
 
 PASSED, FAILED = "SUCCEEDED", "FAILED"
-PATIENT = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}  # where another process writes
 VERSION = "dagster/data_version"  # the tag of a materialization that holds its content hash
 # Capturing a run's output starts four processes a run, half of the time of a short one. Runs of the command line write
 # to the terminal instead; those of the UI are captured, as the instance's own configuration says.
@@ -30,39 +25,11 @@ TO_THE_TERMINAL = {
 
 @functools.cache
 def _instance(home: str) -> dg.DagsterInstance:
-    event.listen(Engine, "connect", functools.partial(_without_sync, Path(home)))
+    event.listen(Engine, "connect", functools.partial(sqlite.without_sync, Path(home)))
     with alone(Path(home) / ".opening"):  # two that make the same tables at once fall over each other
         made = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=TO_THE_TERMINAL))
-    if type(made.event_log_storage) is SqliteEventLogStorage:
-        _keep_engines(made.event_log_storage)
+    sqlite.keep_open(made)
     return made
-
-
-def _keep_engines(storage: SqliteEventLogStorage) -> None:
-    """Dagster makes an engine for each of a run's hundred events and throws it away, a quarter of the time of a short
-    run: here one is kept for each of the files last written to. Connections are opened and closed as ever."""
-    engines = functools.lru_cache(4)(functools.partial(create_engine, poolclass=NullPool, connect_args=PATIENT))
-
-    @contextlib.contextmanager
-    def connect(shard: str) -> Iterator[Connection]:
-        with storage._db_lock:
-            engine = engines(storage.conn_string_for_shard(shard))
-            if shard not in storage._initialized_dbs:
-                storage._initdb(engine)
-                storage._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
-                yield connection
-
-    storage._connect = connect
-
-
-def _without_sync(home: Path, connection, _) -> None:
-    """No wait for the disk at each of a run's hundred commits to Dagster's history, which survives a killed process, if
-    not a power cut. Other databases of the process, MLflow's registry first, keep what SQLite promises."""
-    if isinstance(connection, sqlite3.Connection):
-        files = [row[2] for row in connection.execute("PRAGMA database_list")]
-        if all(file and Path(file).is_relative_to(home) for file in files):
-            connection.execute("PRAGMA synchronous=OFF")
 
 
 def instance() -> dg.DagsterInstance:

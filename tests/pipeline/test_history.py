@@ -1,14 +1,18 @@
 """Dagster's records: quick where they may be lost, safe where they may not."""
 
 import multiprocessing
+import os
+import sqlite3
+from pathlib import Path
 
 import dagster as dg
 import sqlalchemy
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from chorus.stages import CAPTURE
 from orchestration.keys import key
 from orchestration.materialize import main
-from orchestration.run import history
+from orchestration.run import history, sqlite
 from orchestration.tracking import trainings
 from tests.pipeline import fakes
 
@@ -94,3 +98,38 @@ def test_what_was_materialized_anew_and_not_checked_is_not_settled(workspace, mo
     assert history.settled(CAPTURE) == {"room-a", "room-b"}
     assert main([CAPTURE, "room-a", "--jobs", "1", "--force"]) == 0
     assert history.settled(CAPTURE) == {"room-a", "room-b"}
+
+
+def tables(file) -> list[tuple]:
+    with sqlite3.connect(file) as connection:
+        return sorted(connection.execute("SELECT name, sql FROM sqlite_master")), list(
+            connection.execute("SELECT * FROM alembic_version")
+        )
+
+
+def test_a_runs_own_file_has_the_tables_that_dagster_gives_it(workspace, tmp_path):
+    """Of the first run of a process, of the second, and of Dagster alone."""
+    instance = history.instance()
+    storage = instance.event_log_storage
+    for run in ("one", "two"):
+        with storage.run_connection(run) as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    plain = SqliteEventLogStorage(str(tmp_path / "plain"))
+    with plain.run_connection("one"):
+        pass
+    expected = tables(plain.path_for_shard("one"))
+    assert expected[0] and expected[1]
+    assert all(tables(storage.path_for_shard(run)) == expected for run in ("one", "two"))
+    assert not list((workspace / ".state").rglob(".*.db.*"))
+
+
+def test_files_of_many_runs_do_not_stay_open(workspace):
+    storage = history.instance().event_log_storage
+    for number in range(3 * sqlite.KEPT):
+        with storage.run_connection(f"run-{number}"):
+            pass
+    opened = {os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink() and path.exists()}
+    ours = {Path(file).name for file in opened if file.endswith(".db") and "run-" in file}
+    assert 0 < len(ours) <= sqlite.KEPT
+    with storage.run_connection("run-0") as connection:  # and may be opened again
+        assert connection.exec_driver_sql("SELECT count(*) FROM event_logs").scalar() == 0
