@@ -61,8 +61,8 @@ soak: setup          ## viewer, served model and both interfaces under requests;
 sbom: setup          ## dist/sbom.json: what is installed and what the package brings along, as CycloneDX
 	$(BIN)/python release/sbom.py
 
-audit: setup         ## known weaknesses of what is installed, where OSV can be reached
-	$(BIN)/python release/audit.py
+audit: setup         ## known weaknesses of what is installed, by OSV; OFFLINE=all.zip: by a list that was brought along
+	$(BIN)/python release/audit.py $(if $(OFFLINE),--offline '$(OFFLINE)')
 
 licenses: setup      ## docs/licenses.md, from the metadata of what is installed
 	$(BIN)/python release/licenses.py > docs/licenses.md

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,7 +57,7 @@ def test_a_package_without_an_extra_needs_none_whose_license_binds_others():
 def answer(monkeypatch, stdout: str, stderr: str = "", code: int = 0) -> int:
     done = SimpleNamespace(stdout=stdout, stderr=stderr, returncode=code)
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
-    return audit.main()
+    return audit.main([])
 
 
 def test_an_audit_that_asked_nobody_does_not_pass(monkeypatch, capsys):
@@ -77,6 +78,60 @@ def test_weaknesses_are_listed(monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "a 1: GHSA-1, mended in 2" in told and "2 packages audited, 1 unknown to the advisories, 1 weak" in told
     assert answer(monkeypatch, json.dumps({"dependencies": [good]})) == 0
+
+
+def export(folder: Path, *advisories: dict) -> str:
+    """A file as OSV exports it."""
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for number, advisory in enumerate(advisories):
+            archive.writestr(f"{number}.json", json.dumps(advisory))
+    return str(folder / "all.zip")
+
+
+def advisory(name: str, events: list[dict], **more) -> dict:
+    ranges = [{"type": "ECOSYSTEM", "events": events}]
+    return {"id": "GHSA-x", "affected": [{"package": {"ecosystem": "PyPI", "name": name}, "ranges": ranges}], **more}
+
+
+@pytest.mark.parametrize(
+    ("events", "weak"),
+    [
+        ([{"introduced": "0"}], True),
+        ([{"introduced": "0"}, {"fixed": "1000"}], True),
+        ([{"introduced": "0"}, {"fixed": "0.1"}], False),
+        ([{"introduced": "1000"}], False),
+        ([{"introduced": "0"}, {"last_affected": importlib.metadata.version("numpy")}], True),
+        ([{"introduced": "0"}, {"last_affected": "0.1"}], False),
+        ([{"introduced": "0"}, {"fixed": importlib.metadata.version("numpy")}], False),
+        ([{"introduced": "0"}, {"fixed": "0.1"}, {"introduced": "0.2"}, {"fixed": "1000"}], True),
+        ([{"fixed": "1000"}, {"introduced": "0.2"}], True),
+    ],
+)
+def test_an_offline_list_is_read_as_osv_means_it(tmp_path, capsys, events, weak):
+    assert audit.main(["--offline", export(tmp_path, advisory("NumPy", events))]) == int(weak)
+    told = capsys.readouterr().out
+    assert ("numpy " in told and "GHSA-x" in told) == weak and "weaknesses" in told
+
+
+def test_of_an_offline_list_other_ecosystems_and_withdrawn_advisories_do_not_count(tmp_path, capsys):
+    named = {"package": {"ecosystem": "PyPI", "name": "numpy"}, "versions": [importlib.metadata.version("numpy")]}
+    assert audit.main(["--offline", export(tmp_path, {"id": "PYSEC-1", "affected": [named]})]) == 1
+    other = {"id": "x", "affected": [{**named, "package": {"ecosystem": "npm", "name": "numpy"}}]}
+    gone = advisory("numpy", [{"introduced": "0"}], withdrawn="2024-01-01T00:00:00Z")
+    assert audit.main(["--offline", export(tmp_path, other, gone)]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_a_list_that_is_none_does_not_pass(tmp_path, capsys, content):
+    path = tmp_path / "all.zip"
+    if content is None:
+        export(tmp_path)
+    elif content:
+        path.write_bytes(content)
+    assert audit.main(["--offline", str(path)]) == 2
+    told = capsys.readouterr().out
+    assert "Nothing was audited." in told and str(path) in told and told.count("\n") == 1
 
 
 @pytest.mark.slow
