@@ -25,6 +25,7 @@ import json
 from orchestration.run import history
 print(json.dumps({run.run_id: run.status.value for run in history.instance().get_runs()}))
 """
+RANK = "\0LOCAL_RANK="  # what torchrun tells each rank
 UNFINISHED = {"STARTED", "STARTING", "NOT_STARTED", "CANCELING"}
 
 
@@ -79,12 +80,15 @@ class Chain:
         return told
 
     def _strike(self, driver: subprocess.Popen, draw: random.Random) -> list[str]:
-        """Kill the driver, all at once, or any one of them; whom. None where all have just ended."""
+        """Kill the driver, all at once, any one of them or, half of the time there are any, a rank of a training; whom.
+        None where all have just ended."""
         running = bearing(self.mark)
         if not running:
             return []
-        whom = draw.choice(["driver", "all", "one", "one", "one", "one"])
-        numbers = {"driver": [driver.pid], "all": running, "one": [draw.choice(running)]}[whom]
+        ranks = [number for number in bearing(RANK) if number in running]
+        whom = draw.choice(["driver", "all", "one", "one", "one", "one", *(["rank"] * 6 if ranks else [])])
+        numbers = {"driver": [driver.pid], "all": running, "one": running, "rank": ranks}[whom]
+        numbers = [draw.choice(numbers)] if whom in ("one", "rank") else numbers
         names = ", ".join(sorted(_name(number) for number in numbers))
         for number in numbers:
             with contextlib.suppress(ProcessLookupError):
