@@ -104,31 +104,21 @@ def _train(workspace: Workspace, each: Run, names: Sequence[str], *, steps: int)
     """The figures of a training, done now unless its models lie there from a run killed since."""
     from chorus.recipes.models import train_variants
     from chorus.recipes.record import run_record
+    from chorus.recipes.reports import validation_metrics
+    from chorus.recipes.seeds import with_seed
 
-    params = replace(workspace.params, seed=each.seed, distill=replace(workspace.params.distill, steps=steps))
-    own = replace(workspace, params=params)
+    params = replace(workspace.params, distill=replace(workspace.params.distill, steps=steps))
+    own = with_seed(replace(workspace, params=params), each.seed)
     trained = workspace.store.root / "runs" / each.name
     begun = time.perf_counter()
     if not trained.is_dir():
         with atomic_folder(trained) as out:
             train_variants(own, names, out)
     seconds = time.perf_counter() - begun
-    figures = run_record(own, trained, _score(own, trained))
+    figures = run_record(own, trained, validation_metrics(own, trained, probed=PROBED))
     figures |= {"curve": {"kind": each.kind, "rooms": len(names)}}
     figures["seconds"]["encoder"] = round(seconds, 1)
     return figures
-
-
-def _score(workspace: Workspace, encoder: Path) -> dict[str, Any]:
-    """metrics.json of the validation rooms. Label set, taught names and the probe's rooms are the same for all runs."""
-    from chorus.evaluate.collect import collect
-    from chorus.evaluate.measure import measure
-    from chorus.evaluate.rooms import Rooms
-
-    listed = Rooms.listed(workspace.listed().values(), split="validation")
-    rooms = replace(listed, probe_train=listed.probe_train[:PROBED])
-    inputs = collect(workspace.store, workspace.params, rooms, teachers=False, encoder=encoder)
-    return measure(inputs, workspace.params.evaluate)
 
 
 def draw(out: Path = FIGURE, runs: Path = RUNS, markdown: Path | None = None) -> None:

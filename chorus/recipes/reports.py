@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chorus.errors import StoreError
 from chorus.json_files import read_json, write_json
@@ -65,6 +65,20 @@ def rooms_of(workspace: Workspace, split: Split) -> Rooms:
 def not_ready(workspace: Workspace, rooms: Rooms) -> list[str]:
     """The rooms to be scored whose targets are missing, stale or were held back by a failed check."""
     return [name for name in rooms.scored() if not is_ready(workspace, name)]
+
+
+def validation_metrics(workspace: Workspace, encoder: Path, *, probed: int | None = None) -> dict[str, Any]:
+    """metrics.json of the validation rooms for an encoder beside the chain's own, without the 2D teachers.
+
+    encoder: a folder with a model of each variant; probed: how many training rooms the linear probe reads, all when
+    None. Raises StoreError where a room to be scored has no current targets."""
+    from chorus.evaluate.collect import collect
+    from chorus.evaluate.measure import measure
+
+    rooms = rooms_of(workspace, "validation")
+    rooms = dataclasses.replace(rooms, probe_train=rooms.probe_train[:probed])
+    inputs = collect(workspace.store, workspace.params, rooms, teachers=False, encoder=encoder)
+    return measure(inputs, workspace.params.evaluate)
 
 
 def write_evaluation(workspace: Workspace, rooms: Rooms, out: Path) -> None:

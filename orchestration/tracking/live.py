@@ -18,15 +18,18 @@ KILLED, FAILED = "KILLED", "FAILED"
 
 
 @contextmanager
-def followed(store: Store, params: Params, names: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+def followed(
+    store: Store, params: Params, names: Mapping[str, Path], parents: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
     """While this lasts, the curves of these trainings (name -> folder of the checkpoint) go to MLflow as they are made.
+    parents: name -> the run its own is nested in.
 
     Yields name -> id of its run, filled as runs begin: of those that end well, for ``trainings.log_training`` to
     finish. A training that goes on from a checkpoint goes on in its run. Where MLflow fails, a warning says so and the
     training is left alone.
     """
     runs: dict[str, str] = {}
-    follow = _Follow(store, params, names, runs)
+    follow = _Follow(store, params, names, runs, parents or {})
     follow.start()
     try:
         yield runs
@@ -39,8 +42,11 @@ def followed(store: Store, params: Params, names: Mapping[str, Path]) -> Iterato
 
 
 class _Follow(threading.Thread):
-    def __init__(self, store: Store, params: Params, names: Mapping[str, Path], runs: dict[str, str]):
+    def __init__(
+        self, store: Store, params: Params, names: Mapping[str, Path], runs: dict[str, str], parents: Mapping[str, str]
+    ):
         super().__init__(daemon=True)
+        self._parents = parents
         self._store, self._params, self._runs = store, params, runs
         self._followers = {name: Follower(folder, since=time.time()) for name, folder in names.items()}
         self._logged = dict.fromkeys(names, 0)  # the last step MLflow has
@@ -66,7 +72,7 @@ class _Follow(threading.Thread):
                 continue
             if name not in self._runs:
                 self._runs[name], self._logged[name] = trainings.begin(
-                    self._store, self._params, name=name, training=follower.head["run"]
+                    self._store, self._params, name=name, training=follower.head["run"], parent=self._parents.get(name)
                 )
             new = [row for row in rows if row["step"] > self._logged[name]]
             trainings.log_rows(self._store, self._runs[name], new)

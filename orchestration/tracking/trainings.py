@@ -88,15 +88,21 @@ def _search(store: Store, words: str) -> list:
     return list(client(store).search_runs([experiment], filter_string=words))
 
 
-def begin(store: Store, params: Params, *, name: str, training: str) -> tuple[str, int]:
+def begin(store: Store, params: Params, *, name: str, training: str, parent: str | None = None) -> tuple[str, int]:
     """The id of the run of a training that runs now, and the last step it has figures of: the run it was stopped or
-    killed in, or a new one with its params. training: what it is made from, as its live figures say."""
+    killed in, or a new one with its params. training: what it is made from, as its live figures say; parent: the run
+    it is nested in."""
     found = _search(store, f"tags.`chorus.model` = '{name}' and tags.`chorus.training` = '{training}'")
     for run in found:
         if run.info.status != "FINISHED":
             client(store).update_run(run.info.run_id, status="RUNNING")
             return run.info.run_id, last_step(store, run.info.run_id)
-    return _new_run(store, params, name, {"chorus.training": training}), 0
+    return _new_run(store, params, name, {"chorus.training": training, **nested_in(parent)}), 0
+
+
+def nested_in(parent: str | None) -> dict[str, str]:
+    """The tag by which MLflow shows a run below another; none without a parent."""
+    return {"mlflow.parentRunId": parent} if parent else {}
 
 
 def log_training(
@@ -108,13 +114,15 @@ def log_training(
     content: str,
     run: str | None = None,
     inputs: Mapping[str, str] | None = None,
+    parent: str | None = None,
 ) -> str:
     """The id of the run of a finished training: the one there already; or ``run``, in which it was followed, or a new
-    one, completed with curves, files, tags and the datasets it read. inputs: as the artifact's manifest names them."""
+    one, completed with curves, files, tags and the datasets it read. inputs: as the artifact's manifest names them;
+    parent: the run a new one is nested in."""
     known = find_run(store, name=name, content=content)
     if known:
         return known
-    run = run or _new_run(store, params, name, {})
+    run = run or _new_run(store, params, name, nested_in(parent))
     api = client(store)
     try:
         for key, value in {"chorus.hash": content, **_versions(store)}.items():
