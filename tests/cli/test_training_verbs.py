@@ -91,6 +91,7 @@ def test_figures_of_another_encoder_are_not_this_ones(python, root, told):
     assert "expected figures of the encoder" in done.stderr and "chorus evaluate --split validation" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_ranks_adapt_whoever_starts_them(python, root, told):
     store = Store(root)
     assert "adapted encoder: trained" in chorus(python, root, "adapt", "--nproc", "2")
@@ -105,7 +106,9 @@ def test_two_ranks_adapt_whoever_starts_them(python, root, told):
     assert not list(store.training("adapted").iterdir())
 
 
-@pytest.mark.parametrize("model", [None, WEIGHTS])  # the workspace's own, and the one that ships
+@pytest.mark.parametrize(  # the workspace's own, and the one that ships
+    "model", [pytest.param(None, marks=pytest.mark.slow), WEIGHTS]
+)
 def test_a_model_is_adapted_to_scenes_of_ones_own(python, root, told, tmp_path, model):
     named, out = () if model is None else ("--model", str(model)), tmp_path / "own"
     said = chorus(python, root, "adapt", "test-a", "-o", str(out), *named)

@@ -64,7 +64,23 @@ def test_the_whole_chain(workspace, capsys):
     forced_again_gives_the_same_bytes(workspace)
     mlflow_has_the_runs_and_a_challenger_that_answers(workspace)
     dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace)
-    experiments_are_compared_on_the_validation_rooms(workspace)
+
+
+@pytest.mark.slow
+def test_experiments_are_compared_on_the_validation_rooms(root, workspace):
+    put_under_dvc(root)
+    for rate in ("0.0005", "0.002"):
+        said = dvc(root, "exp", "run", "-n", f"rate-{rate[2:]}", "-S", f"adapt.lr={rate}", "evaluation")
+        assert "Running stage 'adapted_encoder'" in said and "Running stage 'encoder'" not in said
+    shown = json.loads(dvc(root, "exp", "diff", "rate-0005", "rate-002", "--json"))
+    assert shown["params"]["params.yaml"]["adapt.lr"] == {"diff": pytest.approx(0.0015), "new": 0.002, "old": 0.0005}
+    moved = shown["metrics"]["data/reports/held_out/validation.json"]
+    assert any(change["new"] != change["old"] for name, change in moved.items() if name.startswith("adaptation.after"))
+    diff = dvc(root, "metrics", "diff", "HEAD", "--all")
+    assert "adaptation.after.f_miou" in diff and "student.f_miou" in diff
+    page = root / "plots" / "index.html"
+    dvc(root, "plots", "diff", "HEAD", "-o", str(page.parent))
+    assert page.stat().st_size > 1000 and "adaptation" in page.read_text()
 
 
 def every_artifact_is_there_whole(workspace):
@@ -139,17 +155,9 @@ def mlflow_has_the_runs_and_a_challenger_that_answers(workspace):
 
 def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
     root = workspace.root
-    (root / "chorus").symlink_to(ROOT / "chorus")
-    (root / "data" / "incoming").mkdir()
-    (root / ".dvc").mkdir()
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
-        shutil.copyfile(ROOT / name, root / name)
-    git(root, "init", "-q")
-    dvc(root, "commit", "-f")
+    put_under_dvc(root)
     assert "up to date" in dvc(root, "status")
     assert "up to date" in dvc(root, "repro")
-    git(root, "add", "dvc.yaml", "dvc.lock", "params.yaml", "data/scenes.yaml", ".gitignore", ".dvc/config")
-    git(root, "commit", "-q", "-m", "as made")
     params = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("min_weight: 0.001", "min_weight: 0.002"))
     said = dvc(root, "repro", "targets")
@@ -163,22 +171,17 @@ def dvc_agrees_after_a_commit_and_repeats_only_what_changed(workspace):
     (root / "data" / "machine.yaml").write_text(machine)
 
 
-def experiments_are_compared_on_the_validation_rooms(workspace):
-    root = workspace.root
-    git(root, "checkout", "-q", ".")
-    dvc(root, "checkout")
-    for rate in ("0.0005", "0.002"):
-        said = dvc(root, "exp", "run", "-n", f"rate-{rate[2:]}", "-S", f"adapt.lr={rate}", "evaluation")
-        assert "Running stage 'adapted_encoder'" in said and "Running stage 'encoder'" not in said
-    shown = json.loads(dvc(root, "exp", "diff", "rate-0005", "rate-002", "--json"))
-    assert shown["params"]["params.yaml"]["adapt.lr"] == {"diff": pytest.approx(0.0015), "new": 0.002, "old": 0.0005}
-    moved = shown["metrics"]["data/reports/held_out/validation.json"]
-    assert any(change["new"] != change["old"] for name, change in moved.items() if name.startswith("adaptation.after"))
-    diff = dvc(root, "metrics", "diff", "HEAD", "--all")
-    assert "adaptation.after.f_miou" in diff and "student.f_miou" in diff
-    page = root / "plots" / "index.html"
-    dvc(root, "plots", "diff", "HEAD", "-o", str(page.parent))
-    assert page.stat().st_size > 1000 and "adaptation" in page.read_text()
+def put_under_dvc(root: Path) -> None:
+    """What was made, committed."""
+    (root / "chorus").symlink_to(ROOT / "chorus")
+    (root / "data" / "incoming").mkdir()
+    (root / ".dvc").mkdir()
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copyfile(ROOT / name, root / name)
+    git(root, "init", "-q")
+    dvc(root, "commit", "-f")
+    git(root, "add", "dvc.yaml", "dvc.lock", "params.yaml", "data/scenes.yaml", ".gitignore", ".dvc/config")
+    git(root, "commit", "-q", "-m", "as made")
 
 
 def git(root: Path, *argv: str) -> None:
