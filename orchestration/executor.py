@@ -19,12 +19,13 @@ def chosen() -> dg.ExecutorDefinition:
 
 
 def _ray() -> dg.ExecutorDefinition:
-    """A step is a job of the Ray cluster whose dashboard RAY_ADDRESS names (it needs ray[default])."""
+    """A step is a job of the Ray cluster whose dashboard RAY_ADDRESS names (it needs ray[default]), on any of its nodes
+    that has a core free: a job that asks for none would compute beside the dashboard."""
     try:
         from dagster_ray import ray_executor
     except ImportError as error:
         raise _missing("ray", "dagster-ray") from error
-    return ray_executor
+    return ray_executor.configured({"ray": {"num_cpus": 1}}, name="ray")
 
 
 def _k8s() -> dg.ExecutorDefinition:

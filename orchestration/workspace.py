@@ -68,6 +68,12 @@ class WorkspaceResource(dg.ConfigurableResource):
         """The library's workspace, its parameters read now."""
         return Workspace.open(self.store.root)
 
+    def open_for(self, stage: str) -> Workspace:
+        """The same, with all that a stage reads of other stages here, pulled from the bucket where there is one."""
+        workspace = self.open()
+        pull_what_is_read(workspace, stage, None)
+        return workspace
+
     def make(self, context: dg.AssetExecutionContext, recipe: Callable[..., Recipe], **options: object) -> Artifact:
         """The artifact of a recipe, of the partition's scene where there is one: made now, or the one there when it
         still matches."""

@@ -33,7 +33,7 @@ def adapted_curves(workspace: WorkspaceResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=encoder)
 def every_room(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """No training room was left out for want of targets that passed their checks."""
-    used = read_json(workspace.store.artifact(ENCODER) / "splats" / "config.json")["notes"]["scenes"]
+    used = read_json(workspace.artifact(ENCODER).path / "splats" / "config.json")["notes"]["scenes"]
     with red_asset():
         listed = workspace.open().rooms(split="train", domain="main")
     missing = [name for name in listed if name not in used]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from chorus.stages import EVALUATION
 from orchestration.tracking import seeds as more
 from orchestration.workspace import WorkspaceResource, red_asset
 
@@ -22,7 +23,7 @@ class Seeds(dg.Config):
 def other_seeds(context: dg.OpExecutionContext, config: Seeds, workspace: WorkspaceResource) -> None:
     """Each is a run nested in the encoder's own, in MLflow; what all of them say together stands on the encoder's."""
     with red_asset():
-        table = more.train(workspace.open(), config.seeds)
+        table = more.train(workspace.open_for(EVALUATION), config.seeds)
     for variant, row in table.items():
         context.log.info(f"{variant}: {', '.join(f'{name} {value:.4g}' for name, value in row.items())}")
 

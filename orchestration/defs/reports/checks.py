@@ -36,7 +36,7 @@ def whole_test_set(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     is a failed check, never a smaller test set."""
     from chorus.evaluate.rooms import Rooms
 
-    opened, report = workspace.open(), read_json(workspace.artifact(EVALUATION).path / "metrics.json")
+    opened, report = workspace.open_for(EVALUATION), read_json(workspace.artifact(EVALUATION).path / "metrics.json")
     listed = Rooms.listed(opened.listed().values())
     data, beside = report["data"], report["validation"]
     groups = (data["rooms"], data["adaptation_rooms"], beside.get("rooms", []), beside.get("adaptation_rooms", []))

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from chorus.stages import EMBEDDED
 from chorus.store import hash_files, manifest_of
 from orchestration.checks.expectations import between, check, includes
 from orchestration.defs.teachers.assets import embedded
@@ -11,7 +12,7 @@ from orchestration.workspace import WorkspaceResource
 @dg.asset_check(asset=embedded, blocking=True)
 def heads(workspace: WorkspaceResource) -> dg.AssetCheckResult:
     """Both heads are there with the bytes the manifest names."""
-    folder = workspace.store.embedded_teacher
+    folder = workspace.artifact(EMBEDDED).path
     found, listed = hash_files(folder), manifest_of(folder)["files"]
     table = [
         {"file": name, "same": float(found.get(name) == digest), "bytes": (folder / name).stat().st_size}
