@@ -13,10 +13,11 @@ import pytest
 from chorus.io import read_scene
 from chorus.stages import ADAPTED, PER_SCENE, REGISTRY, STAGES
 from chorus.store import Store
+from chorus.workspace import Workspace
 from orchestration.keys import key
 from orchestration.materialize import main
 from orchestration.run import history
-from orchestration.tracking import trainings
+from orchestration.tracking import seeds, trainings
 from tests.pipeline.tiny import ROOT, SCENE_IDS, lay_out
 
 
@@ -81,6 +82,21 @@ def test_experiments_are_compared_on_the_validation_rooms(root, workspace):
     page = root / "plots" / "index.html"
     dvc(root, "plots", "diff", "HEAD", "-o", str(page.parent))
     assert page.stat().st_size > 1000 and "adaptation" in page.read_text()
+
+
+@pytest.mark.slow
+def test_the_encoder_is_trained_with_another_seed(workspace):
+    table = seeds.train(Workspace.open(), [1])
+    assert all(row["count"] == 2 and 0 <= row["f_miou.mean"] <= 100 for row in table.values())
+    api = trainings.client(workspace)
+    runs = api.search_runs([api.get_experiment_by_name(trainings.EXPERIMENT).experiment_id])
+    nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert {run.info.run_name for run in nested} == {"splats", "points"}
+    assert all(run.data.params["seed"] == "1" and run.info.status == "FINISHED" for run in nested)
+    assert all(len(api.get_metric_history(run.info.run_id, "loss")) == 6 for run in nested)  # followed, like any other
+    (other,) = (workspace.state / "seeds").glob("*/s1/splats/model.safetensors")
+    own = workspace.model("encoder") / "splats" / other.name
+    assert other.read_bytes() != own.read_bytes() and other.stat().st_size == own.stat().st_size
 
 
 def every_artifact_is_there_whole(workspace):
