@@ -130,7 +130,59 @@ def test_values_for_the_chart_name_the_image_and_the_code(monkeypatch):
     assert executor.chosen()
     cluster = yaml.safe_load((state.CONFIGURATIONS / "cluster.yaml").read_text())
     daemon = values["dagsterDaemon"]
-    said = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]["maxConcurrentRuns"]
-    assert said == cluster["concurrency"]["runs"]["max_concurrent_runs"]
+    assert daemon["runCoordinator"]["enabled"] and "config" not in daemon["runCoordinator"]
     assert daemon["runRetries"]["maxRetries"] == cluster["run_retries"]["max_retries"]
     assert values["postgresql"]["enabled"] is False and values["telemetry"]["enabled"] is False
+
+
+def rendered() -> dict:
+    """The instance configuration that the chart makes of the values: camelCase becomes the words of dagster.yaml."""
+    values = yaml.safe_load((state.CONFIGURATIONS / "helm-values.yaml").read_text())
+    daemon = values["dagsterDaemon"]
+    assert values["runLauncher"]["type"] == "K8sRunLauncher" and daemon["runCoordinator"]["type"].startswith("Queued")
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
+    kept = {"run_k8s_config": {"container_config": launcher["runK8sConfig"]["containerConfig"]}}
+    return {
+        "run_launcher": {
+            "module": "dagster_k8s",
+            "class": "K8sRunLauncher",
+            "config": {
+                "service_account_name": "dagster",
+                "dagster_home": "/opt/dagster/dagster_home",
+                "instance_config_map": "dagster-instance",
+                "postgres_password_secret": values["global"]["postgresqlSecretName"],
+                "image_pull_policy": launcher["imagePullPolicy"],
+                **kept,
+            },
+        },
+        "run_coordinator": {"module": "dagster", "class": "QueuedRunCoordinator"},
+        "run_monitoring": snake(daemon["runMonitoring"]),
+        "run_retries": snake(daemon["runRetries"]),
+        "telemetry": values["telemetry"],
+        **values["additionalInstanceConfig"],
+    }
+
+
+def snake(said: dict) -> dict:
+    return {re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", key): value for key, value in said.items()}
+
+
+def test_what_the_chart_makes_of_the_values_is_a_configuration_that_dagster_takes(tmp_path):
+    from dagster._core.instance.config import dagster_instance_config
+
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(rendered()))
+    config, _ = dagster_instance_config(str(tmp_path))
+    cluster = yaml.safe_load((state.CONFIGURATIONS / "cluster.yaml").read_text())
+    assert config["concurrency"] == cluster["concurrency"]
+    assert config["run_retries"]["max_retries"] == cluster["run_retries"]["max_retries"]
+    assert config["run_monitoring"]["start_timeout_seconds"] == cluster["run_monitoring"]["start_timeout_seconds"]
+
+
+def test_the_launcher_of_pods_takes_its_configuration():
+    """Where dagster-k8s is installed: its schema alone, for there is no cluster to launch in."""
+    kubernetes = pytest.importorskip("dagster_k8s")
+    said = rendered()["run_launcher"]["config"]
+    from dagster._config import validate_config
+
+    result = validate_config(kubernetes.K8sRunLauncher.config_type(), said)
+    assert result.success, result.errors

@@ -19,6 +19,7 @@ from tests.pipeline.tiny import OVERLAY, lay_out
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 1800  # seconds of a chain that nobody disturbs, on a busy machine
+WHILE_IT_TRAINS = 4.0  # seconds of a rank's life in which it is killed
 START, PAUSE = 0.2, 0.06  # of those seconds: the longest wait for a kill after a start, and after a kill it outlived
 RUNS = """
 import json
@@ -80,20 +81,38 @@ class Chain:
         return told
 
     def _strike(self, driver: subprocess.Popen, draw: random.Random) -> list[str]:
-        """Kill the driver, all at once, any one of them or, half of the time there are any, a rank of a training; whom.
-        None where all have just ended."""
+        """Kill the driver, all at once, or any one of them; whom. None where all have just ended."""
         running = bearing(self.mark)
         if not running:
             return []
-        ranks = [number for number in bearing(RANK) if number in running]
-        whom = draw.choice(["driver", "all", "one", "one", "one", "one", *(["rank"] * 6 if ranks else [])])
-        numbers = {"driver": [driver.pid], "all": running, "one": running, "rank": ranks}[whom]
-        numbers = [draw.choice(numbers)] if whom in ("one", "rank") else numbers
+        whom = draw.choice(["driver", "all", "one", "one", "one", "one"])
+        numbers = {"driver": [driver.pid], "all": running, "one": [draw.choice(running)]}[whom]
         names = ", ".join(sorted(_name(number) for number in numbers))
         for number in numbers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
         return [f"{whom}: {names}"]
+
+    def disturb_ranks(self, draw: random.Random, kills: int) -> list[str]:
+        """Train the encoder anew with that many kills of one of its ranks; who was killed."""
+        told: list[str] = []
+        shutil.rmtree(self.root / "data/models", ignore_errors=True)
+        while len(told) < kills:
+            process = self.start()
+            wait_until(lambda process=process: self._ranks() or process.poll() is not None, seconds=LONGEST)
+            _ended(process, draw.uniform(0, WHILE_IT_TRAINS))
+            ranks = self._ranks()
+            if ranks:
+                os.kill(draw.choice(ranks), signal.SIGKILL)
+                told.append("rank")
+            done = process.wait(LONGEST) == 0
+            wait_until(lambda: not bearing(self.mark), seconds=60)
+            if done:  # it was over before it was struck
+                shutil.rmtree(self.root / "data/models", ignore_errors=True)
+        return told
+
+    def _ranks(self) -> list[int]:
+        return [number for number in bearing(RANK) if number in bearing(self.mark)]
 
     def hashes(self) -> dict[str, str]:
         """Content hash of every artifact, the report aside, which says how long things took."""
