@@ -11,6 +11,7 @@ from pathlib import Path
 from chorus.params import Params
 from chorus.store import Store, hash_file, plain
 from chorus.train.curves import CURVES, read_curves
+from chorus.whole import alone
 from orchestration.tracking import lineage
 from orchestration.tracking.rerooted import reroot
 
@@ -65,9 +66,10 @@ def _client(tracking_uri: str, folder: Path, location: str | None):
     folder.mkdir(parents=True, exist_ok=True)
     at_home(tracking_uri, folder)
     mlflow.set_tracking_uri(tracking_uri)
-    client = mlflow.MlflowClient()
-    if client.get_experiment_by_name(EXPERIMENT) is None:
-        client.create_experiment(EXPERIMENT, artifact_location=location)
+    with alone(folder / ".opening"):  # two that make the same tables at once fall over each other
+        client = mlflow.MlflowClient()
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            client.create_experiment(EXPERIMENT, artifact_location=location)
     return client
 
 
