@@ -52,6 +52,17 @@ def test_a_scene_read_from_a_shard_is_the_scene(stored, written, tmp_path):
             assert torch.equal(ours.targets[role].matrix, theirs.targets[role].matrix)
 
 
+def test_webdataset_reads_them_a_sample_a_scene(stored, written):
+    """Where that package is installed: every file of a scene is of one sample, whose key is the scene."""
+    webdataset = pytest.importorskip("webdataset")
+    shards = sorted(map(str, written.glob("*.tar")))
+    found = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False))
+    assert [sample["__key__"].rpartition("/")[2] for sample in found] == stored.names
+    with tarfile.open(shards[0]) as archive:
+        names = archive.getnames()
+    assert sum(len([key for key in sample if not key.startswith("__")]) for sample in found[:3]) == len(names)
+
+
 def test_an_epoch_has_every_scene_once_and_shard_after_shard(written, tmp_path):
     scenes = ShardedScenes(str(written), tmp_path / "cache")
     seen = [[scenes.which(7 * epoch + place, 5) for place in range(7)] for epoch in range(4)]
