@@ -39,11 +39,14 @@ def test_poses_of_bare_photos(photos):
     assert off["centers"] < 0.03 and off["rotations"] < 2, off  # a textured wall of a few metres
     assert capture.frame.label == "units"
     assert "9 of 9 photos" in " ".join(capture.info["notes"]) and "scale unknown" in capture.info["notes"][0]
-    again = find_poses(photos, sorted(photos.iterdir()), in_time=False, seed=0)
-    once = find_poses(photos, sorted(photos.iterdir()), in_time=False, seed=0)
-    assert all(
-        np.array_equal(a.pose, b.pose) and a.lens == b.lens for a, b in zip(again.shots, once.shots, strict=True)
-    )
+
+
+def test_the_same_photos_and_seed_give_the_same_poses(photos):
+    pytest.importorskip("pycolmap")
+    some = sorted(photos.iterdir())[:5]
+    one, two = (find_poses(photos, some, in_time=False, seed=0).shots for _ in range(2))
+    assert len(one) == 5
+    assert all(np.array_equal(a.pose, b.pose) and a.lens == b.lens for a, b in zip(one, two, strict=True))
 
 
 def test_photos_of_nothing_in_common(tmp_path):

@@ -1,4 +1,4 @@
-"""Furnished rooms, 50 of every kind on models of likely sizes: nothing in anything else, doors free, rules kept."""
+"""Furnished rooms, 30 of every kind on models of likely sizes: nothing in anything else, doors free, rules kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chorus.sources.sweethome3d.fetch import find_homes
 from chorus.sources.sweethome3d.geometry import distance_to_edges, inside
 from tests.unit.sources.rooms.small_library import SIZES, build_library
 
-SEEDS = 50
+SEEDS = 30
 TOLERANCE = 0.01  # m
 
 
