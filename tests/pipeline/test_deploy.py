@@ -148,7 +148,7 @@ def rendered() -> dict:
             "class": "K8sRunLauncher",
             "config": {
                 "service_account_name": "dagster",
-                "dagster_home": "/opt/dagster/dagster_home",
+                "dagster_home": "/dagster",
                 "instance_config_map": "dagster-instance",
                 "postgres_password_secret": values["global"]["postgresqlSecretName"],
                 "image_pull_policy": launcher["imagePullPolicy"],
