@@ -43,8 +43,8 @@ def sharpest_frames(
         best: tuple[float, int, np.ndarray] | None = None
         paths: list[Path] = []
         for number in range(count):
-            good, frame = reader.read()
-            if not good:
+            frame = _next(reader)
+            if frame is None:
                 break
             if report is not None and number % 50 == 0:
                 report("frames", number, count)
@@ -77,12 +77,21 @@ def _spherical(video: Path) -> bool:
     return False
 
 
+def _next(reader: cv2.VideoCapture) -> np.ndarray | None:
+    """The next frame; None after the last, and where the file is damaged from there on."""
+    try:
+        good, frame = reader.read()
+    except cv2.error:
+        return None
+    return frame if good else None
+
+
 def _count(reader: cv2.VideoCapture, video: Path) -> int:
     """The number of frames; counted by decoding where the container does not tell."""
     count = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     if count > 0:
         return count
-    while reader.grab():
+    while _next(reader) is not None:
         count = max(count, 0) + 1
     reader.open(str(video))
     return max(count, 0)

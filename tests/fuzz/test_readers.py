@@ -40,6 +40,7 @@ BROKE = {
     "spz-zstd": (1401, 2236),
     "tiff-float": (18,),
     "transforms": (248,),
+    "video": (1002977,),
 }
 
 
