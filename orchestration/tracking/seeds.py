@@ -31,7 +31,7 @@ def train(workspace: Workspace, others: Sequence[int]) -> dict[str, dict[str, fl
     table = {variant: _together([figures[variant] for figures in found.values()]) for variant in VARIANTS}
     for variant, row in table.items():
         _log(workspace, parents[variant], {f"seeds.{name}": value for name, value in row.items()})
-        trainings.client(workspace.store).set_tag(parents[variant], "chorus.seeds", _listed(found))
+        trainings.client(workspace.store).set_tag(parents[variant], "chorus.seeds", ", ".join(map(str, sorted(found))))
     return table
 
 
@@ -93,7 +93,3 @@ def _log(workspace: Workspace, run: str, values: Mapping[str, float]) -> None:
     for name, value in values.items():
         if math.isfinite(value):
             trainings.client(workspace.store).log_metric(run, name, value)
-
-
-def _listed(found: Mapping[int, object]) -> str:
-    return ", ".join(map(str, sorted(found)))

@@ -1,6 +1,5 @@
 """Dagster's records: quick where they may be lost, safe where they may not."""
 
-import multiprocessing
 import os
 import sqlite3
 from pathlib import Path
@@ -15,6 +14,7 @@ from orchestration.materialize import main
 from orchestration.run import history, sqlite
 from orchestration.tracking import trainings
 from tests.pipeline import fakes
+from tests.pipeline.processes import failing_at_once
 
 
 def synchronous(address: str) -> int:
@@ -46,23 +46,7 @@ def opened_at_once(home) -> int:
     """How many of four processes fail to open an instance that nobody has opened before."""
     home.mkdir(parents=True)
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    context = multiprocessing.get_context("fork")  # importing Dagster four times would take the test's time
-    start, failed = context.Barrier(4), context.Value("i", 0)
-
-    def open_it() -> None:
-        start.wait(60)
-        try:
-            history._instance.__wrapped__(str(home))
-        except BaseException:
-            with failed.get_lock():
-                failed.value += 1
-
-    processes = [context.Process(target=open_it) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    return failed.value
+    return failing_at_once(lambda: history._instance.__wrapped__(str(home)))
 
 
 def test_terminals_that_open_a_fresh_workspace_at_once_do_not_fall_over_each_other(tmp_path):

@@ -1,6 +1,5 @@
 """MLflow while a training runs."""
 
-import multiprocessing
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from chorus.store import Store
 from chorus.train.live import Figures
 from orchestration.tracking import live, trainings
 from orchestration.tracking.live import followed
+from tests.pipeline.processes import failing_at_once
 
 
 def row(step: int) -> dict:
@@ -70,25 +70,14 @@ def test_a_training_is_followed_stopped_gone_on_with_and_finished_in_one_run(wor
 def test_trainings_that_open_a_fresh_workspace_at_once_do_not_fall_over_each_other(tmp_path):
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - once, before the processes part
 
-    context = multiprocessing.get_context("fork")
-    start, failed, folder = context.Barrier(4), context.Value("i", 0), tmp_path / "mlflow"
+    folder = tmp_path / "mlflow"
+    where = (folder / "artifacts").as_uri()
 
     def open_it() -> None:
-        start.wait(60)
-        try:
-            where = (folder / "artifacts").as_uri()
-            opened = trainings._client.__wrapped__(f"sqlite:///{folder / 'mlflow.db'}", folder, where)
-            assert opened.get_experiment_by_name(trainings.EXPERIMENT).artifact_location == where
-        except BaseException:
-            with failed.get_lock():
-                failed.value += 1
+        opened = trainings._client.__wrapped__(f"sqlite:///{folder / 'mlflow.db'}", folder, where)
+        assert opened.get_experiment_by_name(trainings.EXPERIMENT).artifact_location == where
 
-    processes = [context.Process(target=open_it) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert failed.value == 0
+    assert failing_at_once(open_it) == 0
 
 
 def test_where_mlflow_fails_the_training_is_left_alone(workspace, tmp_path, monkeypatch, caplog):

@@ -103,8 +103,9 @@ class Chain:
             _ended(process, draw.uniform(0, WHILE_IT_TRAINS))
             ranks = self._ranks()
             if ranks:
-                os.kill(draw.choice(ranks), signal.SIGKILL)
-                told.append("rank")
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(draw.choice(ranks), signal.SIGKILL)
+                    told.append("rank")
             done = process.wait(LONGEST) == 0
             wait_until(lambda: not bearing(self.mark), seconds=60)
             if done:  # it was over before it was struck
@@ -112,7 +113,8 @@ class Chain:
         return told
 
     def _ranks(self) -> list[int]:
-        return [number for number in bearing(RANK) if number in bearing(self.mark)]
+        ours = bearing(self.mark)
+        return [number for number in bearing(RANK) if number in ours]
 
     def hashes(self) -> dict[str, str]:
         """Content hash of every artifact, the report aside, which says how long things took."""
