@@ -37,7 +37,7 @@ class Door:
         self._host, self._inside = host, inside
         self._token = None if token is None else token.encode()
         self._cookie, self._pass = f"chorus-{port}", secrets.token_urlsafe(32)
-        self._open = 0
+        self._connections: set[asyncio.Task | None] = set()  # asyncio drops the task of a caller who left in the middle
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -62,16 +62,17 @@ class Door:
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: a request, and a refusal or what inside answers."""
-        self._open += 1
+        task = asyncio.current_task()
+        self._connections.add(task)
         try:
-            if self._open <= MOST:
+            if len(self._connections) <= MOST:
                 await self._answer(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError):
             pass  # who called went away, said too much or nothing
         except asyncio.CancelledError:
             pass  # the door closes; Python 3.11 would write a trace for each connection that is open then
         finally:
-            self._open -= 1
+            self._connections.discard(task)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,9 +1,11 @@
 """Who comes through the door to a server that lets in everyone."""
 
 import contextlib
+import gc
 import http.client
 import socket
 import socketserver
+import sys
 import threading
 import time
 from urllib.parse import urlencode
@@ -217,3 +219,28 @@ def test_closed_it_listens_no_more_and_ends_who_is_in(inside, caplog):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
     assert not caplog.records, "no trace of a connection that was open"
+
+
+@pytest.mark.parametrize("kind", ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"])
+def test_who_leaves_before_the_answer_leaves_nothing_behind(kind, monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    with socket.create_server(("127.0.0.1", 0)) as slow, socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+        probe.close()
+        opened = Door("127.0.0.1", port, inside=slow.getsockname()[1], token=None)
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n".encode())
+                asked, _ = slow.accept()
+            time.sleep(0.05)
+            gc.collect()
+            asked.sendall(b"HTTP/1.1 200 OK\r\n\r\n" if not kind else b"")
+            asked.close()
+        end = time.monotonic() + 10
+        while opened._connections and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not opened._connections
+        opened.close()
+    gc.collect()
+    assert not said
