@@ -98,10 +98,12 @@ def _read(
 
     with scratch_folder("video") as folder:
         if kind == "video":
-            photos = sharpest_frames(path, folder, most=params.max_views, report=report)
+            photos, lost = sharpest_frames(path, folder, most=params.max_views, report=report)
         else:
-            photos = _photos(path)
+            photos, lost = _photos(path), ""
         found = find_poses(path, photos, in_time=kind == "video", seed=seed, report=report)
+        if lost:
+            found = dataclasses.replace(found, notes=[*found.notes, lost])
         if kind == "photos":
             found = dataclasses.replace(
                 found, skipped=found.skipped + _foreign(photos), notes=[*found.notes, *_not_read(path)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -16,13 +17,15 @@ _FEWEST = 12  # frames, to make anything of a video
 _FLAT = "Export a flat video first, for instance with ffmpeg -i IN -vf v360=e:flat:h_fov=90:v_fov=60 OUT.mp4."
 _SAYS_SPHERICAL = (b"GSpherical:Spherical>true", b"sv3d", b"equirectangular")  # Google's two ways to say it
 _MOST = 64 << 20  # bytes of a film's description
+_WHOLE = 0.98  # of the frames a container promises: some only estimate them
+_IN_A_ROW = 100  # frames that cannot be read, before the rest is given up
 
 
 def sharpest_frames(
     video: Path, out: Path, *, most: int, report: Callable[[str, int, int], None] | None = None
-) -> list[Path]:
+) -> tuple[list[Path], str]:
     """Write the sharpest frame of each of ``most`` equal windows to ``out`` as PNG, upright as the phone was held;
-    their paths in order.
+    their paths in order, and a line where part of the video could not be read, or "".
 
     Sharpness is the variance of the Laplacian. Raises InputError for a file OpenCV cannot decode, and for a panorama
     as its file declares it.
@@ -42,10 +45,9 @@ def sharpest_frames(
         out.mkdir(parents=True, exist_ok=True)
         best: tuple[float, int, np.ndarray] | None = None
         paths: list[Path] = []
-        for number in range(count):
-            frame = _next(reader)
-            if frame is None:
-                break
+        read = 0
+        for number, frame in _frames(reader, count):
+            read += 1
             if report is not None and number % 50 == 0:
                 report("frames", number, count)
             if best is not None and int(number / window) != int(best[1] / window):
@@ -54,11 +56,12 @@ def sharpest_frames(
             score = _sharpness(frame)
             if best is None or score > best[0]:
                 best = (score, number, frame)
-        if best is not None:
-            paths.append(_write(out, best))
+        if read < _FEWEST or best is None:
+            raise _unreadable(video, f"{read} that can be read, of {count}")
+        paths.append(_write(out, best))
     finally:
         reader.release()
-    return paths
+    return paths, f"{count - read} of the video's {count} frames could not be read" if read < _WHOLE * count else ""
 
 
 def _spherical(video: Path) -> bool:
@@ -77,8 +80,19 @@ def _spherical(video: Path) -> bool:
     return False
 
 
+def _frames(reader: cv2.VideoCapture, count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, frame) of all that can be read: what follows a damaged one often can."""
+    lost = 0
+    for number in range(count):
+        if (frame := _next(reader)) is not None:
+            lost = 0
+            yield number, frame
+        elif (lost := lost + 1) == _IN_A_ROW:
+            return
+
+
 def _next(reader: cv2.VideoCapture) -> np.ndarray | None:
-    """The next frame; None after the last, and where the file is damaged from there on."""
+    """The next frame; None for a damaged one and after the last."""
     try:
         good, frame = reader.read()
     except cv2.error:
@@ -91,10 +105,9 @@ def _count(reader: cv2.VideoCapture, video: Path) -> int:
     count = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     if count > 0:
         return count
-    while _next(reader) is not None:
-        count = max(count, 0) + 1
+    count = 1 + max((number for number, _ in _frames(reader, sys.maxsize)), default=-1)
     reader.open(str(video))
-    return max(count, 0)
+    return count
 
 
 def _sharpness(frame: np.ndarray) -> float:

@@ -67,9 +67,49 @@ def test_the_sharpest_frame_of_each_window(tmp_path):
     for number in range(24):
         writer.write(np.ascontiguousarray(sharp) if number % 4 == 2 else cv2.GaussianBlur(sharp, (0, 0), 3))
     writer.release()
-    paths = sharpest_frames(video, tmp_path / "out", most=6)
-    assert [int(path.stem) for path in paths] == [2, 6, 10, 14, 18, 22]
+    paths, lost = sharpest_frames(video, tmp_path / "out", most=6)
+    assert [int(path.stem) for path in paths] == [2, 6, 10, 14, 18, 22] and lost == ""
     assert kind_of(video) == "video"
+
+
+@pytest.mark.parametrize(("codec", "name"), [("mp4v", "a.mp4"), ("MJPG", "a.avi"), ("VP80", "a.webm")])
+@pytest.mark.parametrize(("start", "end"), [(0.45, 0.55), (0.3, 0.31)])
+def test_a_video_goes_on_after_damage(tmp_path, codec, name, start, end):
+    """What can be read on both sides is, and how much could not is said."""
+    video, canvas = (
+        tmp_path / name,
+        cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (400, 500, 3), "u1"), (0, 0), 3),
+    )
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*codec), 20.0, (320, 240))
+    for at in range(120):
+        writer.write(np.ascontiguousarray(canvas[at : at + 240, at : at + 320]))
+    writer.release()
+    content = bytearray(video.read_bytes())
+    first, last = int(start * len(content)), int(end * len(content))
+    content[first:last] = bytes(last - first)
+    video.write_bytes(content)
+    paths, said = sharpest_frames(video, tmp_path / "out", most=12)
+    lost = int(said.split()[0]) if said else 0
+    assert lost < 120 * (end - start) + 30  # up to the next frame that stands by itself
+    assert (lost > 2) == (said != "") and said in ("", f"{lost} of the video's 120 frames could not be read")
+    assert len(paths) >= 9
+    if codec == "mp4v":
+        assert int(paths[-1].stem) > 100  # far behind the damage
+    if end - start > 0.05:
+        assert lost
+
+
+def test_a_video_with_next_to_nothing_left(tmp_path):
+    video = tmp_path / "a.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (64, 48))
+    for _ in range(40):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    content = video.read_bytes()
+    start = content.index(b"movi") + 2000
+    video.write_bytes(content[:start] + bytes(len(content) - start))
+    with pytest.raises(InputError, match="that can be read, of 40"):
+        sharpest_frames(video, tmp_path / "out", most=6)
 
 
 def test_a_video_that_is_none(tmp_path):
