@@ -13,6 +13,7 @@ import yaml
 from chorus.axes import UPS, meters_of
 from chorus.errors import InputError, StoreError
 from chorus.store import Store, check_scene_id, is_scene_id
+from chorus.yaml_files import parse_yaml
 
 AXES = ("auto", *UPS, "keep")
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
@@ -136,7 +137,7 @@ def read_options(path: Path) -> IngestOptions:
     if not path.is_file():
         return IngestOptions()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+        content = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         raise InputError(path, expected="readable YAML", got=error) from error
     known = {field.name for field in dataclasses.fields(IngestOptions)}

@@ -15,6 +15,7 @@ import yaml
 
 from chorus.errors import ParamsError
 from chorus.names import one_of
+from chorus.yaml_files import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def defaults_file() -> Path:
 
 def _read_yaml(path: Path) -> dict:
     try:
-        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = parse_yaml(path.read_text())
     except OSError as error:
         raise ParamsError(
             path, expected="a readable parameter file", got=error, fix="Check CHORUS_PARAMS and CHORUS_ROOT."

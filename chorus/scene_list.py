@@ -13,6 +13,7 @@ import yaml
 
 from chorus.errors import InputError
 from chorus.names import one_of
+from chorus.yaml_files import parse_yaml
 
 LIGHTS = ("day", "bright", "dusk", "evening")
 DOMAINS = ("main", "second")
@@ -67,7 +68,7 @@ def read_scenes(path: Path) -> list[ListedRoom]:
 def _read(path: Path, *_: int) -> tuple[ListedRoom, ...]:
     """Once for each state of the file: a chain asks for its scenes hundreds of times."""
     try:
-        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = parse_yaml(path.read_text())
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         raise InputError(path, expected="a readable YAML file of scenes", got=error) from error
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):

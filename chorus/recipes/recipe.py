@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from chorus.recipes.seconds import record_seconds
 from chorus.store import Artifact, Store, build, current, manifest_of
+from chorus.yaml_files import parse_yaml
 
-NUMBERS: dict[str, int] = yaml.safe_load((Path(__file__).parent / "numbers.yaml").read_text())  # stage -> number
+NUMBERS: dict[str, int] = parse_yaml((Path(__file__).parent / "numbers.yaml").read_text())  # stage -> number
 
 
 @dataclass(frozen=True, kw_only=True)

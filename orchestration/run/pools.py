@@ -2,14 +2,14 @@
 it."""
 
 import dagster as dg
-import yaml
 
+from chorus.yaml_files import parse_yaml
 from orchestration.run.state import CONFIGURATIONS, deployed
 
 
 def limits(configuration: str) -> dict[str, int]:
     """Pool -> runs at once, by the name of the instance configuration; none for one of the user's own."""
-    return yaml.safe_load((CONFIGURATIONS / "pools.yaml").read_text()).get(configuration, {})
+    return parse_yaml((CONFIGURATIONS / "pools.yaml").read_text()).get(configuration, {})
 
 
 def set_limits(instance: dg.DagsterInstance) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-import yaml
+from chorus.yaml_files import parse_yaml
 
 Part = Literal["train", "validation", "test"]
 SENTENCES = Path(__file__).with_suffix(".yaml")
@@ -33,7 +33,7 @@ class Sentences(NamedTuple):
 @cache
 def sentences() -> Sentences:
     """The packaged file."""
-    content = yaml.load(SENTENCES.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content = parse_yaml(SENTENCES.read_text())
     unlabelled = content["unlabelled"]
     parts: tuple[Part, ...] = get_args(Part)
     things: dict[str, Mapping[Part, tuple[str, ...]]] = {
