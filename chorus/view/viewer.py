@@ -11,26 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from chorus.capture import Capture
 from chorus.errors import ChorusError, InputError
 from chorus.extras import extra
 from chorus.heap import give_back
 from chorus.listen import LOOPBACK, address, free_port
-from chorus.scene import GaussianScene
-from chorus.view import render
 from chorus.view.ask import Answer
 from chorus.view.box import Box
 from chorus.view.door import Door
+from chorus.view.drawn import Drawn
 from chorus.view.live import LivePanel
 from chorus.view.session import Clicked, Session
 from chorus.view.training import RunningTraining
-from chorus_kernels.reference import rotation_matrices
 
-GAP = 0.15  # of a room's width between two that stand side by side
-FRUSTUM = 0.04  # of the room's diagonal
-STAND_OFF = 1.6  # m, at least, from an object that is flown to
 CLICKS = ("what is this", "find similar", "measure")
 NONE_YET, REMEMBERED = "-", 20  # of the list of questions asked before
 _log = logging.getLogger(__name__)
@@ -60,11 +53,10 @@ class Viewer:
         self._measured: list[np.ndarray] = []
         self._history: list[str] = []
         self._found: list = []
-        self._offsets = _side_by_side(self.sessions)
-        self._scene()
+        self._drawn = Drawn(self.server, self.sessions)
+        self.server.scene.on_click()(self._on_click)
         self._panel()
         self._live = None if training is None else self._follow(training)
-        self._start_view()
         self.draw()
         self._door = Door(host, port, inside=self.server.get_port(), token=token)
         threading.Thread(target=self._told, args=(self._encode,), daemon=True).start()
@@ -83,56 +75,6 @@ class Viewer:
         self._door.close()
         self.server.stop()
 
-    # What is in the scene
-
-    def _scene(self) -> None:
-        self.server.scene.set_up_direction("+z")
-        self._splats, self._frusta = [], []
-        for number, (session, offset) in enumerate(zip(self.sessions, self._offsets, strict=True)):
-            scene, rows = session.scene, session.kept
-            self._splats.append(
-                self.server.scene.add_gaussian_splats(
-                    f"/scene{number}",
-                    centers=scene.means.numpy()[rows].astype(np.float32),
-                    covariances=_covariances(scene.select(torch.from_numpy(rows))),
-                    rgbs=scene.rgb.numpy()[rows],
-                    opacities=scene.opacities.numpy()[rows, None],
-                    position=tuple(offset),
-                )
-            )
-            if session.named.capture is not None:
-                self._add_frusta(number, session.named.capture, offset, session)
-        self.server.scene.on_click()(self._on_click)
-
-    def _add_frusta(self, number: int, capture: Capture, offset: np.ndarray, session: Session) -> None:
-        low, high = render.bounds(session.scene)
-        cameras = capture.cameras
-        for view in range(len(cameras)):
-            pose = cameras.world_from_cam[view]
-            frustum = self.server.scene.add_camera_frustum(
-                f"/cameras{number}/{view}",
-                fov=float(2 * np.arctan(cameras.height / (2 * cameras.K[view, 1, 1]))),
-                aspect=cameras.width / cameras.height,
-                scale=FRUSTUM * float(np.linalg.norm(high - low)),
-                image=_small(capture.images[view]),
-                format="jpeg",
-                wxyz=tuple(_quaternion(pose[:3, :3])),
-                position=tuple(pose[:3, 3] + offset),
-                visible=False,
-            )
-            frustum.on_click(lambda event, pose=pose, offset=offset: self._stand_at(event.client, pose, offset))
-            self._frusta.append(frustum)
-
-    def _start_view(self) -> None:
-        """From above one corner of all that is shown."""
-        corners = [np.stack(render.bounds(s.scene)) + o for s, o in zip(self.sessions, self._offsets, strict=True)]
-        low, high = np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
-        middle, size = (low + high) / 2, high - low
-        self.server.initial_camera.look_at = tuple(middle - [0, 0, 0.2 * size[2]])
-        self.server.initial_camera.position = tuple(middle + [0.0, -0.9 * max(size[:2]), 1.1 * max(size[:2])])
-
-    # What is beside it
-
     def _panel(self) -> None:
         gui, asks = self.server.gui, self.sessions[0].encoder is not None
         notes = [f"**{session.named.name}** · {len(session.scene):,} Gaussians" for session in self.sessions]
@@ -149,7 +91,7 @@ class Viewer:
             self._mode = gui.add_dropdown("colors", self._modes())
             self._opacity = gui.add_slider("least opacity", 0.0, 1.0, 0.05, 0.0)
             self._below = gui.add_slider("height shown", 0.1, 1.0, 0.05, 1.0)
-            self._cameras = gui.add_checkbox("cameras", False, visible=bool(self._frusta))
+            self._cameras = gui.add_checkbox("cameras", False, visible=self._drawn.has_cameras)
         with gui.add_folder("Click"):
             self._click = gui.add_dropdown("a click", CLICKS if asks else (CLICKS[0], CLICKS[2]))
             self._what = gui.add_markdown("Click a Gaussian.")
@@ -159,7 +101,7 @@ class Viewer:
         self._box = Box(
             self.server,
             self.sessions[0],
-            self._offsets[0],
+            self._drawn.offsets[0],
             export=lambda rows: self._write(self.sessions[0], "box", rows),
             hide=lambda rows: self._hide_rows(self.sessions[0], rows),
             tell=self._told,
@@ -169,7 +111,7 @@ class Viewer:
         self._past.on_update(lambda _: self._asked_before())
         for control in (self._mode, self._opacity, self._below):
             control.on_update(lambda _: self.draw())
-        self._cameras.on_update(lambda _: self._show_cameras())
+        self._cameras.on_update(lambda _: self._drawn.show_cameras(self._cameras.value))
         self._export.on_click(lambda event: self._told(lambda: self._save(event.client)))
         self._hide.on_click(lambda _: self._told(self._hide_object))
         self._unhide.on_click(lambda _: self._told(self._show_all))
@@ -247,19 +189,15 @@ class Viewer:
                     for found in answer.objects:
                         title = f"{answer.words} · {found.score:.2f} · {_sides(found.extent)} {unit}"
                         button = self.server.gui.add_button(title)
-                        place, size = found.position + self._offsets[number], float(np.linalg.norm(found.extent))
-                        button.on_click(lambda event, p=place, s=size: self._fly(event.client, p, s))
+                        place, size = found.position + self._drawn.offsets[number], float(np.linalg.norm(found.extent))
+                        button.on_click(lambda event, p=place, s=size: self._drawn.fly(event.client, p, s))
                         self._found.append(button)
         self._results.visible = bool(self._found)
 
     def _draw(self) -> None:
-        for number, (session, splats) in enumerate(zip(self.sessions, self._splats, strict=True)):
-            rows = session.kept
-            shown = session.shown(opacity=self._opacity.value, below=self._below.value)[rows]
-            colors = session.colors(self._mode.value, self._answers[number])[rows]
-            with self.server.atomic():
-                splats.rgbs = colors.astype(np.float32)
-                splats.opacities = (session.scene.opacities.numpy()[rows] * shown)[:, None].astype(np.float32)
+        for number, session in enumerate(self.sessions):
+            shown = session.shown(opacity=self._opacity.value, below=self._below.value)
+            self._drawn.paint(number, session.colors(self._mode.value, self._answers[number]), shown)
 
     # What a click does
 
@@ -270,7 +208,7 @@ class Viewer:
         hits = []
         for number, session in enumerate(self.sessions):
             shown = session.shown(opacity=self._opacity.value, below=self._below.value)
-            found = session.click(origin - self._offsets[number], direction, shown=shown)
+            found = session.click(origin - self._drawn.offsets[number], direction, shown=shown)
             if found is not None:
                 hits.append((found.hit.distance, number, found))
         if not hits:
@@ -279,26 +217,23 @@ class Viewer:
         _, number, found = min(hits, key=lambda hit: hit[0])
         self._clicked = (number, found)
         self._export.visible = self._hide.visible = True
-        self._mark(found.hit.position + self._offsets[number])
+        self._drawn.mark(found.hit.position + self._drawn.offsets[number])
         if self._click.value == "measure":
-            self._measure(found.hit.position + self._offsets[number], self.sessions[number].named.unit)
+            self._measure(found.hit.position + self._drawn.offsets[number], self.sessions[number].named.unit)
         elif self._click.value == "find similar":
             self._answers[number] = [self.sessions[number].similar(found.hit.row)]
             self._show_answers()
         else:
             self._what.content = _told_of(found, self.sessions[number])
 
-    def _mark(self, place: np.ndarray) -> None:
-        self.server.scene.add_icosphere("/mark", radius=0.02, color=(255, 80, 40), position=tuple(place))
-
     def _measure(self, place: np.ndarray, unit: str) -> None:
         self._measured = [*self._measured, place] if len(self._measured) == 1 else [place]
         if len(self._measured) == 1:
             self._what.content = "Click the other end."
             return
-        points = np.stack(self._measured)[None].astype(np.float32)
-        self.server.scene.add_line_segments("/measure", points, colors=(255, 80, 40), thickness=0.01)
-        self._what.content = f"**{np.linalg.norm(points[0, 1] - points[0, 0]):.2f} {unit}**"
+        ends = np.stack(self._measured)
+        self._drawn.line(ends)
+        self._what.content = f"**{np.linalg.norm(ends[1] - ends[0]):.2f} {unit}**"
 
     def _save(self, client) -> None:
         if self._clicked is None:
@@ -334,25 +269,6 @@ class Viewer:
         self._unhide.visible = False
         self._draw()
 
-    def _show_cameras(self) -> None:
-        for frustum in self._frusta:
-            frustum.visible = self._cameras.value
-
-    def _fly(self, client, place: np.ndarray, size: float) -> None:
-        clients = self.server.get_clients().values() if client is None else [client]
-        for one in clients:
-            away = np.asarray(one.camera.position) - place
-            away = away / max(float(np.linalg.norm(away)), 1e-6)
-            with one.atomic():
-                one.camera.look_at = tuple(place)
-                one.camera.position = tuple(place + away * max(STAND_OFF, 1.5 * size))
-
-    def _stand_at(self, client, pose: np.ndarray, offset: np.ndarray) -> None:
-        eye = pose[:3, 3] + offset
-        with client.atomic():
-            client.camera.position = tuple(eye)
-            client.camera.look_at = tuple(eye + pose[:3, 2])
-
     def _told(self, run: Callable[[], object]) -> None:
         """Run one request at a time; what the user can mend is said in the panel, and the server stays up."""
         with self._lock:
@@ -383,23 +299,6 @@ def _inside():
     return server
 
 
-def _side_by_side(sessions: Sequence[Session]) -> list[np.ndarray]:
-    """[3] m to move each scene by, so that they stand along x."""
-    offsets, edge = [], 0.0
-    for number, session in enumerate(sessions):
-        low, high = render.bounds(session.scene)
-        width = high[0] - low[0]
-        offsets.append(np.array([edge + GAP * width - low[0] if number else 0.0, 0.0, 0.0]))
-        edge = high[0] + offsets[-1][0]
-    return offsets
-
-
-def _covariances(scene: GaussianScene) -> np.ndarray:
-    """[N, 3, 3] R S S' R'."""
-    axes = rotation_matrices(scene.unit_quats) * scene.scales[:, None, :]
-    return torch.einsum("nij,nkj->nik", axes, axes).numpy().astype(np.float32)
-
-
 def _told_of(found: Clicked, session: Session) -> str:
     """What was clicked, as Markdown."""
     where = " ".join(f"{x:.2f}" for x in session.scene.frame.to_file(found.hit.position))
@@ -423,14 +322,3 @@ def _fresh(folder: Path, stem: str) -> Path:
     while (path := folder / f"{stem}-{number}.ply").exists():
         number += 1
     return path
-
-
-def _small(image: np.ndarray, side: int = 160) -> np.ndarray:
-    return image[:: max(1, image.shape[0] // side), :: max(1, image.shape[1] // side)]
-
-
-def _quaternion(rotation: np.ndarray) -> np.ndarray:
-    """[4] wxyz of a rotation [3, 3]."""
-    from viser.transforms import SO3
-
-    return SO3.from_matrix(rotation).wxyz
