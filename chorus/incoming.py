@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +98,38 @@ def list_incoming(folder: Path) -> tuple[dict[str, Incoming], list[str]]:
     return found, left_out
 
 
-def bring_in(store: Store, source: Path, name: str, options: IngestOptions, *, splats: bool = False) -> Path:
+@contextlib.contextmanager
+def brought_in(
+    store: Store, source: Path, name: str, options: IngestOptions, *, splats: bool = False
+) -> Iterator[None]:
     """data/incoming/NAME as a link to a folder or a video, its options beside it; splats: whether the source is a file
-    of them, which gets a folder of its own. Raises where the name is taken."""
-    link, source = store.incoming / check_scene_id(name), source.resolve()
+    of them, which gets a folder of its own. Raises where the name is taken. Where what is done with it ends in an
+    InputError, a link that is new goes again and options are as before, so that the name is free for another try."""
+    source = source.resolve()
+    link, settings = _link(store, source, name, splats=splats), store.incoming / f"{name}{SETTINGS}"
+    new, before = not link.exists(), settings.read_bytes() if settings.is_file() else None
+    if new:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)  # a link to something that is gone
+        link.symlink_to(source, target_is_directory=source.is_dir())
+    write_options(settings, options)
+    try:
+        yield
+    except InputError:
+        if new:
+            link.unlink(missing_ok=True)
+        if new and link.parent != store.incoming:
+            link.parent.rmdir()
+        if before is None:
+            settings.unlink(missing_ok=True)
+        else:
+            settings.write_bytes(before)
+        raise
+
+
+def _link(store: Store, source: Path, name: str, *, splats: bool) -> Path:
+    """Where the link of a source lies. Raises where the source is none or the name taken."""
+    link = store.incoming / check_scene_id(name)
     if not source.exists():
         expected = "a folder of photos or RGB-D frames, a video, or a file of splats"
         raise InputError(source, expected=expected, got="nothing there")
@@ -124,11 +154,6 @@ def bring_in(store: Store, source: Path, name: str, options: IngestOptions, *, s
         raise StoreError(
             f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as."
         )
-    if not link.exists():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)  # a link to something that is gone
-        link.symlink_to(source, target_is_directory=source.is_dir())
-    write_options(store.incoming / f"{name}{SETTINGS}", options)
     return link
 
 

@@ -45,7 +45,7 @@ def ingest(
 
     Splats get views sampled in their free space, so that teachers can look at them."""
     from chorus.capture import Capture
-    from chorus.incoming import bring_in, options_of
+    from chorus.incoming import brought_in, options_of
     from chorus.io import is_splat_file
     from chorus.recipes import scenes
     from chorus.sources.remote import fetched
@@ -53,8 +53,7 @@ def ingest(
     workspace = opened.workspace()
     options = options_of(up=up, scale=scale, unit=unit, depth_scale=depth_scale)
     found = fetched(source, workspace.store, name)
-    bring_in(workspace.store, found, name, options, splats=is_splat_file(found))
-    with _told("chorus.sources"):
+    with brought_in(workspace.store, found, name, options, splats=is_splat_file(found)), _told("chorus.sources"):
         artifact = scenes.capture(workspace, name).run()
     print(f"{name}: {'ingested' if artifact.fresh else 'already there'}, {artifact.path}")
     capture = Capture.load(artifact.path)

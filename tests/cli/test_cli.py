@@ -216,7 +216,26 @@ def test_ingest_refuses_what_it_cannot_take(workspace, capsys):
     assert not (workspace / "data/capture/kitchen").exists() or not any((workspace / "data/capture/kitchen").iterdir())
     assert "scene id" in _fails(capsys, "ingest", "empty", "--as", "../kitchen")
     (workspace / "other").mkdir()
-    assert "a free name" in _fails(capsys, "ingest", "other", "--as", "kitchen")
+    assert "empty folder" in _fails(capsys, "ingest", "other", "--as", "kitchen", "--up", "z"), "the name is free again"
+    (workspace / "cut.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nend_header\n1\n")
+    assert "cut.ply" in _fails(capsys, "ingest", "cut.ply", "--as", "kitchen")
+    (workspace / "cut.mp4").write_bytes(b"no video")
+    assert "a video of at least" in _fails(capsys, "ingest", "cut.mp4", "--as", "kitchen")
+    assert list((workspace / "data/incoming").iterdir()) == []
+
+
+def test_a_refused_ingest_leaves_the_scene_as_it_was(workspace, capsys):
+    write_scene(workspace / "room.ply", furnished_room())
+    params = (workspace / "params.yaml").read_text()
+    (workspace / "params.yaml").write_text(
+        params.replace("views: 28", "views: 8").replace("width: 256", "width: 64").replace("height: 192", "height: 48")
+    )
+    cli.main(["ingest", "room.ply", "--as", "room", "--up", "z"])
+    capsys.readouterr()
+    assert "--depth-scale" in _fails(capsys, "ingest", "room.ply", "--as", "room", "--depth-scale", "1000")
+    assert (workspace / "data/incoming/room.yaml").read_text() == "up: z\n"
+    cli.main(["ingest", "room.ply", "--as", "room", "--up", "z"])
+    assert "already there" in capsys.readouterr().out
 
 
 def test_ingest_and_fit_leave_what_the_workflow_would(workspace, scene, capsys, monkeypatch):
