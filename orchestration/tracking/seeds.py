@@ -70,6 +70,7 @@ def _nested(workspace: Workspace, seed: int, parents: Mapping[str, str]) -> Figu
             parent=parents[variant],
         )
         trainings.client(store).set_tag(run, "chorus.seed", str(seed))
+        trainings.client(store).update_run(run, name=f"{variant}, seed {seed}")
         _log(workspace, run, _validation(figures[variant]))
     return figures
 

@@ -91,7 +91,7 @@ def test_the_encoder_is_trained_with_another_seed(workspace):
     api = trainings.client(workspace)
     runs = api.search_runs([api.get_experiment_by_name(trainings.EXPERIMENT).experiment_id])
     nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert {run.info.run_name for run in nested} == {"splats", "points"}
+    assert {run.info.run_name for run in nested} == {"splats, seed 1", "points, seed 1"}
     assert all(run.data.params["seed"] == "1" and run.info.status == "FINISHED" for run in nested)
     assert all(len(api.get_metric_history(run.info.run_id, "loss")) == 6 for run in nested)  # followed, like any other
     (other,) = (workspace.state / "seeds").glob("*/s1/splats/model.safetensors")

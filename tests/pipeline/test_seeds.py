@@ -53,7 +53,7 @@ def runs(store) -> dict[tuple[str, str], object]:
     """(variant, seed) -> run."""
     api = trainings.client(store)
     found = api.search_runs([api.get_experiment_by_name(trainings.EXPERIMENT).experiment_id])
-    return {(run.info.run_name, run.data.params["seed"]): run for run in found}
+    return {(run.data.tags["chorus.model"], run.data.params["seed"]): run for run in found}
 
 
 def test_every_seed_is_a_run_nested_in_the_encoders_own(opened):
@@ -70,7 +70,7 @@ def test_every_seed_is_a_run_nested_in_the_encoders_own(opened):
             assert run.info.status == "FINISHED" and run.data.metrics["loss"] == 1.0
             if seed != "0":
                 assert run.data.tags["mlflow.parentRunId"] == own.info.run_id
-                assert run.data.tags["chorus.seed"] == seed
+                assert run.data.tags["chorus.seed"] == seed and run.info.run_name == f"{variant}, seed {seed}"
         first = 20.5 if variant == "points" else 20.0
         assert values == [first, first + 1, first + 2]
         assert table[variant] == {
