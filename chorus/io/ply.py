@@ -106,7 +106,7 @@ def _columns(path: Path, table: np.ndarray, comments: tuple[str, ...]) -> Column
     dc = columns_of(table, _DC) if color is _DC else (colors_of(table) - 0.5) / SH_C0
     sh = dc[:, None]  # [N, 1, 3]
     if rest:
-        coefficients = columns_of(table, rest).reshape(len(table), 3, -1)  # [N, 3, K - 1]
+        coefficients = columns_of(table, rest).reshape(len(table), 3, len(rest) // 3)  # [N, 3, K - 1]
         sh = np.concatenate([sh, coefficients.transpose(0, 2, 1)], axis=1)
     return Columns(
         means=columns_of(table, _MEANS, wide(table, _MEANS)),

@@ -31,6 +31,7 @@ BROKE = {
     "npy-folder": (40, 47, 56, 1003121),
     "params": (48,),
     "ply-compressed": (53, 64, 202),
+    "ply-labelled": (938394114419,),
     "png-16": (38, 1000093, 1000131),
     "rgbd-flat": (63, 266),
     "rgbd-tum": (50,),

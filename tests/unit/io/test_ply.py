@@ -211,3 +211,11 @@ def test_a_ply_is_parsed_once_whatever_it_holds(tmp_path, monkeypatch):
     assert len(parsed) == 3
     with pytest.raises(InputError, match="nothing there"):
         read_scene_or_points(tmp_path / "absent.ply")
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_no_gaussians_at_all_are_refused(tmp_path, degree):
+    rest = {f"f_rest_{i}": np.zeros(0) for i in range(3 * ((degree + 1) ** 2 - 1))}
+    write(tmp_path / "a.ply", {**columns(0), **rest})
+    with pytest.raises(InputError, match="at least one Gaussian"):
+        read_scene(tmp_path / "a.ply")
