@@ -57,6 +57,20 @@ def shown_at() -> str:
     return server() or os.environ.get(SHOWN) or "http://127.0.0.1:5000"
 
 
+def _speak_to(tracking_uri: str) -> None:
+    """Set MLflow's address for this process. MLflow also writes it into the environment, from where another workspace
+    would take it for the user's."""
+    import mlflow
+
+    said = os.environ.pop("MLFLOW_TRACKING_URI", None)
+    try:
+        mlflow.set_tracking_uri(tracking_uri)
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if said is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = said
+
+
 @functools.cache
 def _client(tracking_uri: str, folder: Path, location: str | None):
     import mlflow
@@ -65,7 +79,7 @@ def _client(tracking_uri: str, folder: Path, location: str | None):
     logging.getLogger("alembic").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     at_home(tracking_uri, folder)
-    mlflow.set_tracking_uri(tracking_uri)
+    _speak_to(tracking_uri)
     with alone(folder / ".opening"):  # two that make the same tables at once fall over each other
         client = mlflow.MlflowClient()
         if client.get_experiment_by_name(EXPERIMENT) is None:

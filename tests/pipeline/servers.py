@@ -67,8 +67,15 @@ def bucket(name: str) -> Iterator[str]:
         for key, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
             patch.setenv(f"AWS_{key}", value)
         boto3.client("s3").create_bucket(Bucket=name)
+        _forget_buckets()
         yield f"http://{host}:{port}"
+    _forget_buckets()
     server.stop()
+
+
+def _forget_buckets() -> None:
+    """fsspec keeps its connections, and would ask the server of a former test."""
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
 
 
 def free_port() -> int:

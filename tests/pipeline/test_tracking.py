@@ -1,5 +1,6 @@
 """MLflow while a training runs."""
 
+import os
 import time
 
 import pytest
@@ -91,3 +92,13 @@ def test_where_mlflow_fails_the_training_is_left_alone(workspace, tmp_path, monk
         Figures(tmp_path, run="abc", first=0, steps=40, rows=[]).close(over=False)
         until(lambda: "MLflow does not follow the training: no server" in caplog.text)
     assert runs == {}
+
+
+def test_two_workspaces_of_one_process_keep_their_own_history(workspace, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    stores = [Store(workspace), Store(tmp_path / "other")]
+    for store in stores:
+        trainings.client(store)
+    places = {trainings.uri(store) for store in stores}
+    assert len(places) == 2 and all((store.history / "mlflow/mlflow.db").is_file() for store in stores)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
