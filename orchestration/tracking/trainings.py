@@ -62,13 +62,12 @@ def _speak_to(tracking_uri: str) -> None:
     would take it for the user's."""
     import mlflow
 
-    said = os.environ.pop("MLFLOW_TRACKING_URI", None)
-    try:
-        mlflow.set_tracking_uri(tracking_uri)
-    finally:
+    said = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(tracking_uri)
+    if said is None:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
-        if said is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = said
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = said
 
 
 @functools.cache

@@ -233,6 +233,8 @@ def test_a_refused_ingest_leaves_the_scene_as_it_was(workspace, capsys):
     cli.main(["ingest", "room.ply", "--as", "room", "--up", "z"])
     capsys.readouterr()
     assert "--depth-scale" in _fails(capsys, "ingest", "room.ply", "--as", "room", "--depth-scale", "1000")
+    (workspace / "other").mkdir()
+    assert "a free name" in _fails(capsys, "ingest", "other", "--as", "room")
     assert (workspace / "data/incoming/room.yaml").read_text() == "up: z\n"
     cli.main(["ingest", "room.ply", "--as", "room", "--up", "z"])
     assert "already there" in capsys.readouterr().out
