@@ -119,7 +119,8 @@ def brought_in(
         if new:
             link.unlink(missing_ok=True)
         if new and link.parent != store.incoming:
-            link.parent.rmdir()
+            with contextlib.suppress(OSError):  # something else was put into the folder meanwhile
+                link.parent.rmdir()
         if before is None:
             settings.unlink(missing_ok=True)
         else:
@@ -143,13 +144,15 @@ def _link(store: Store, source: Path, name: str, *, splats: bool) -> Path:
         link = link / source.name
     elif source.is_file():
         link = link.with_suffix(source.suffix.lower())
-    if link.exists() and link.resolve() != source:
-        raise StoreError(
-            link,
-            expected="a free name",
-            got=f"a link to {link.resolve()}",
-            fix="Choose another --as or remove that link.",
-        )
+    same_id = [store.incoming / name, *(store.incoming / f"{name}{suffix}" for suffix in VIDEOS)]
+    for other in [link, *(path for path in same_id if path not in (link, link.parent))]:
+        if other.exists() and (other != link or link.resolve() != source):
+            raise StoreError(
+                other,
+                expected="a free name",
+                got=f"a link to {other.resolve()}" if other.is_symlink() else "a capture",
+                fix="Choose another --as or remove it.",
+            )
     if store.scene(name, "capture").exists() and not link.exists():
         raise StoreError(
             f"scene '{name}'", expected="a free name", got="a scene of the workspace", fix="Choose another --as."

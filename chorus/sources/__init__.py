@@ -102,13 +102,10 @@ def _read(
         else:
             photos, lost = _photos(path), ""
         found = find_poses(path, photos, in_time=kind == "video", seed=seed, report=report)
-        if lost:
-            found = dataclasses.replace(found, notes=[*found.notes, lost])
+        notes, skipped = [lost] if lost else [], found.skipped
         if kind == "photos":
-            found = dataclasses.replace(
-                found, skipped=found.skipped + _foreign(photos), notes=[*found.notes, *_not_read(path)]
-            )
-        return make_capture(found, params, options)
+            notes, skipped = _not_read(path), skipped + _foreign(photos)
+        return make_capture(dataclasses.replace(found, skipped=skipped, notes=[*found.notes, *notes]), params, options)
 
 
 def _photos(folder: Path) -> list[Path]:

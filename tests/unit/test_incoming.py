@@ -1,7 +1,17 @@
 import pytest
 
-from chorus.errors import InputError
-from chorus.incoming import IngestOptions, list_incoming, options_of, read_options, scene_id, write_options
+from chorus.errors import InputError, StoreError
+from chorus.incoming import (
+    NOTHING_SAID,
+    IngestOptions,
+    brought_in,
+    list_incoming,
+    options_of,
+    read_options,
+    scene_id,
+    write_options,
+)
+from chorus.store import Store
 
 
 @pytest.mark.parametrize(
@@ -44,3 +54,36 @@ def test_options_round_trip_and_are_checked(tmp_path):
             read_options(file)
     with pytest.raises(InputError, match="either --scale or --unit"):
         options_of(scale=1.0, unit="m")
+
+
+@pytest.mark.parametrize("first", ["photos", "walk.mp4", "walk.mov", "room.ply"])
+@pytest.mark.parametrize("second", ["photos", "walk.mp4", "walk.mov", "room.ply"])
+def test_a_name_belongs_to_one_source(tmp_path, first, second):
+    """Not to a folder and a video, nor to two videos of other suffixes: one of them would never be read."""
+    store = Store(tmp_path)
+    for name in ("walk.mp4", "walk.mov", "room.ply"):
+        (tmp_path / name).touch()
+    (tmp_path / "photos").mkdir()
+    with brought_in(store, tmp_path / first, "kitchen", NOTHING_SAID, splats=first.endswith(".ply")):
+        pass
+    before = sorted(store.incoming.rglob("*"))
+    again = brought_in(store, tmp_path / second, "kitchen", NOTHING_SAID, splats=second.endswith(".ply"))
+    if first == second:
+        with again:
+            pass
+    else:
+        with pytest.raises(StoreError, match="a free name"), again:
+            pass
+    assert sorted(store.incoming.rglob("*")) == before
+
+
+def test_a_refusal_is_told_where_its_folder_holds_something_else(tmp_path):
+    store = Store(tmp_path)
+    (tmp_path / "room.ply").touch()
+    with (
+        pytest.raises(InputError, match="splats"),
+        brought_in(store, tmp_path / "room.ply", "room", NOTHING_SAID, splats=True),
+    ):
+        (store.incoming / "room" / "notes.txt").touch()
+        raise InputError("room.ply", expected="splats", got="nothing")
+    assert [path.name for path in store.incoming.rglob("*")] == ["room", "notes.txt"]
