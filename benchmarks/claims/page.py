@@ -160,8 +160,6 @@ def _section(claim: Claim, lengths: Sequence[Results], pictures: dict[str, Path]
         lines += ["", sentence(read_json(first.folder / FILE.name))]
     if claim.tried:
         lines += ["", f"Tried: {claim.tried}."]
-    if claim.absent:
-        lines += ["", f"Not run, and no comparison above speaks to it: {claim.absent}."]
     for said, picture in pictures.items():
         lines += ["", f"![{said}]({picture.parent.name}/{picture.name})"]
     return "\n".join(lines)

@@ -28,8 +28,9 @@ TOLD = (EVALUATION, REGISTRY)  # stages that tell of models and make none: their
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """An encoder and how it came about. rooms: share of the training rooms; adapted: rooms of the second domain;
-    shipped: the model that comes with the package."""
+    """An encoder and how it came about. rooms: share of the training rooms; generated: on as many rooms that a program
+    drew; adapted: rooms of the second domain; then: generated rooms it is adapted to after those; shipped: the model
+    that comes with the package."""
 
     kind: Literal["distilled", "masked", "untrained", "lifted", "shipped"] = "distilled"
     variant: Literal["splats", "points"] = "splats"
@@ -41,7 +42,9 @@ class Encoder:
     voxel: Literal["mean", "first"] = "mean"
     exact: bool = False  # targets as they were lifted, not the compact rows of them
     rooms: float = 1.0
+    generated: bool = False
     adapted: int = 0
+    then: int = 0
 
     @property
     def speaks(self) -> bool:
@@ -52,6 +55,11 @@ class Encoder:
     def trained(self) -> bool:
         """Whether a training of ours makes it."""
         return self.kind in ("distilled", "masked") or self.adapted > 0
+
+    @property
+    def reads_generated(self) -> bool:
+        """Whether it learns from rooms that a program drew."""
+        return self.generated or self.then > 0
 
 
 @dataclass(frozen=True, kw_only=True)

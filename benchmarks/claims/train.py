@@ -24,7 +24,9 @@ from chorus.errors import MissingError
 from chorus.io import read_scene
 from chorus.json_files import read_json, write_json
 from chorus.probe import few_rooms, untrained
+from chorus.recipes import chain
 from chorus.recipes.models import inputs_of, ready
+from chorus.recipes.trial import lay_out
 from chorus.store import MANIFEST, Store, atomic_folder
 from chorus.teachers.lift import SceneTargets, targets_of
 from chorus.teachers.load import words_source
@@ -43,6 +45,15 @@ def rooms_of(workspace: Workspace, share: float, *, seed: int = 0) -> list[str]:
     """A share of the main domain's training rooms, in their order."""
     names = ready(workspace, workspace.rooms(split="train", domain="main"))
     return [names[number] for number in few_rooms(len(names), share, seed=seed)]
+
+
+def generated_rooms(workspace: Workspace) -> Workspace:
+    """A workspace of as many rooms that a program drew as the main domain has to train on; what of them is not there
+    or up to date is made now."""
+    count = len(workspace.rooms(split="train", domain="main"))
+    own = lay_out(workspace, workspace.store.root / ".state" / "claims" / "generated", designed=0, generated=count)
+    chain.teach(own, own.rooms(split="train", domain="main"))
+    return own
 
 
 def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, float]]:
@@ -80,8 +91,9 @@ def _config(workspace: Workspace, encoder: Encoder) -> ModelConfig:
 
 
 def _train(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
-    store, encoder, names = workspace.store, run.encoder, rooms_of(workspace, run.encoder.rooms)
-    config = _config(workspace, encoder)
+    encoder, config = run.encoder, _config(workspace, run.encoder)
+    place = generated_rooms(workspace) if encoder.generated else workspace
+    store, names = place.store, rooms_of(place, encoder.rooms)
     setup = {
         "encoder_config": config.encoder,
         "inputs": config.inputs,
@@ -122,15 +134,20 @@ def _lifted(scene: TrainingScene, targets: SceneTargets, rooms: StoredScenes) ->
 
 
 def _adapt(workspace: Workspace, run: Run, out: Path, state: Path) -> None:
-    """The encoder as it was before, adapted to the first rooms of the second domain; steps in the same proportion as
-    the distillation's to the usual ones."""
-    shipped = run.encoder.kind == "shipped"
-    usual = replace(run, probe=None, encoder=replace(run.encoder, adapted=0))
-    before = _pretrained(workspace, run.encoder.variant) if shipped else encoder_of(workspace, usual)[0]
-    rooms = ready(workspace, workspace.rooms(split="train", domain="second"))[: run.encoder.adapted]
+    """The encoder as it was before, adapted to the first rooms of the second domain, or after that to generated ones;
+    steps in the same proportion as the distillation's to the usual ones."""
+    encoder = run.encoder
+    if encoder.then:
+        place, domain, count, earlier = generated_rooms(workspace), "main", encoder.then, replace(encoder, then=0)
+    else:
+        place, domain, count, earlier = workspace, "second", encoder.adapted, replace(encoder, adapted=0)
+    shipped = earlier.kind == "shipped" and not earlier.adapted
+    usual = replace(run, probe=None, encoder=earlier)
+    before = _pretrained(workspace, encoder.variant) if shipped else encoder_of(workspace, usual)[0]
+    rooms = ready(place, place.rooms(split="train", domain=domain))[:count]
     params = workspace.params.adapt
     params = replace(params, steps=max(1, round(params.steps * run.steps / workspace.params.distill.steps)))
     device = device_of(workspace.params.device)
-    spaces = spaces_of(workspace.store, rooms, before)
-    scenes = adaptation_scenes(workspace.store, rooms, spaces, device=device)
+    spaces = spaces_of(place.store, rooms, before)
+    scenes = adaptation_scenes(place.store, rooms, spaces, device=device)
     adapt_encoder(before, scenes, params=params, spaces=spaces, out=out, seed=run.seed, device=device, state=state)
