@@ -239,7 +239,7 @@ def _draw(rows: Sequence[Found], path: Path) -> bool:
     shown = {}
     for each in rows:
         if each.difference is not None:
-            title = f"{each.of.ours.said} - {each.of.other.said}\n{_title(each)}"
+            title = f"{each.of.ours.said}\nagainst {each.of.other.said}\n{_title(each)}"
             shown[title] = (each.difference.mean, each.difference.low, each.difference.high)
     if not shown:
         return False

@@ -60,17 +60,18 @@ def per_class(table: Mapping[str, Mapping[str, float | None]], methods: tuple[st
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], *, x: str):
-    """A line for each row: mean, and a bar from low to high; zero drawn."""
+    """A bar for each row, from low to high, and its mean; zero drawn. A row's name may have several lines."""
     plt = _pyplot()
-    figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(rows)))
+    lines = max(name.count("\n") + 1 for name in rows)
+    figure, axes = plt.subplots(figsize=(7.5, 0.8 + (0.2 + 0.14 * lines) * len(rows)))
     for place, (mean, low, high) in enumerate(rows.values()):
         color = COLORS["lifted"] if low > 0 else COLORS["student"] if high < 0 else COLORS["chance"]
         axes.plot([low, high], [place, place], color=color, linewidth=3, solid_capstyle="butt")
         axes.plot([mean], [place], "o", color=color)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(x)
+    axes.set_xlabel(x, fontsize=8)
     figure.tight_layout()
     return figure
 
