@@ -20,7 +20,7 @@ from chorus.recipes.recipe import Recipe
 from chorus.stages import PARTS
 from chorus.store import Artifact, atomic_folder
 from chorus.train.pool import Pool
-from chorus.train.processes import KILLED, begin_quiet_worker
+from chorus.train.processes import KILLED, begin_worker
 from chorus.train.progress import shown
 from chorus.train.world import started
 from chorus.whole import scratch_folder
@@ -139,7 +139,7 @@ def _scenes(
     """Make these parts of every scene, ``jobs`` scenes at a time; scene -> error of those that fail."""
     failed: dict[str, str] = {}
     task = bars.add_task(", ".join(parts), total=len(names))
-    with Pool(jobs, begin_quiet_worker) as pool:
+    with Pool(jobs, begin_worker, quiet=True) as pool:
         for name, error in pool.work(partial(_make, workspace=workspace, parts=parts), names):
             error = KILLED if error is None else error
             if error:

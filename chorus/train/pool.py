@@ -3,11 +3,15 @@ more."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 Job = TypeVar("Job", bound=Hashable)
@@ -17,11 +21,12 @@ class Pool:
     """``with Pool(2, begin) as pool: for job, result in pool.work(call, jobs): ...``
 
     count: of processes, started when there is work and kept until the end; begin: called first in each; tidying: s that
-    each gets to end by itself after an error or Ctrl-C.
+    each gets to end by itself after an error or Ctrl-C; quiet: Ctrl-C reaches none of them, from their first moment.
     """
 
-    def __init__(self, count: int, begin: Callable[[], None], *, tidying: float = 0.0):
-        self.count, self._begin, self._tidying = count, begin, tidying
+    def __init__(self, count: int, begin: Callable[[], None], *, tidying: float = 0.0, quiet: bool = False):
+        self.count, self._begin, self._tidying = count, partial(_deaf, begin) if quiet else begin, tidying
+        self._starting = _held_back if quiet else contextlib.nullcontext
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Pool:
@@ -58,12 +63,31 @@ class Pool:
                 yield job, result
 
     def _submit(self, call: Callable[[Job], Any], job: Job) -> Future[Any]:
-        try:
-            return self._started().submit(call, job)
-        except BrokenProcessPool:  # a worker was killed, and its pool takes no more work
-            self._pool = None
-            return self._started().submit(call, job)
+        with self._starting():
+            try:
+                return self._started().submit(call, job)
+            except BrokenProcessPool:  # a worker was killed, and its pool takes no more work
+                self._pool = None
+                return self._started().submit(call, job)
 
     def _started(self) -> ProcessPoolExecutor:
         self._pool = self._pool or ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"), self._begin)
         return self._pool
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Ctrl-C waits until the end, here and in every process that is started meanwhile until that lets it through."""
+    resource_tracker.ensure_running()  # else the first process starts it, and it lets Ctrl-C through for all
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _deaf(begin: Callable[[], None]) -> None:
+    """In a new worker: what came while it started is dropped, as what comes later."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    begin()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -17,12 +16,6 @@ def begin_worker() -> None:
     """In a new worker, before anything heavy is imported: one thread, and no life beyond the parent's."""
     os.environ.update(THREADS)
     threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def begin_quiet_worker() -> None:
-    """The same, and Ctrl-C is left to the parent."""
-    begin_worker()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _follow_parent() -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from chorus.train.pool import Pool
 
+if os.environ.get("CTRL_C_TO_CHILDREN_OF") == str(os.getppid()):
+    os.kill(os.getpid(), signal.SIGINT)  # a worker reads this before anything of it can be called
+
 
 def begin() -> None:
     """Nothing to prepare."""
@@ -41,3 +44,34 @@ def test_all_but_the_one_to_blame_are_done(tmp_path):
 def test_an_error_of_the_work_is_raised(tmp_path):
     with pytest.raises(AttributeError), Pool(1, begin) as pool:
         list(pool.work(work, [None]))
+
+
+def interrupted(job: str) -> bool:
+    """Whether Ctrl-C reaches this process."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_ctrl_c_reaches_no_quiet_worker_even_while_it_starts(monkeypatch):
+    monkeypatch.setenv("CTRL_C_TO_CHILDREN_OF", str(os.getpid()))
+    with Pool(1, begin, quiet=True) as pool:
+        assert dict(pool.work(interrupted, ["job"])) == {"job": False}
+    with pytest.raises(KeyboardInterrupt):  # and this process it reaches as ever
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+
+def test_ctrl_c_while_a_quiet_pool_starts_is_not_lost(monkeypatch):
+    started = Pool._started
+
+    def slow(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return started(self)
+
+    monkeypatch.setattr(Pool, "_started", slow)
+    with pytest.raises(KeyboardInterrupt), Pool(1, begin, quiet=True) as pool:
+        list(pool.work(work, ["job"]))
