@@ -10,7 +10,7 @@ import tyro
 
 from chorus.errors import InputError
 from chorus.verbs import opened
-from chorus.verbs.options import Adapter, Model, Scale, Scene, Unit, Up
+from chorus.verbs.options import UNSAID, USUAL, FrameOptions, ModelOptions, Scene
 
 
 def convert(
@@ -18,9 +18,7 @@ def convert(
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")],
     *,
     upright: Annotated[bool, tyro.conf.arg(help="write z up and in metres instead of in the file's frame")] = False,
-    up: Up = None,
-    scale: Scale = None,
-    unit: Unit = None,
+    frame: FrameOptions = UNSAID,
 ) -> None:
     """Write splats in another format: .ply, .compressed.ply, .spz, .splat, or a folder of .npy arrays; the folder of a
     capture (data/capture/NAME) as a COLMAP project."""
@@ -29,12 +27,12 @@ def convert(
     from chorus.moving import upright_as_file
 
     if is_capture(source):
-        if (up, scale, unit) != (None, None, None):
+        if frame != UNSAID:
             raise InputError("convert", expected="--up, --scale and --unit for splats", got="a capture")
         return _convert_capture(source, target, upright=upright)
     if upright:
-        scene = upright_as_file(opened.scene(str(source), up=up, scale=scale, unit=unit).gaussians)
-    elif (up, scale, unit) != (None, None, None):
+        scene = upright_as_file(opened.scene(str(source), frame).gaussians)
+    elif frame != UNSAID:
         raise InputError("convert", expected="--upright with --up, --scale and --unit", got="them without it")
     else:
         scene = read_scene(source)
@@ -64,11 +62,8 @@ def label(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
     names: Annotated[tuple[str, ...], tyro.conf.arg(help="what a Gaussian may be; things of rooms if absent")] = (),
-    model: Model = None,
-    adapter: Adapter = None,
-    up: Up = None,
-    scale: Scale = None,
-    unit: Unit = None,
+    asked: ModelOptions = USUAL,
+    frame: FrameOptions = UNSAID,
 ) -> None:
     """Write a .ply with what the model thinks of every Gaussian: label, instance and score, the names in a comment."""
     from chorus.io import write_ply
@@ -77,8 +72,8 @@ def label(
 
     if output.suffix.lower() != ".ply":
         raise InputError(output, expected="a .ply to hold labels", got=output.suffix or "no suffix")
-    gaussians = opened.scene(scene, up=up, scale=scale, unit=unit).gaussians
-    labelled = edit.label(gaussians, opened.encoder(model, adapter), names or HELD)
+    gaussians = opened.scene(scene, frame).gaussians
+    labelled = edit.label(gaussians, opened.encoder(asked), names or HELD)
     write_ply(output, labelled)
     opened.say(labelled)
     print(f"{output}: {len(labelled)} Gaussians with label, instance and score")
@@ -92,11 +87,8 @@ def crop(
         tuple[float, float, float, float, float, float] | None, tyro.conf.arg(help="two corners, as the file has them")
     ] = None,
     object: Annotated[str | None, tyro.conf.arg(help='what to keep, as "a chair"')] = None,
-    model: Model = None,
-    adapter: Adapter = None,
-    up: Up = None,
-    scale: Scale = None,
-    unit: Unit = None,
+    asked: ModelOptions = USUAL,
+    frame: FrameOptions = UNSAID,
 ) -> None:
     """Write the part of a scene inside a box, or the object that answers best to some words."""
     from chorus.io import write_scene
@@ -104,9 +96,9 @@ def crop(
 
     if (box is None) == (object is None):
         raise InputError("crop", expected="--box or --object", got="neither" if box is None else "both")
-    gaussians = opened.scene(scene, up=up, scale=scale, unit=unit).gaussians
+    gaussians = opened.scene(scene, frame).gaussians
     if box is None and object:
-        part = edit.crop_object(gaussians, opened.encoder(model, adapter), object)
+        part = edit.crop_object(gaussians, opened.encoder(asked), object)
     else:
         part = edit.crop_box(gaussians, box or ())
     notes = write_scene(output, part)

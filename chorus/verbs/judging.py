@@ -10,6 +10,7 @@ import tyro
 
 from chorus.errors import InputError
 from chorus.verbs import opened
+from chorus.verbs.options import Asked
 
 
 def evaluate(
@@ -58,7 +59,7 @@ def _benchmark(
     encoders = {}
 
     def encoder_of(variant: str):
-        encoders[variant] = opened.encoder(model, variant=variant)
+        encoders[variant] = opened.encoder(Asked(model=model), variant=variant)
         return encoders[variant]
 
     readers = [partial(read_benchmark_scene, folder, names) for folder in folders]

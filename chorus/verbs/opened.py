@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chorus.errors import MissingError
+from chorus.verbs.options import UNSAID, Asked, Frame
 
 if TYPE_CHECKING:
     from chorus.scene import GaussianScene
@@ -21,12 +22,12 @@ def workspace() -> Workspace:
     return Workspace.open()
 
 
-def scene(name: str, **frame) -> NamedScene:
-    """frame: up, scale and unit as the user gave them."""
+def scene(name: str, frame: Frame = UNSAID) -> NamedScene:
+    """A file of splats, a fitted scene, or the sample."""
     from chorus.store import Store, root_folder
     from chorus.view.named import open_scene
 
-    return open_scene(name, Store(root_folder()), **frame)
+    return open_scene(name, Store(root_folder()), up=frame.up, scale=frame.scale, unit=frame.unit)
 
 
 def say(scene: GaussianScene) -> None:
@@ -37,14 +38,14 @@ def say(scene: GaussianScene) -> None:
         print("\n".join([*scene.report.notes, said(scene.frame)]), file=sys.stderr)
 
 
-def encoder(folder: Path | None, adapter: Path | None = None, *, variant: str = "splats"):
+def encoder(asked: Asked, *, variant: str = "splats"):
     """The model to ask, as :func:`which_model` says; a line on stderr tells of one that was not named. An adapter is
     folded into it."""
     import chorus
 
     here = workspace()
-    folder, line = which_model(folder, here)
-    found = chorus.load(folder, variant=variant, device=here.params.device, adapter=adapter)
+    folder, line = which_model(asked.model, here)
+    found = chorus.load(folder, variant=variant, device=here.params.device, adapter=asked.adapter)
     print(line, end="", file=sys.stderr)
     return found
 

@@ -10,14 +10,13 @@ import tyro
 from chorus.errors import InputError
 from chorus.listen import LOOPBACK, token_for
 from chorus.verbs import opened
-from chorus.verbs.options import Adapter, Host, Model, Port, Scale, Scene, TokenFile, Unit, Up
+from chorus.verbs.options import UNSAID, USUAL, Asked, FrameOptions, Host, ModelOptions, Port, Scene, TokenFile
 
 
 def view(
     scene: Scene,
     *,
-    model: Model = None,
-    adapter: Adapter = None,
+    asked: ModelOptions = USUAL,
     beside: Annotated[
         str | None, tyro.conf.arg(help="a second scene, or the folder of a second model, to stand beside the first")
     ] = None,
@@ -39,9 +38,7 @@ def view(
             help="follow a training of this workspace that runs: its curve, and what its newest checkpoint sees"
         ),
     ] = None,
-    up: Up = None,
-    scale: Scale = None,
-    unit: Unit = None,
+    frame: FrameOptions = UNSAID,
 ) -> None:
     """Look at a scene in the browser, click it and ask it; Ctrl-C ends it. --static writes one file to mail instead:
     it opens anywhere, and answers the words it holds without a network."""
@@ -59,10 +56,10 @@ def view(
     host = host or LOOPBACK[0]
     token = None if static is not None else token_for(host, token_file)
     own = [] if words is None else _lines(words)
-    named, store = opened.scene(scene, up=up, scale=scale, unit=unit), opened.workspace().store
+    named, store = opened.scene(scene, frame), opened.workspace().store
     following = None if training is None else RunningTraining(store.training(training), training)
     lifted = teacher_of(store, named.name) if scene in store.scenes_with("gaussians") else None
-    sessions = [Session(named, opened.encoder(model, adapter), lifted)]
+    sessions = [Session(named, opened.encoder(asked), lifted)]
     if static is not None:
         from chorus.view.page import write_page
 
@@ -74,7 +71,7 @@ def view(
     if beside is not None:
         if opened._holds_model(Path(beside)):
             first = Reference(("first", "second"), lambda: Rows.of(sessions[0].search.features))
-            sessions.append(Session(named, opened.encoder(Path(beside)), first))
+            sessions.append(Session(named, opened.encoder(Asked(model=Path(beside))), first))
         else:
             sessions.append(Session(opened.scene(beside), sessions[0].encoder))
     shown = viewer.Viewer(sessions, host=host, port=port, token=token, folder=exports or Path("."), training=following)
@@ -94,8 +91,7 @@ def serve(
     scenes: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help="whose scenes may be opened; the workspace's when absent")
     ] = None,
-    model: Model = None,
-    adapter: Adapter = None,
+    asked: ModelOptions = USUAL,
     mcp: Annotated[bool, tyro.conf.arg(help="answer an assistant over stdin and stdout instead")] = False,
     host: Host = None,
     port: Port = None,
@@ -122,4 +118,4 @@ def serve(
         memory=memory * 10**6,
         upload=upload * 10**6,
     )
-    (start.serve_mcp if mcp else start.serve_http)(options, lambda: opened.encoder(model, adapter))
+    (start.serve_mcp if mcp else start.serve_http)(options, lambda: opened.encoder(asked))
