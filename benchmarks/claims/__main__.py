@@ -6,6 +6,8 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +25,7 @@ from chorus.json_files import write_json
 from chorus.machine import cores, instruction_set
 from chorus.params import load_params
 from chorus.recipes.models import hashes, ready
-from chorus.store import atomic_file
+from chorus.store import atomic_file, plain
 from chorus.workspace import Workspace
 
 
@@ -118,14 +120,22 @@ def _figures(bench: Bench, each: Run) -> dict:
         **found,
         "names": list(bench.names),
         "split": bench.split,
+        "rooms": digest(_made_from(workspace, rooms)),
         "inputs": digest(hashes(workspace, rooms)),
         "machine": {"device": device.type, "cores": cores(), "instruction_set": instruction_set()},
     }
 
 
-def digest(found: dict[str, str]) -> str:
-    """One hash of what the rooms held."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+def _made_from(workspace: Workspace, rooms: Sequence[str]) -> dict:
+    """What decides what the rooms hold, but for the rounding of a kind of machine: runs of two kinds are comparable."""
+    listed, params = workspace.listed(), workspace.params
+    read = {name: getattr(params, name) for name in ("seed", "capture", "fit", "teachers", "targets")}
+    return plain({"rooms": {name: asdict(listed[name]) for name in rooms}, "params": read})
+
+
+def digest(found: dict) -> str:
+    """One hash of it all."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -76,12 +76,14 @@ def _head(lengths: Sequence[Results], counted: dict[str, Results]) -> str:
         rows.append(f"| [{claim.letter}](#{_anchor(claim)}) | {claim.says} | {verdict} | {results.steps} | {shipped} |")
     usual, steps = lengths[0].params.distill.steps, sorted({each.steps for each in counted.values()})
     short = "" if steps == [usual] else f" (the demo's are {usual}, those of the model that ships {_shipped_steps()})"
+    kinds = max(each.kinds for each in lengths)
+    rounding = f" Runs come from {kinds} kinds of machine, whose rooms differ by rounding." if kinds > 1 else ""
     return f"""# The paper's claims at this scale
 
 Written by `make claims` (`QUICK=1`: a third of the steps), which trains what has no figures in [`runs/claims`](runs/claims) yet;
 `python -m benchmarks.claims page` makes this page and its figures again from what lies there, in seconds. Take a run's file away and
 `make claims` computes that run anew, to the same figures on the same kind of machine. Rooms are the validation rooms, on which choices
-were made too; held-out rooms are scored once a release (`--split held_out`).
+were made too; held-out rooms are scored once a release (`--split held_out`).{rounding}
 
 **Verdicts are of the length beside them**: trainings of {" and ".join(map(str, steps))} steps on 24 rooms{short}. A verdict of short trainings
 says what is so early in training. The last column asks the same of the model that ships, where it can be asked: of one training, so its

@@ -61,14 +61,14 @@ class Results:
         return [each for each in found if each is not None]
 
     def compared(self, one: Comparison) -> Found:
-        """Raises InputError where the sides were scored on rooms of other content."""
+        """Raises InputError where the sides were scored on rooms made from something else."""
         ours, other = self.of(one.ours), self.of(one.other)
         seeds = len(ours), len(other)
         if not ours or not other:
             return Found(one, None, seeds)
-        inputs = sorted({each["inputs"] for each in (*ours, *other)})
-        if len(inputs) > 1:
-            got, fix = f"those of {', '.join(inputs)}", "Take the files of one of them away and run make claims."
+        rooms = sorted({each["rooms"] for each in (*ours, *other)})
+        if len(rooms) > 1:
+            got, fix = f"those of {', '.join(rooms)}", "Take the files of one of them away and run make claims."
             raise InputError(f"{one.ours.said}, {one.other.said}", expected="runs on the same rooms", got=got, fix=fix)
         options = {"draws": self.params.evaluate.bootstrap, "seed": self.params.seed}
         one_side = [each["figures"][one.figure] for each in ours]
@@ -85,6 +85,12 @@ class Results:
     def shipped(self) -> dict[str, list[Found]]:
         """Letter -> its comparisons with the model that ships."""
         return {claim.letter: [self.compared(one) for one in claim.shipped] for claim in CLAIMS}
+
+    @cached_property
+    def kinds(self) -> int:
+        """How many kinds of machine the rooms were made on: their bytes tell."""
+        sides = (side for claim in CLAIMS for side in sides_of((*claim.comparisons, *claim.shipped)))
+        return len({found["inputs"] for side in dict.fromkeys(sides) for found in self.of(side)})
 
     def done(self, claim: Claim) -> int:
         """How many comparisons of a claim were run."""

@@ -55,7 +55,14 @@ def figures(right):
     found["objects"] = {"rooms": ROOMS, "proposals": [hits] * 4, "truth": [line([0, 8, 0, 0])] * 4}
     found["retrieval"] = {"rooms": ROOMS, "hits": line([round(100 * right)] * 4), "truth": line([100] * 4)}
     seconds = {"all": 2.0, "cpu_all": 1.8, "wall": 1.0, "cpu": 0.9}
-    return {"figures": found, "names": NAMES, "seconds": seconds, "inputs": "0123", "split": "validation"}
+    return {
+        "figures": found,
+        "names": NAMES,
+        "seconds": seconds,
+        "rooms": "0123",
+        "inputs": "89ab",
+        "split": "validation",
+    }
 
 
 def fill(folder, params, rights, *, letters=(), quick=True, seeds=(0, 1, 2)):
@@ -220,7 +227,7 @@ def test_what_does_not_count_changes_no_verdict(tmp_path, params):
 
 def test_runs_on_other_rooms_are_not_compared(params, all_runs):
     path = next(all_runs.glob("masked-300-s1-*.json"))
-    path.write_text(json.dumps({**read_json(path), "inputs": "4567"}))
+    path.write_text(json.dumps({**read_json(path), "rooms": "4567"}))
     results = Results(params, quick=True, seeds=(0, 1, 2), runs=all_runs)
     one = Comparison(
         ours=Side(said="student", encoder=Encoder()),
@@ -230,6 +237,16 @@ def test_runs_on_other_rooms_are_not_compared(params, all_runs):
     )
     with pytest.raises(InputError, match="student, own: expected runs on the same rooms, got those of 0123, 4567"):
         results.compared(one)
+
+
+def test_runs_of_two_kinds_of_machine_are_compared_and_the_page_says_so(tmp_path, params, all_runs):
+    page = tmp_path / "claims.md"
+    write(params, seeds=(0, 1, 2), runs=all_runs, page=page)
+    assert "kinds of machine" not in page.read_text()
+    for path in all_runs.glob("masked-300-*.json"):
+        path.write_text(json.dumps({**read_json(path), "inputs": "cdef"}))
+    assert write(params, seeds=(0, 1, 2), runs=all_runs, page=page)["i"] == "shown"
+    assert "Runs come from 2 kinds of machine, whose rooms differ by rounding." in page.read_text()
 
 
 def test_costs(params, all_runs):
