@@ -153,7 +153,7 @@ class Capture:
                 height=spec["height"],
             )
             names = [Path(v["image"]).name for v in spec["views"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise InputError(
                 folder / "cameras.json", expected="views with K, cam_from_world and image", got=repr(error)
             ) from error

@@ -45,7 +45,7 @@ def read_sog(path: Path) -> GaussianScene:
             if version != 2:
                 raise InputError(path, expected="SOG version 2", got=f"version {version}", fix=_AGAIN)
             return assemble(path, _columns(path, meta, read))
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise InputError(
                 f"{path}: {META}", expected="the entries of SOG version 2", got=repr(error), fix=_AGAIN
             ) from error

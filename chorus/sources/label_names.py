@@ -18,6 +18,7 @@ _TSV = "scannetv2-labels.combined.tsv"
 _INFO = ("info_semantic.json", "habitat/info_semantic.json")
 _MOST = 255  # classes of a capture, 0 aside
 _LARGEST = 65535  # number in a label image
+_OTHER = 2.0  # times as wide, for its height, as the photo; a photo that was turned is within
 NYU40 = (
     "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
     "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
@@ -73,7 +74,7 @@ def _scannet(path: Path) -> Labels:
 def _replica(path: Path) -> Labels:
     try:
         classes = {int(entry["id"]): str(entry["name"]) for entry in read_json(path)["classes"]}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(path, expected="classes with id and name", got=error) from error
     numbers = [number for number in sorted(classes) if number > 0][:_MOST]
     return Labels((UNLABELLED, *(classes[n] for n in numbers)), {n: i + 1 for i, n in enumerate(numbers)})
@@ -83,11 +84,14 @@ def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
     """[H, W] uint16 of a label image of whole numbers."""
     try:
         with open_picture(path) as image:
-            raw = np.array(image)
+            if not 1 / _OTHER < image.width * size[1] / (image.height * size[0]) < _OTHER:
+                got = f"{image.width} x {image.height} beside {size[0]} x {size[1]}"
+                raise InputError(path, expected="a label image of its photo's proportions", got=got)
+            raw = np.asarray(image)
     except OSError as error:
         raise InputError(path, expected="a readable label image", got=error) from error
     if raw.ndim != 2 or raw.dtype.kind not in "ui":
         raise InputError(path, expected="a label image of one channel of whole numbers", got=f"{raw.dtype} {raw.shape}")
     if raw.max(initial=0) > _LARGEST:
         raise InputError(path, expected=f"label numbers up to {_LARGEST}", got=int(raw.max()))
-    return cv2.resize(raw.astype(np.uint16), size, interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(raw.astype(np.uint16, copy=False), size, interpolation=cv2.INTER_NEAREST)

@@ -192,7 +192,7 @@ def _replica(folder: Path) -> Layout | None:
             fx, fy, cx, cy, scale = (float(spec[name]) for name in ("fx", "fy", "cx", "cy", "scale"))
             if not (min(fx, fy, scale) > 0 and np.isfinite([fx, fy, cx, cy, scale]).all()):
                 raise ValueError(spec)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise InputError(spec_file, expected="camera with fx fy cx cy and scale", got=error) from error
     K = pinhole(fx, fy, cx + 0.5, cy + 0.5)
     return Layout(frames=frames, name="Replica", K=K, depth_unit=1 / scale) if frames else None

@@ -28,7 +28,7 @@ def read_pose(values: object) -> tuple[np.ndarray | None, str]:
     """(pose [4, 4] float64, "") of a 3x4 or 4x4 matrix, nested or flat; (None, why) where it is none."""
     try:
         matrix = np.array(values, np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None, NOT_A_MATRIX
     if matrix.size == 12:
         matrix = np.vstack([matrix.reshape(3, 4), [0, 0, 0, 1.0]])

@@ -130,7 +130,7 @@ def _shot(path: Path, photo: Path, spec: dict, pose: np.ndarray) -> Shot:
         glass = _lens(spec, lambda: shown_size(photo), where)
     except KeyError as error:
         raise InputError(where, expected="fl_x or camera_angle_x", got=f"no {error}") from error
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise InputError(where, expected="numbers as intrinsics", got=error) from error
     world_from_cam = np.linalg.inv(from_opengl(pose))
     return Shot(path=photo, lens=glass, pose=world_from_cam, mask=mask, depth=depth, name=photo.name)

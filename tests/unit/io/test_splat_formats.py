@@ -251,6 +251,7 @@ BAD_SOG = {
     "absolute": (lambda meta, files: meta["quats"].update(files=["/etc/passwd"]), "plain file names"),
     "no file": (lambda meta, files: files.pop("quats.webp"), "quats.webp in the archive"),
     "count": (lambda meta, files: meta.update(count=2**60), "pixels"),
+    "no end": (lambda meta, files: meta.update(count=float("inf")), "entries of SOG"),
     "no number": (lambda meta, files: meta.update(count="many"), "entries of SOG"),
     "code book": (lambda meta, files: meta["sh0"].update(codebook=[1.0]), "entries of SOG"),
     "no picture": (lambda meta, files: files.update({"sh0.webp": b"nothing"}), "a WebP picture"),

@@ -234,6 +234,23 @@ def test_label_numbers_that_16_bits_cannot_hold(tmp_path):
         ingest(folder, PARAMS)
 
 
+def test_names_under_a_number_beyond_all_bounds(tmp_path):
+    folder = semantic_replica(tmp_path / "room")
+    (folder / "info_semantic.json").write_text('{"classes": [{"id": 1e999, "name": "wall"}]}')
+    with pytest.raises(InputError, match="info_semantic.json: expected classes with id and name"):
+        ingest(folder, PARAMS)
+
+
+@pytest.mark.parametrize("shape", [(2, 6000), (6000, 2)])
+def test_a_label_image_of_other_proportions_is_refused_before_it_is_decoded(tmp_path, shape):
+    folder = scannet(tmp_path / "room")
+    path = min((folder / "label").iterdir())
+    Image.fromarray(np.zeros(shape, np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-30])  # decoding it would end in another line
+    with pytest.raises(InputError, match="expected a label image of its photo's proportions, got"):
+        ingest(folder, PARAMS)
+
+
 def test_openexr_depth_is_refused_by_name(tmp_path):
     folder = seven_scenes(tmp_path / "room")
     for path in folder.rglob("*.depth.png"):

@@ -180,6 +180,9 @@ def test_mostly_absent_photos_are_an_error(photos, copied):
         ({"frames": [{"transform_matrix": np.eye(4).tolist()}]}, "file_path"),
         ({"w": 120, "h": 160}, "120x160"),
         ({"fl_x": None, "fl_y": None}, "camera_angle_x"),
+        ({"w": float("inf")}, "numbers as intrinsics"),
+        ({"fl_x": 10**400}, "numbers as intrinsics"),
+        ({"frames": [{"file_path": "images/000.png", "transform_matrix": [[10**400] * 4] * 4}]}, "numbers"),
     ],
 )
 def test_bad_transforms(photos, copied, values, message):
