@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import chorus
-from chorus.incoming import bring_in, options_of
+from chorus.incoming import brought_in, options_of
 from chorus.io import write_scene
 from chorus.recipes import models, scenes, teachers
 from chorus.stages import ENCODER, PARTS
@@ -25,10 +25,11 @@ with tempfile.TemporaryDirectory() as folder:
     day = chorus.read("sample")
     lamp = replace(day, sh=day.sh * 0.5 + torch.tensor([0.0, -0.5, -0.9]))
     for name, room in (("day", day), ("lamp", lamp)):
-        write_scene(Path(folder) / f"{name}.ply", room)
-        bring_in(workspace.store, Path(folder) / f"{name}.ply", name, options_of(up="z", unit="m"), splats=True)
-        for part in PARTS:
-            getattr(scenes, part)(workspace, name).run()
+        file, how = Path(folder) / f"{name}.ply", options_of(up="z", unit="m")
+        write_scene(file, room)
+        with brought_in(workspace.store, file, name, how, splats=True):
+            for part in PARTS:
+                getattr(scenes, part)(workspace, name).run()
 
     # It learns the room by day; then it adapts to the lamp
     before, after = workspace.store.artifact(ENCODER) / "splats", Path(folder) / "adapted"
