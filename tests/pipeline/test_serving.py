@@ -30,12 +30,14 @@ def logged(tmp_path_factory) -> Path:
     """The model that ships, logged as a registered one is; its folder."""
     folder = tmp_path_factory.mktemp("mlflow")
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
-    with mlflow.start_run(experiment_id=experiment):
-        uri = log_encoder(WEIGHTS / "splats").model_uri
-    found = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder / "model")))
-    mlflow.set_tracking_uri(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # where set_tracking_uri writes too: put back after this
+        mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+        experiment = mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
+        with mlflow.start_run(experiment_id=experiment):
+            uri = log_encoder(WEIGHTS / "splats").model_uri
+        found = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder / "model")))
+        mlflow.set_tracking_uri(before)
     return found
 
 
