@@ -25,9 +25,8 @@ with tempfile.TemporaryDirectory() as folder:
     day = chorus.read("sample")
     lamp = replace(day, sh=day.sh * 0.5 + torch.tensor([0.0, -0.5, -0.9]))
     for name, room in (("day", day), ("lamp", lamp)):
-        file, how = Path(folder) / f"{name}.ply", options_of(up="z", unit="m")
-        write_scene(file, room)
-        with brought_in(workspace.store, file, name, how, splats=True):
+        write_scene(file := Path(folder) / f"{name}.ply", room)
+        with brought_in(workspace.store, file, name, options_of(up="z", unit="m"), splats=True):
             for part in PARTS:
                 getattr(scenes, part)(workspace, name).run()
 
