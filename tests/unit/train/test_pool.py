@@ -46,6 +46,14 @@ def test_an_error_of_the_work_is_raised(tmp_path):
         list(pool.work(work, [None]))
 
 
+@pytest.fixture
+def ctrl_c():
+    """As at a terminal: what a script starts in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(job: str) -> bool:
     """Whether Ctrl-C reaches this process."""
     try:
@@ -56,7 +64,7 @@ def interrupted(job: str) -> bool:
     return False
 
 
-def test_ctrl_c_reaches_no_quiet_worker_even_while_it_starts(monkeypatch):
+def test_ctrl_c_reaches_no_quiet_worker_even_while_it_starts(ctrl_c, monkeypatch):
     monkeypatch.setenv("CTRL_C_TO_CHILDREN_OF", str(os.getpid()))
     with Pool(1, begin, quiet=True) as pool:
         assert dict(pool.work(interrupted, ["job"])) == {"job": False}
@@ -65,7 +73,7 @@ def test_ctrl_c_reaches_no_quiet_worker_even_while_it_starts(monkeypatch):
         time.sleep(1)
 
 
-def test_ctrl_c_while_a_quiet_pool_starts_is_not_lost(monkeypatch):
+def test_ctrl_c_while_a_quiet_pool_starts_is_not_lost(ctrl_c, monkeypatch):
     started = Pool._started
 
     def slow(self):
