@@ -13,9 +13,10 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A browser that all tests of a process share."""
+    """A browser that the tests of a module share. Not those of a session: until it ends an event loop runs in this
+    thread, and no test of another module could start one of its own."""
     api = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
