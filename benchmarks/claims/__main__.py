@@ -18,7 +18,7 @@ from benchmarks.claims.page import PAGE, write
 from benchmarks.claims.runs import ROOT, RUNS, Run, keep, kept
 from benchmarks.claims.score import Bench, score
 from benchmarks.claims.storage import FILE, measure, sentence
-from benchmarks.claims.train import generated_rooms
+from benchmarks.claims.train import generated_rooms, make_generated_rooms
 from chorus.device import device_of
 from chorus.errors import ChorusError, InputError, MissingError, StoreError
 from chorus.json_files import write_json
@@ -56,7 +56,7 @@ def run(
         print(f"{len(todo)} runs are left out: {absent}", file=sys.stderr)  # a fresh clone still makes the page
         return
     if any(each.encoder.reads_generated for each in todo):
-        generated_rooms(workspace)  # before the clock of a run
+        make_generated_rooms(workspace)
     bench = Bench(workspace, split)
     failed = []
     for number, each in enumerate(todo, 1):
@@ -135,7 +135,7 @@ def _made_from(workspace: Workspace, rooms: Sequence[str]) -> dict:
 
 def digest(found: dict) -> str:
     """One hash of it all."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _head(lengths: Sequence[Results], counted: dict[str, Results]) -> str:
         rows.append(f"| [{claim.letter}](#{_anchor(claim)}) | {claim.says} | {verdict} | {results.steps} | {shipped} |")
     usual, steps = lengths[0].params.distill.steps, sorted({each.steps for each in counted.values()})
     short = "" if steps == [usual] else f" (the demo's are {usual}, those of the model that ships {_shipped_steps()})"
-    kinds = max(each.kinds for each in lengths)
+    kinds = len(set().union(*(each.inputs for each in lengths)))
     rounding = f" Runs come from {kinds} kinds of machine, whose rooms differ by rounding." if kinds > 1 else ""
     return f"""# The paper's claims at this scale
 

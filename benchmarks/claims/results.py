@@ -87,10 +87,10 @@ class Results:
         return {claim.letter: [self.compared(one) for one in claim.shipped] for claim in CLAIMS}
 
     @cached_property
-    def kinds(self) -> int:
-        """How many kinds of machine the rooms were made on: their bytes tell."""
+    def inputs(self) -> set[str]:
+        """What the rooms held, to the byte: one for each kind of machine they were made on."""
         sides = (side for claim in CLAIMS for side in sides_of((*claim.comparisons, *claim.shipped)))
-        return len({found["inputs"] for side in dict.fromkeys(sides) for found in self.of(side)})
+        return {found["inputs"] for side in dict.fromkeys(sides) for found in self.of(side)}
 
     def done(self, claim: Claim) -> int:
         """How many comparisons of a claim were run."""

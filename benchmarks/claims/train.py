@@ -48,12 +48,15 @@ def rooms_of(workspace: Workspace, share: float, *, seed: int = 0) -> list[str]:
 
 
 def generated_rooms(workspace: Workspace) -> Workspace:
-    """A workspace of as many rooms that a program drew as the main domain has to train on; what of them is not there
-    or up to date is made now."""
+    """A workspace of as many rooms that a program drew as the main domain has to train on, made or not."""
     count = len(workspace.rooms(split="train", domain="main"))
-    own = lay_out(workspace, workspace.store.root / ".state" / "claims" / "generated", designed=0, generated=count)
+    return lay_out(workspace, workspace.store.root / ".state" / "claims" / "generated", designed=0, generated=count)
+
+
+def make_generated_rooms(workspace: Workspace) -> None:
+    """What of them is not there or up to date; a room that cannot be made is told and left out."""
+    own = generated_rooms(workspace)
     chain.teach(own, own.rooms(split="train", domain="main"))
-    return own
 
 
 def encoder_of(workspace: Workspace, run: Run) -> tuple[SceneModel, dict[str, float]]:

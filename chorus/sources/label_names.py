@@ -18,7 +18,7 @@ _TSV = "scannetv2-labels.combined.tsv"
 _INFO = ("info_semantic.json", "habitat/info_semantic.json")
 _MOST = 255  # classes of a capture, 0 aside
 _LARGEST = 65535  # number in a label image
-_OTHER = 2.0  # times as wide, for its height, as the photo; a photo that was turned is within
+_OTHER = 2.0  # times as wide, or as narrow, for its height as the photo: it is of something else
 NYU40 = (
     "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
     "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
