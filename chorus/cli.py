@@ -45,9 +45,12 @@ VERBS = {
 }
 
 
+NOBODY_READS = 128 + 13  # as a shell counts what SIGPIPE ended
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run a verb. Exits with one line on stderr for what the user can mend, and 2 (75 for a training that was asked to
-    stop and kept its checkpoint, 130 after Ctrl-C)."""
+    stop and kept its checkpoint, 130 after Ctrl-C, 141 when whoever reads its output has left)."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["--version"]:
         from chorus import __version__
@@ -61,6 +64,11 @@ def main(argv: list[str] | None = None) -> None:
     try:
         with disk_errors("chorus"):
             _run(_completion(words) if words[:1] == ["--completion"] else words)
+    except BrokenPipeError:  # whoever read has left: | head
+        if debug:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to say goes nowhere, at exit too
+        sys.exit(NOBODY_READS)
     except ChorusError as error:
         if debug:
             raise
@@ -85,7 +93,9 @@ def _run(words: list[str]) -> None:
     except SystemExit as end:
         if not end.code and words and words[0] in EXAMPLES:  # its help was shown
             print(shown(words[0]))
+        sys.stdout.flush()
         raise
+    sys.stdout.flush()  # here, where a reader that has left can still be answered
 
 
 def _completion(words: list[str]) -> list[str]:

@@ -118,6 +118,19 @@ def test_an_error_in_a_process_of_its_own(workspace):
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "metrics.json" in done.stderr and not done.stdout
 
 
+@pytest.mark.parametrize("words", [["--help"], ["query", "--help"], ["describe", "sample"]])
+def test_a_reader_that_leaves_ends_it_without_a_word(words):
+    """As in: chorus --help | head"""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "chorus", *words], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert "Error" not in done.stderr and "Traceback" not in done.stderr
+
+
 def test_debug_shows_where_it_came_from(workspace):
     with pytest.raises(cli.ChorusError):
         cli.main(["report", "--debug"])
