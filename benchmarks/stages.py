@@ -227,7 +227,7 @@ def encoding(size: Size, params: Params, meter: Meter) -> Iterator[Line]:
 
 def _step(task: Task, *, step: int) -> None:
     """Losses, gradients and the optimiser, as the training loop takes them."""
-    task.optimizer.zero_grad(set_to_none=True)
+    task.optimizer.zero_grad()
     with autocast(next(task.module.parameters()).device):
         losses = task.losses(step, 0)
     torch.stack(list(losses.values())).sum().backward()

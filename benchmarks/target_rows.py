@@ -116,7 +116,7 @@ def loading(
 
     def step() -> None:
         task.samples = {0: task.sample(0)}  # type: ignore[assignment]  # held by now: reading is not in it
-        task.optimizer.zero_grad(set_to_none=True)
+        task.optimizer.zero_grad()
         torch.stack(list(task.losses(params.distill.steps, 0).values())).sum().backward()
         task.optimizer.step()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from chorus.capture import Capture
 from chorus.scene import GaussianScene
 from chorus.splat.rasterize import render
+from chorus.train.adamw import AdamW
 
 _EXPOSURE_RATE = 0.01
 
@@ -22,7 +23,9 @@ class Exposure:
 
     def __init__(self, count: int, train: np.ndarray, device: torch.device | str = "cpu"):
         self.values = {int(view): torch.zeros(2, device=device, requires_grad=True) for view in train}
-        self._adam = torch.optim.Adam(self.values.values(), lr=_EXPOSURE_RATE)  # skips the views without a gradient
+        self._adam = AdamW(
+            [{"params": list(self.values.values())}], lr=_EXPOSURE_RATE, fused=False
+        )  # skips the views without a gradient
 
     def apply(self, colors: Tensor, view: int) -> Tensor:
         """[H, W, 3] as this view's camera would have exposed it."""
@@ -41,7 +44,7 @@ class Exposure:
         """One update at ``rate`` times the first learning rate."""
         self._adam.param_groups[0]["lr"] = _EXPOSURE_RATE * rate
         self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+        self._adam.zero_grad()
         with torch.no_grad():
             mean = torch.stack(list(self.values.values())).mean(dim=0)
             for value in self.values.values():

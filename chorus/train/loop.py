@@ -20,6 +20,7 @@ from torch.nn import Parameter
 from chorus.device import autocast
 from chorus.errors import InputError
 from chorus.room import require_disk, require_memory
+from chorus.train.adamw import AdamW
 from chorus.train.checkpoint import CHECKPOINT, fingerprint, read_checkpoint, write_checkpoint
 from chorus.train.live import Figures
 from chorus.train.losses import LossCurve
@@ -59,7 +60,7 @@ class Task(ABC):
     name: str
     fix: str
     module: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
 
     @abstractmethod
     def losses(self, step: int, sample: int) -> dict[str, Tensor]:
@@ -171,7 +172,7 @@ class _Run:
     def advance(self, *, asked: int) -> int:
         """One step; the signal after which the run is to stop, 0 for none. asked: the one this rank received."""
         set_rate(self.task.optimizer, self.course.lr * schedule(self.step, self.course.steps, self.course.warmup))
-        self.task.optimizer.zero_grad(set_to_none=True)
+        self.task.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
         share = 1.0 / (self.ranks.size * self.course.accumulate)
         for sample in self.ranks.samples(self.step, self.course.accumulate):
@@ -234,5 +235,5 @@ class _Run:
         self.curve.restore(kept["curve"]["rows"], kept["curve"]["sums"][self.ranks.rank], self.device)
 
 
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Parameter]:
+def _parameters(optimizer: AdamW) -> list[Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch.nn import Parameter
 
+from chorus.train.adamw import AdamW
+
 
 def schedule(step: int, steps: int, warmup: float) -> float:
     """Factor on the rate: linear over the first ``warmup`` share of steps, then a cosine to 1 %."""
@@ -17,7 +19,7 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimizer: AdamW, rate: float) -> None:
     """The same rate for every group."""
     for group in optimizer.param_groups:
         group["lr"] = rate

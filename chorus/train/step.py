@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from chorus.train.adamw import AdamW
 from chorus.train.schedule import parameter_groups
 
 BETAS = (0.9, 0.98)
 
 
-def adam(
-    parameters: Iterable[Parameter], *, lr: float, weight_decay: float, fused: bool | None = True
-) -> torch.optim.AdamW:
+def adam(parameters: Iterable[Parameter], *, lr: float, weight_decay: float, fused: bool = True) -> AdamW:
     """AdamW over those that learn; weights decay, biases and norms do not."""
-    return torch.optim.AdamW(parameter_groups(parameters, weight_decay), lr=lr, betas=BETAS, fused=fused)
+    return AdamW(parameter_groups(parameters, weight_decay), lr=lr, betas=BETAS, fused=fused)
 
 
 class GuardedSteps:
@@ -29,7 +28,7 @@ class GuardedSteps:
     reads no flag: then the host asks before every step.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device):
+    def __init__(self, optimizer: AdamW, device: torch.device):
         self.optimizer = optimizer
         self._bad = torch.zeros((), device=device)  # 1 from the first bad step on
         self._step = torch.zeros((), dtype=torch.int64, device=device)
@@ -45,8 +44,8 @@ class GuardedSteps:
         self._step = torch.where(fresh, step, self._step)
         self._loss = torch.where(fresh, loss.float(), self._loss)
         self._bad = torch.maximum(self._bad, (~good).float())
-        if self.optimizer.defaults["fused"]:
-            self.optimizer.found_inf = self._bad  # type: ignore[attr-defined]
+        if self.optimizer.fused:
+            self.optimizer.found_inf = self._bad
         elif bool(self._bad):
             return
         self.optimizer.step()

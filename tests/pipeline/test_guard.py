@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from orchestration.run import guard
 from tests.pipeline.processes import alive, wait_until
 
+ROOT = Path(__file__).parents[2]
 # A server with a child of its own, in which SIGINT is ignored, as of everything started in the background of a script.
 SERVER = """
 import signal, subprocess, sys, time
@@ -21,9 +23,13 @@ time.sleep(100)
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
+PATIENCE = 1.5
+IMPATIENT = f"import sys; from orchestration.run import guard; guard.PATIENCE = {PATIENCE}; guard.main(sys.argv[1:])"
+
+
 def start(deaf: str = "pass") -> tuple[subprocess.Popen, int]:
-    command = [sys.executable, guard.__file__, sys.executable, "-c", SERVER.format(deaf=deaf)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", IMPATIENT, sys.executable, "-c", SERVER.format(deaf=deaf)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     return process, int(process.stdout.readline())
 
 
@@ -35,7 +41,7 @@ def test_all_of_a_server_ends(how, deaf):
         process.stdin.close()
     else:
         process.send_signal(how)
-    process.wait(2.5 * guard.PATIENCE)
+    process.wait(PATIENCE + 10)
     assert not alive(child)
 
 

@@ -135,7 +135,7 @@ class Decoders(Task):
             {**self.decoders, **{f"average_{role}": decoder for role, decoder in self.average.items()}}
         )
         trained = [p for decoder in self.decoders.values() for p in decoder.parameters()]
-        fused = None if device.type == "cpu" else True
+        fused = device.type != "cpu"
         self.optimizer = adam(trained, lr=params.lr, weight_decay=WEIGHT_DECAY, fused=fused)
 
     def identity(self) -> Any:

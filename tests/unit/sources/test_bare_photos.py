@@ -43,9 +43,9 @@ def test_poses_of_bare_photos(photos):
 
 def test_the_same_photos_and_seed_give_the_same_poses(photos):
     pytest.importorskip("pycolmap")
-    some = sorted(photos.iterdir())[:5]
+    some = sorted(photos.iterdir())[:4]
     one, two = (find_poses(photos, some, in_time=False, seed=0).shots for _ in range(2))
-    assert len(one) == 5
+    assert len(one) == 4
     assert all(np.array_equal(a.pose, b.pose) and a.lens == b.lens for a, b in zip(one, two, strict=True))
 
 
@@ -128,13 +128,16 @@ def test_a_video_that_says_it_is_a_panorama(tmp_path, says):
 
 def test_what_lies_beside_bare_photos_is_told(photos, tmp_path):
     pytest.importorskip("pycolmap")
-    folder = shutil.copytree(photos, tmp_path / "room" / "images").parent
+    folder = tmp_path / "room"
+    (folder / "images").mkdir(parents=True)
+    for path in sorted(photos.iterdir())[:6]:
+        shutil.copy(path, folder / "images")
     Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(folder / "cover.png")  # one picture is no capture
     np.save(folder / "poses_bounds.npy", np.zeros((9, 17)))
     for name in ("900.heic", "000.dng"):  # the second is the raw of a photo that is there
         (folder / "images" / name).write_bytes(b"x")
     capture = ingest(folder, PARAMS)
-    assert len(capture) == 9 and capture.info["skipped"] == {"photos in a format that is not read (.heic)": 1}
+    assert len(capture) == 6 and capture.info["skipped"] == {"photos in a format that is not read (.heic)": 1}
     assert "poses_bounds.npy is not read: poses were found from the photos" in capture.info["notes"]
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from chorus.errors import InputError, Preempted
+from chorus.train.adamw import AdamW
 from chorus.train.checkpoint import CHECKPOINT
 from chorus.train.live import FILE
 from chorus.train.loop import Course, Task, train
@@ -27,7 +28,7 @@ class Fit(Task):
     def __init__(self, seed=0, spoil=None):
         torch.manual_seed(seed)
         self.module = torch.nn.ModuleDict({"main": torch.nn.Linear(3, 2), "late": torch.nn.Linear(3, 1)})
-        self.optimizer = torch.optim.AdamW(self.module.parameters(), fused=True)
+        self.optimizer = AdamW([{"params": list(self.module.parameters()), "weight_decay": 0.01}], lr=1e-3)
         self.seed, self.spoil, self.seen, self.means = seed, spoil, [], torch.zeros(())
 
     def identity(self):

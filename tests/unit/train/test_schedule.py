@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from chorus.train.adamw import AdamW
 from chorus.train.schedule import generator_of, parameter_groups, scene_of_step, schedule, set_rate
 
 
@@ -26,7 +27,7 @@ def test_biases_and_norms_do_not_decay_and_what_is_frozen_does_not_learn():
     decayed, rest = parameter_groups(model.parameters(), 0.05)
     assert [tuple(p.shape) for p in decayed["params"]] == [(2, 3)] and decayed["weight_decay"] == 0.05
     assert [tuple(p.shape) for p in rest["params"]] == [(2,), (2,), (2,)] and rest["weight_decay"] == 0.0
-    optimizer = torch.optim.SGD([decayed, rest], lr=1.0)
+    optimizer = AdamW([{"params": [decayed]}, {"params": [rest]}], lr=1.0)
     set_rate(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
 

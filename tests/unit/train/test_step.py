@@ -19,7 +19,7 @@ def backward(model, factor=1.0):
     return loss.detach()
 
 
-@pytest.mark.parametrize("fused", [True, None])
+@pytest.mark.parametrize("fused", [True, False])
 def test_a_step_is_adamw_with_the_gradient_cut(fused):
     ours, theirs = model_of(), model_of()
     steps = GuardedSteps(adam(ours.parameters(), lr=0.1, weight_decay=0.05, fused=fused), torch.device("cpu"))
@@ -34,7 +34,7 @@ def test_a_step_is_adamw_with_the_gradient_cut(fused):
     assert steps.bad_step() is None
 
 
-@pytest.mark.parametrize("fused", [True, None])
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_from_the_first_that_is_not_finite_nothing_changes_and_it_is_named(fused, what):
     model = model_of()
