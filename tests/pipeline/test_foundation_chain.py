@@ -77,9 +77,8 @@ def change(workspace: Store, **foundation) -> None:
     path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), {"teachers": {"foundation": foundation}})))
 
 
-def test_the_papers_recipe_in_both_modes(workspace, capsys, monkeypatch):
-    """One test, since both modes begin at the same captures. By mask, the paper's way, it goes on to a registered
-    model; by patch, to a query."""
+def test_the_papers_recipe(workspace, capsys, monkeypatch):
+    """By mask, the paper's way, on to a registered model."""
     assert main(["--all", "--jobs", "1"]) == 0, capsys.readouterr().err
     views = load_teacher_views(workspace.scene("train", "teacher_views"))
     assert views.by_mask("lang") and not views.by_mask("dino")
@@ -87,6 +86,11 @@ def test_the_papers_recipe_in_both_modes(workspace, capsys, monkeypatch):
     the_report_and_the_version_are_there(workspace)
     words_come_from_the_same_checkpoint(workspace, monkeypatch)
     weights_matter_and_their_place_does_not(workspace)
+
+
+@pytest.mark.slow
+def test_by_patch(workspace, capsys, monkeypatch):
+    assert main(["--all", "--jobs", "1"]) == 0, capsys.readouterr().err
     before = manifest_of(workspace.model("encoder"))["hash"]
     change(workspace, lang_mode="patches")
     for asset in ("scenes/teacher_views", "scenes/targets", "models/encoder"):
