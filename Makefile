@@ -41,8 +41,9 @@ release: setup       ## score what make pretrain made on the held-out rooms, onc
 	env -u CHORUS_PARAMS CHORUS_ROOT=pretrain $(BIN)/chorus evaluate
 	env -u CHORUS_PARAMS CHORUS_ROOT=pretrain $(BIN)/chorus report --markdown README.md
 
+# A process more than there are cores: some tests wait.
 test: setup          ## the default suite: no network, no GPU, minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-all: setup      ## the slow tests too, on examples drawn anew
 	CHORUS_EXAMPLES=random $(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
