@@ -1,4 +1,5 @@
-"""teach, distill, adapt and evaluate, in a virtual environment in which no workflow tool is installed."""
+"""teach, distill, adapt and evaluate, in a virtual environment in which no workflow tool is installed, nor what the
+foundation teachers need."""
 
 import json
 import os
@@ -24,12 +25,14 @@ from chorus.train.live import Follower
 from tests.pipeline.servers import bucket
 from tests.pipeline.tiny import lay_out
 
-FORBIDDEN = ("dagster", "mlflow", "dvc", "great_expectations")
+FORBIDDEN = tuple(
+    "dagster mlflow dvc great_expectations timm torchvision transformers open_clip segment_anything".split()
+)
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """The interpreter of an environment with everything but the workflow tools."""
+    """The interpreter of an environment with everything but those."""
     folder = tmp_path_factory.mktemp("env")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
