@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from chorus.errors import InputError
 from chorus.files import reading, regular
 from chorus.io.archive import open_zip, read_entry
 
@@ -22,7 +23,7 @@ def read_npy(path: Path, *, mapped: bool = False) -> np.ndarray:
     promises more of them than it holds; nothing in it is run."""
     with reading(path, expected=_EXPECTED):
         with open(regular(path), "rb") as stream:
-            _check(stream, os.fstat(stream.fileno()).st_size)
+            _check(path, stream, os.fstat(stream.fileno()).st_size)
         return np.load(path, allow_pickle=False, mmap_mode="r" if mapped else None)
 
 
@@ -30,17 +31,18 @@ def read_npz(path: Path) -> np.ndarray:
     """The first array of an .npz, of at most 256 MiB. Raises InputError as :func:`read_npy`."""
     with open_zip(path) as archive, reading(path, expected="an .npz of arrays"):
         content = read_entry(archive, archive.infolist()[0])
-        _check(io.BytesIO(content), len(content))
+        _check(path, io.BytesIO(content), len(content))
         return np.load(io.BytesIO(content), allow_pickle=False)
 
 
-def _check(stream, size: int) -> None:
-    """Raise ValueError unless the array a stream's head promises fits into its bytes."""
+def _check(path: Path, stream, size: int) -> None:
+    """Raise InputError unless a stream's head promises numbers, ValueError where they are more than fit its bytes."""
     version = npy.read_magic(stream)
     if version not in _HEADS:
         raise ValueError(f"version {version} of the format")
     shape, _, kind = _HEADS[version](stream)
-    if kind.hasobject:
-        raise ValueError("an array of Python objects")
+    if kind.kind not in "biuf":
+        got = "Python objects" if kind.hasobject else kind
+        raise InputError(path, expected="an array of numbers", got=got, fix="Save it as numbers.")
     if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize > size - stream.tell():
         raise ValueError(f"{list(shape)} numbers in {size} bytes")

@@ -32,7 +32,7 @@ def read_npy_folder(folder: Path) -> GaussianScene:
     """A scene from a folder of arrays, with the labels it has. Raises InputError naming the file that is absent or does
     not fit."""
     folder = Path(folder)
-    arrays = {name: _read(folder, name) for name in _WIDTHS}
+    arrays = {name: _rows(folder / f"{name}.npy") for name in _WIDTHS}
     n = len(arrays["coord"]) if arrays["coord"].ndim else 0
     for name, width in _WIDTHS.items():
         if arrays[name].dtype.kind not in "fiu" or arrays[name].size != n * width or len(arrays[name]) != n:
@@ -54,7 +54,7 @@ def read_npy_folder(folder: Path) -> GaussianScene:
         log_scales=log_scales,
         opacity_logits=logits(opacity),
         sh=((_unit_colors(folder, arrays["color"]) - 0.5) / SH_C0)[:, None],
-        labels=_splat_labels(read_npy_labels(folder)),
+        labels=_splat_labels(folder, read_npy_labels(folder)),
     )
     return assemble(folder, columns, up=(0.0, 0.0, 1.0), unit=1.0)
 
@@ -69,10 +69,10 @@ def read_npy_labels(folder: Path, *, classes: int | None = None) -> dict[str, np
     """
     folder = Path(folder)
     files = {name: _label_file(folder, name, classes) for name in (*_LABELS, "normal", *_CLOUD)}
-    found = {name: read_npy(path) for name, path in files.items() if path is not None}
+    found = {name: _rows(path) for name, path in files.items() if path is not None}
     rows = {"pc_": len(found["pc_coord"]) if "pc_coord" in found else None}
     if (folder / "coord.npy").exists():
-        rows[""] = len(_read(folder, "coord", mapped=True))
+        rows[""] = len(_rows(folder / "coord.npy", mapped=True))
     for name, array in found.items():
         if name.endswith(("segment", "instance")):
             found[name] = array = array.reshape(len(array), -1)[:, 0] if array.size else array.reshape(-1)
@@ -100,7 +100,9 @@ def read_npy_points(folder: Path) -> PointCloud:
     """The points [P, 3] of a folder of arrays, with colours [P, 3] and normals [P, 3] where it has them. Raises
     InputError for arrays that do not fit."""
     folder = Path(folder)
-    found = {name: _read(folder, name) for name in _POINTS if name == "coord" or (folder / f"{name}.npy").exists()}
+    found = {
+        name: _rows(folder / f"{name}.npy") for name in _POINTS if name == "coord" or (folder / f"{name}.npy").exists()
+    }
     for name, array in found.items():
         if array.dtype.kind not in "fiu" or array.shape != (len(found["coord"]), 3) or not np.isfinite(array).all():
             got = f"{array.dtype} {list(array.shape)}"
@@ -117,14 +119,14 @@ def read_npy_features(folder: Path) -> Features:
     where there is one, else a row for each Gaussian, or for each one of valid_feat_mask [N]."""
     folder = Path(folder)
     rows, count = (
-        torch.from_numpy(_read(folder, "lang_feat").astype(np.float32)),
-        len(_read(folder, "coord", mapped=True)),
+        torch.from_numpy(_rows(folder / "lang_feat.npy").astype(np.float32)),
+        len(_rows(folder / "coord.npy", mapped=True)),
     )
     valid = torch.ones(count, dtype=torch.bool)
     if (folder / "valid_feat_mask.npy").exists():
-        valid = torch.from_numpy(_read(folder, "valid_feat_mask").reshape(-1) != 0)
+        valid = torch.from_numpy(_rows(folder / "valid_feat_mask.npy").reshape(-1) != 0)
     if (folder / "lang_feat_index.npy").exists():
-        index = torch.from_numpy(_read(folder, "lang_feat_index").reshape(-1).astype(np.int64))
+        index = torch.from_numpy(_rows(folder / "lang_feat_index.npy").reshape(-1).astype(np.int64))
     elif len(rows) == count:
         index = torch.arange(count)
     else:
@@ -160,11 +162,17 @@ def write_npy_folder(folder: Path, scene: GaussianScene, labels: dict[str, np.nd
         np.save(folder / f"{name}.npy", array)
 
 
-def _splat_labels(found: dict[str, np.ndarray]) -> SplatLabels | None:
-    if "segment" not in found:
-        return None
-    label, instance = (torch.from_numpy(found[name].astype(np.int32)) if name in found else None for name in _LABELS)
+def _splat_labels(folder: Path, found: dict[str, np.ndarray]) -> SplatLabels | None:
+    label, instance = (_whole(folder, name, found[name]) if name in found else None for name in _LABELS)
     return None if label is None else SplatLabels(label=label, instance=instance)
+
+
+def _whole(folder: Path, name: str, labels: np.ndarray) -> torch.Tensor:
+    """[N] int32 of labels that may be kept as floats."""
+    if not np.array_equal(labels, np.rint(labels)) or (np.abs(labels.astype(np.float64)) >= 2**31).any():
+        got = f"{labels.dtype} with other values"
+        raise InputError(folder / f"{name}.npy", expected="labels that are whole numbers below 2^31", got=got)
+    return torch.from_numpy(labels.astype(np.int32))
 
 
 def _unit_colors(folder: Path, colors: np.ndarray) -> np.ndarray:
@@ -179,8 +187,11 @@ def _unit_colors(folder: Path, colors: np.ndarray) -> np.ndarray:
     return colors.astype(np.float64) / top
 
 
-def _read(folder: Path, name: str, *, mapped: bool = False) -> np.ndarray:
-    path = folder / f"{name}.npy"
+def _rows(path: Path, *, mapped: bool = False) -> np.ndarray:
+    """An array that has rows."""
     if not path.exists():
         raise InputError(path, expected="a .npy array", got="no such file")
-    return read_npy(path, mapped=mapped)
+    array = read_npy(path, mapped=mapped)
+    if not array.ndim:
+        raise InputError(path, expected="an array of rows", got="one number")
+    return array

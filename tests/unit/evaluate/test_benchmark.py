@@ -210,7 +210,7 @@ def test_a_damaged_scene_is_told_and_the_rest_is_scored(tmp_path):
         ({"pc_segment": np.full(5 * EACH, -1)}, "expected labelled points, got none"),
         ({"pc_segment": np.full(5 * EACH, 0.5)}, "expected labels that are whole numbers, got float64"),
         ({"pc_segment": np.full(5 * EACH, np.nan)}, "expected labels that are whole numbers"),
-        ({"pc_instance": np.full(5 * EACH, "a")}, "expected labels that are whole numbers, got <U1"),
+        ({"pc_instance": np.full(5 * EACH, "a")}, "pc_instance.npy: expected an array of numbers, got <U1"),
         ({"pc_coord": np.full((5 * EACH, 3), np.nan)}, "expected finite points of shape .P, 3., got float64"),
         ({"pc_coord": np.zeros((5 * EACH, 2))}, "expected finite points of shape .P, 3., got float64 .750, 2."),
         ({"valid_feat_mask": np.ones(7)}, "valid_feat_mask.npy: expected 750 rows, got 7"),

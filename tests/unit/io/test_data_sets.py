@@ -85,6 +85,45 @@ def interior(tmp_path) -> Path:
     return folder
 
 
+NO_NUMBERS = {
+    "bytes": lambda array: np.full(array.shape, b"\xff" * 8),
+    "words": lambda array: np.full(array.shape, "chair"),
+    "complex": lambda array: array.astype(np.complex64),
+    "dates": lambda array: np.zeros(array.shape, "M8[s]"),
+    "fields": lambda array: np.zeros(array.shape, [("x", "f4"), ("y", "f4")]),
+    "raw": lambda array: np.zeros(array.shape, "V4"),
+    "one number": lambda array: np.asarray(3),
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_arrays_that_are_no_rows_of_numbers_are_refused(scene_splat, kind):
+    """Every file of the folder, whoever reads it."""
+    for path in sorted(scene_splat.glob("*.npy")):
+        kept = np.load(path)
+        np.save(path, NO_NUMBERS[kind](kept))
+        refused = 0
+        for read in (read_scene, read_npy_labels, read_npy_features):
+            try:
+                read(scene_splat)
+            except InputError as error:
+                refused += f"{path.name}: expected a" in str(error)
+        assert refused, path.name
+        np.save(path, kept)
+
+
+@pytest.mark.parametrize("labels", [0.5, np.nan, np.inf, 2.0**31, -(2.0**40)])
+@pytest.mark.parametrize("name", ["segment", "instance"])
+def test_labels_are_whole_numbers(scene_splat, name, labels):
+    array = np.load(scene_splat / f"{name}.npy").astype(np.float64)
+    np.save(scene_splat / f"{name}.npy", array)
+    read_scene(scene_splat)
+    array[3] = labels
+    np.save(scene_splat / f"{name}.npy", array)
+    with pytest.raises(InputError, match=rf"{name}.npy: expected labels that are whole numbers below 2\^31"):
+        read_scene(scene_splat)
+
+
 def test_interior_gs_labels_by_the_smallest_box(interior):
     c = 0.5**0.5
     diamond = np.array([[c, -c, 0], [c, c, 0], [0, 0, 1.0]])
