@@ -33,7 +33,7 @@ def read_npy_folder(folder: Path) -> GaussianScene:
     not fit."""
     folder = Path(folder)
     arrays = {name: _rows(folder / f"{name}.npy") for name in _WIDTHS}
-    n = len(arrays["coord"]) if arrays["coord"].ndim else 0
+    n = len(arrays["coord"])
     for name, width in _WIDTHS.items():
         if arrays[name].dtype.kind not in "fiu" or arrays[name].size != n * width or len(arrays[name]) != n:
             got = f"{arrays[name].dtype} {list(arrays[name].shape)}"

@@ -41,7 +41,7 @@ class AdamW:
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter in self._parameters():
+        for parameter in self.parameters():
             parameter.grad = None
 
     @torch.no_grad()
@@ -49,7 +49,7 @@ class AdamW:
         """One step, in place."""
         for group in self.param_groups:
             learning = [p for p in group["params"] if p.grad is not None]
-            moments = [self.state.setdefault(p, {}) or self._begin(p) for p in learning]
+            moments = [self.state.get(p) or self._begin(p) for p in learning]
             if learning and self.fused:
                 self._all_at_once(learning, moments, group["lr"], group["weight_decay"])
             elif learning:
@@ -58,7 +58,7 @@ class AdamW:
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and groups, for a checkpoint."""
-        places = {parameter: place for place, parameter in enumerate(self._parameters())}
+        places = {parameter: place for place, parameter in enumerate(self.parameters())}
         groups = [{**group, "params": [places[p] for p in group["params"]]} for group in self.param_groups]
         return {"state": {places[p]: dict(state) for p, state in self.state.items()}, "param_groups": groups}
 
@@ -67,12 +67,13 @@ class AdamW:
         sizes = [[len(group["params"]) for group in groups] for groups in (kept["param_groups"], self.param_groups)]
         if sizes[0] != sizes[1]:
             raise ValueError(f"expected moments of {sizes[1]} parameters, got {sizes[0]}")
-        parameters = self._parameters()
+        parameters = self.parameters()
         self.state = {parameters[place]: self._brought(parameters[place], s) for place, s in kept["state"].items()}
         for group, given in zip(self.param_groups, kept["param_groups"], strict=True):
             group.update(lr=given["lr"], weight_decay=given["weight_decay"])
 
-    def _parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[Parameter]:
+        """Those of all groups, in their order."""
         return [p for group in self.param_groups for p in group["params"]]
 
     def _begin(self, parameter: Parameter) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ class Task(ABC):
 
     def clipped(self) -> Sequence[Sequence[Parameter]]:
         """Parameters whose gradients' norm is cut together."""
-        return [_parameters(self.optimizer)]
+        return [self.optimizer.parameters()]
 
     def stepped(self, done: int) -> None:  # noqa: B027 - most tasks have nothing to do here
         """After the optimiser's step, when ``done`` are done."""
@@ -121,7 +121,7 @@ class _Run:
             )
         self.curve = LossCurve(course.log_every, course.steps)
         self.steps = GuardedSteps(task.optimizer, self.device)
-        self.parameters = _parameters(task.optimizer)
+        self.parameters = task.optimizer.parameters()
         self.layout = (self.ranks.size, course.accumulate)
         self.made_from = fingerprint(task.identity())
         self.checkpoint = folder / CHECKPOINT
@@ -233,7 +233,3 @@ class _Run:
         self.task.restore(kept["task"])
         self.step = kept["step"]
         self.curve.restore(kept["curve"]["rows"], kept["curve"]["sums"][self.ranks.rank], self.device)
-
-
-def _parameters(optimizer: AdamW) -> list[Parameter]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
