@@ -45,7 +45,8 @@ release: setup       ## score what make pretrain made on the held-out rooms, onc
 test: setup          ## the default suite: no network, no GPU, minutes on two cores
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
-test-all: setup      ## the slow tests too, on examples drawn anew
+test-all: setup      ## the slow tests too, on examples drawn anew and on the homes that make demo fetches
+	$(BIN)/chorus fetch
 	CHORUS_EXAMPLES=random $(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
 
 ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
