@@ -47,7 +47,7 @@ test: setup          ## the default suite: no network, no GPU, minutes on two co
 
 test-all: setup      ## the slow tests too, on examples drawn anew and on the homes that make demo fetches
 	$(BIN)/chorus fetch
-	CHORUS_EXAMPLES=random $(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
+	CHORUS_EXAMPLES=random $(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu" -rs
 
 ui: setup            ## Dagster and MLflow on loopback over the same state; Ctrl-C ends both
 	$(BIN)/python -m orchestration.run.ui
