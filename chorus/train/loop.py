@@ -138,6 +138,8 @@ class _Run:
             require_memory(KEPT * size, what=f"the gradients and means of {self.task.name}", fix=fix)
 
     def all_steps(self, resume: bool, watch: Watch | None, stop: StopRequests) -> list[dict]:
+        """The rows of the curve, after all steps; resume: from the checkpoint where there is one. Raises InputError as
+        check does, and what ``preempted`` makes where a signal came."""
         if resume:
             self.restore()
         figures, over = self.figures(), False
@@ -197,6 +199,7 @@ class _Run:
         return self.curve.close_row(self.step, self.task.optimizer.param_groups[0]["lr"], self.ranks)
 
     def check(self) -> None:
+        """Raise InputError where a step had a loss or a gradient that is not finite: the step, samples, loss."""
         bad = self.steps.bad_step()
         if bad is None:
             return
@@ -212,6 +215,7 @@ class _Run:
         )
 
     def keep(self) -> None:
+        """Write the checkpoint, from the first rank; all ranks take part. Raises InputError as check does."""
         self.check()
         sums = self.ranks.gathered(self.curve.sums())
         if self.ranks.writes:
@@ -225,6 +229,7 @@ class _Run:
             write_checkpoint(self.checkpoint, state, made_from=self.made_from, layout=self.layout)
 
     def restore(self) -> None:
+        """Go on from the checkpoint; without one that fits, from the beginning."""
         kept = read_checkpoint(self.checkpoint, made_from=self.made_from, layout=self.layout, says=self.ranks.writes)
         if kept is None:
             return
